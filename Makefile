@@ -1,0 +1,43 @@
+# Two commands: `make demo` and `make test`. Both make the environment from its lock when it is missing.
+# STACK=paddle33 (default) is Paddle 3.3.1 with PaddleNLP 3.0.0b4; STACK=paddle26 is Paddle 2.6.2 with
+# PaddleNLP 2.8.1. Each has its own environment.
+STACK ?= paddle33
+PYTHON ?= python3
+VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
+RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest
+
+.PHONY: demo test test-slow lint lock clean
+
+demo: $(VENV)/.complete
+	$(RUN) tools/demo.py --run-dir runs/demo
+
+test: $(VENV)/.complete
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.complete
+	$(PYTEST) -m slow
+
+lint: $(VENV)/.complete
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+# The stamp comes last, so an interrupted installation is taken up again by the next `make`.
+$(VENV)/.complete:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v < (3, 13) else "PYTHON=$(PYTHON): found Python %d.%d, expected 3.10 to 3.12; name one with make PYTHON=python3.11" % v[:2])'
+	@test -f requirements/$(STACK).txt || { echo "STACK=$(STACK): unknown, expected paddle33 or paddle26" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements/$(STACK).txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The locks: the newest versions of the day on which each stack is known to import. Needs `pip install uv`.
+COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-version 3.10 --quiet \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock:
+	$(COMPILE) -c requirements/paddle33.in -o requirements/paddle33.txt --exclude-newer 2025-03-30 \
+		--exclude-newer-package paddlepaddle=2026-11-01 --exclude-newer-package safetensors=2026-11-01
+	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30
+
+clean:
+	rm -rf runs

@@ -1,0 +1,30 @@
+"""Chinese ELECTRA for PaddlePaddle.
+
+Importing this package imports neither Paddle nor PaddleNLP: they take seconds, and `--help` or a
+mistake in a configuration must not pay for them. The public names below load on first use.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "ElectraClassifier": "electra_paddle.models.heads",
+    "ElectraForJointPretraining": "electra_paddle.models.pretraining",
+    "FinetuningConfig": "electra_paddle.config",
+    "PretrainingConfig": "electra_paddle.config",
+    "Tokenizer": "electra_paddle.text",
+    "Vocabulary": "electra_paddle.text",
+    "load_encoder": "electra_paddle.models.pretrained_directory",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,63 @@
+"""What travels between the folders of the package.
+
+Shapes: B batch, L sequence, P masked positions (`max_predictions_per_seq`), V vocabulary, C classes.
+"""
+
+from typing import Any, NamedTuple
+
+
+class TokenBatch(NamedTuple):
+    """Padded sequences, as the encoder takes them."""
+
+    input_ids: Any  # [B, L] int64
+    token_type_ids: Any  # [B, L] int64, 1 in the second segment
+    attention_mask: Any  # [B, L] int64, 1 at tokens, 0 at padding
+
+
+class MaskedBatch(NamedTuple):
+    """A TokenBatch with the generator's questions. Unused slots have position 0 and weight 0."""
+
+    input_ids: Any  # [B, L] the original tokens
+    token_type_ids: Any  # [B, L]
+    attention_mask: Any  # [B, L]
+    masked_input_ids: Any  # [B, L] what the generator sees
+    masked_positions: Any  # [B, P]
+    masked_labels: Any  # [B, P] the original tokens there
+    masked_weights: Any  # [B, P] float32, 1 or 0
+    mlm_normalizer: Any  # scalar: slots with weight 1 in the global batch, divided by the number of processes
+    rtd_normalizer: Any  # scalar: tokens in the global batch, divided by the number of processes
+
+
+class CorruptedBatch(NamedTuple):
+    """What the discriminator sees and what it should answer."""
+
+    input_ids: Any  # [B, L]
+    is_replaced: Any  # [B, L] float32, 1 where the token differs from the original
+
+
+class PretrainingOutput(NamedTuple):
+    """One forward pass of the two networks. Everything but `loss` is for metrics and tests."""
+
+    loss: Any  # scalar
+    mlm_loss: Any  # scalar
+    rtd_loss: Any  # scalar
+    mlm_logits: Any  # [B, P, V]
+    sampled_ids: Any  # [B, P]
+    corrupted: CorruptedBatch
+    rtd_logits: Any  # [B, L]
+
+
+class ClassificationBatch(NamedTuple):
+    """Padded sequences with their classes."""
+
+    input_ids: Any  # [B, L] int64
+    token_type_ids: Any  # [B, L] int64
+    attention_mask: Any  # [B, L] int64
+    labels: Any  # [B] int64
+
+
+class ClassificationOutput(NamedTuple):
+    """One forward pass of a classifier."""
+
+    loss: Any  # scalar, summed over the batch
+    logits: Any  # [B, C]

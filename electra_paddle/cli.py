@@ -1,0 +1,51 @@
+"""`python -m electra_paddle COMMAND`, and the same commands as scripts in tasks/ and tools/."""
+
+import argparse
+import importlib
+import sys
+
+from electra_paddle import __version__
+from electra_paddle.errors import ElectraPaddleError
+
+COMMANDS = ("build_pretraining_data", "run_pretrain", "run_finetuning", "export_hub_module")
+
+
+def main(arguments=None):
+    """Run one command; returns the exit status, 2 for a user's mistake."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["--version"]:
+        print(__version__)
+        return 0
+    if not arguments or arguments[0] not in COMMANDS:
+        return print_commands(arguments)
+    return run_command(arguments[0], arguments[1:], program=f"python -m electra_paddle {arguments[0]}")
+
+
+def script(name):
+    """The body of a script in tasks/ or tools/ that is one of the commands."""
+    sys.exit(run_command(name, sys.argv[1:], program=sys.argv[0]))
+
+
+def run_command(name, arguments, program):
+    command = importlib.import_module(f"electra_paddle.commands.{name}")
+    parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
+    command.add_arguments(parser)
+    try:
+        command.run(parser.parse_args(arguments))
+    except ElectraPaddleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def print_commands(arguments):
+    """The list of commands; an unknown one is an error."""
+    wants_help = not arguments or arguments[0] in ("-h", "--help")
+    stream = sys.stdout if wants_help else sys.stderr
+    if not wants_help:
+        print(f"error: {arguments[0]}: found an unknown command, expected one of these", file=stream)
+    print("usage: python -m electra_paddle COMMAND [--help]\n", file=stream)
+    for name in COMMANDS:
+        description = importlib.import_module(f"electra_paddle.commands.{name}").DESCRIPTION
+        print(f"  {name:24}{description.splitlines()[0]}", file=stream)
+    return 0 if wants_help else 2

@@ -1,0 +1,92 @@
+"""The shape of one network, and the rules that derive the generator's from the discriminator's."""
+
+import dataclasses
+
+from electra_paddle.errors import ConfigError
+
+SIZES = {  # model_size -> hidden_size, num_hidden_layers, embedding_size (None: hidden_size)
+    "small": (256, 12, 128),
+    "base": (768, 12, None),
+    "large": (1024, 24, None),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """The fields of PaddleNLP's ElectraConfig that shape a network; both write the same config.json."""
+
+    vocab_size: int
+    embedding_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+
+    def __post_init__(self):
+        if self.hidden_size % self.num_attention_heads:
+            raise ConfigError(
+                "num_attention_heads",
+                f"{self.num_attention_heads} heads for hidden_size {self.hidden_size}",
+                "a divisor of hidden_size",
+            )
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and value < 1 and field.name != "pad_token_id":
+                raise ConfigError(field.name, value, "at least 1")
+
+
+# Of an original configuration file, what Paddle's encoder calls the same; the rest has no effect there either.
+OVERRIDABLE = {field.name for field in dataclasses.fields(Geometry)} - {"vocab_size", "embedding_size"}
+
+
+def discriminator_geometry(model_size, vocab_size, embedding_size=None, overrides=None):
+    """The discriminator's shape: a named size with overrides.
+
+    Heads and intermediate size follow from the overridden hidden size unless they are overridden
+    themselves. Source: `get_bert_config` and `training_utils` of the original.
+
+    Raises:
+        ConfigError: an unknown size or override.
+    """
+    if model_size not in SIZES:
+        raise ConfigError("model_size", repr(model_size), " or ".join(SIZES))
+    overrides = dict(overrides or {})
+    embedding_size = overrides.pop("embedding_size", None) or embedding_size
+    unknown = sorted(set(overrides) - OVERRIDABLE)
+    if unknown:
+        raise ConfigError(f"model_hparam_overrides.{unknown[0]}", "an unknown entry", ", ".join(sorted(OVERRIDABLE)))
+    hidden_size, num_hidden_layers, default_embedding_size = SIZES[model_size]
+    hidden_size = overrides.get("hidden_size", hidden_size)
+    shape = {
+        "vocab_size": vocab_size,
+        "embedding_size": embedding_size or default_embedding_size or hidden_size,
+        "hidden_size": hidden_size,
+        "num_hidden_layers": num_hidden_layers,
+        "num_attention_heads": max(1, hidden_size // 64),
+        "intermediate_size": 4 * hidden_size,
+    }
+    return Geometry(**{**shape, **overrides})
+
+
+def generator_geometry(discriminator, generator_hidden_size=0.25, generator_layers=1.0):
+    """The generator's shape: the discriminator's with fractions of its width and depth.
+
+    The embedding size is not scaled, because the two networks share their embeddings. An overridden
+    intermediate size of the discriminator does not reach the generator.
+    Source: `get_generator_config` of the original; Python's rounding (to even) as there.
+    """
+    hidden_size = int(round(discriminator.hidden_size * generator_hidden_size))
+    return dataclasses.replace(
+        discriminator,
+        hidden_size=hidden_size,
+        num_hidden_layers=int(round(discriminator.num_hidden_layers * generator_layers)),
+        num_attention_heads=max(1, hidden_size // 64),
+        intermediate_size=4 * hidden_size,
+    )

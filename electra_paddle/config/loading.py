@@ -1,0 +1,138 @@
+"""From files and the command line to a configuration, and back to a file.
+
+Precedence: `--key value` beats the last `--hparams`, which beats the ones before it, which beat the defaults.
+"""
+
+import dataclasses
+import difflib
+import json
+import typing
+from pathlib import Path
+
+from electra_paddle.errors import ConfigError
+
+
+def add_entries(parser, config_class):
+    """Give an argparse parser `--hparams` and one option for each entry of a configuration."""
+    parser.add_argument(
+        "--hparams",
+        nargs="+",
+        default=[],
+        metavar="FILE_OR_JSON",
+        help="hyper-parameters: YAML or JSON files, or JSON itself; later ones win",
+    )
+    group = parser.add_argument_group("hyper-parameters (each wins over --hparams)")
+    for field in dataclasses.fields(config_class):
+        option = "--" + field.name.replace("_", "-")
+        default = "" if field.default in (None, dataclasses.MISSING) else f" [{field.default}]"
+        group.add_argument(
+            *dict.fromkeys([option, "--" + field.name]),  # the original's options and its hyper-parameters' names
+            dest=field.name,
+            metavar=field.name.upper() if field.type is Path else "VALUE",
+            help=(field.metadata["help"] + default).replace("%", "%%"),
+        )
+
+
+def resolve(config_class, arguments):
+    """The configuration that parsed command-line arguments describe.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown entry, or a value of the wrong type.
+    """
+    merged, sources = {}, {}
+    for source in arguments.hparams:
+        values, name = read_hparams(source)
+        merged.update(values)
+        sources.update(dict.fromkeys(values, name))
+    for field in dataclasses.fields(config_class):
+        text = getattr(arguments, field.name)
+        if text is not None:
+            merged[field.name] = parse_option(field, text)
+            sources[field.name] = "command line"
+    return build(config_class, merged, sources)
+
+
+def load_config(config_class, path):
+    """The configuration that `save_config` wrote, or a user's file of hyper-parameters."""
+    values, name = read_hparams(str(path))
+    return build(config_class, values, dict.fromkeys(values, name))
+
+
+def save_config(config, path):
+    """Write a resolved configuration as JSON."""
+    text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False, default=str)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def read_hparams(source):
+    """(entries, name for messages) of a file or of JSON given directly."""
+    import yaml
+
+    if source.lstrip().startswith("{"):
+        text, name = source, "--hparams"
+    else:
+        name = source
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(source, describe(error), "a YAML or JSON file of hyper-parameters") from error
+    try:
+        values = yaml.safe_load(text)  # reads JSON too, and forgives the original README's trailing comma
+    except yaml.YAMLError as error:
+        raise ConfigError(name, f"no valid YAML or JSON ({describe(error)})", '{"key": value, ...}') from error
+    if not isinstance(values, dict):
+        raise ConfigError(name, type(values).__name__, "a mapping from hyper-parameters to values")
+    return values, name
+
+
+def parse_option(field, text):
+    """An option's text; mappings and lists are given as JSON, a list also as names with commas between."""
+    import yaml
+
+    if typing.get_origin(field.type) is tuple:
+        return tuple(yaml.safe_load(text)) if text.startswith("[") else tuple(text.split(","))
+    return yaml.safe_load(text) if field.type is dict else text
+
+
+def build(config_class, values, sources):
+    """Check names and types and construct; messages name the file or option that a value came from."""
+    import pydantic
+
+    known = [field.name for field in dataclasses.fields(config_class)]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise ConfigError(
+                f"{sources[key]}: {key}",
+                "an unknown hyper-parameter",
+                f"{near[0]!r}, perhaps" if near else "one of those that --help lists",
+            )
+    types = {field.name: field.type for field in dataclasses.fields(config_class)}
+    checked = {}
+    for key, value in values.items():
+        try:
+            checked[key] = pydantic.TypeAdapter(types[key]).validate_python(value)
+        except pydantic.ValidationError as error:
+            raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key])) from error
+    try:
+        return config_class(**checked)
+    except ConfigError as error:
+        key = str(error).split(":")[0].split(".")[0]
+        if key in sources:
+            error.args = (f"{sources[key]}: {error.args[0]}",)
+        raise
+
+
+def name_of(kind):
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
+    if kind in words:
+        return words[kind]
+    if kind is dict:
+        return "a mapping such as {'hidden_size': 256}"
+    inner = [argument for argument in typing.get_args(kind) if argument not in (type(None), ...)]
+    return name_of(inner[0]) if typing.get_origin(kind) is not tuple else "a list of names"
+
+
+def describe(error):
+    """An exception's reason in a few words."""
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]

@@ -1,0 +1,1 @@
+"""From a corpus to masked batches: documents, packed examples, shards, batches."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: task descriptions, readers, training and reports."""

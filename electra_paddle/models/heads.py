@@ -1,0 +1,41 @@
+"""Task heads on the discriminator's encoder. Shapes: B batch, L sequence, H hidden, C classes."""
+
+import paddle.nn.functional as F
+from paddle import nn
+from paddlenlp.transformers import ElectraModel
+from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
+
+from electra_paddle.models.initialization import initial_value
+
+
+class ElectraClassifier(ElectraPretrainedModel):
+    """A single dense layer on the last hidden state of [CLS], as the original classifies.
+
+    PaddleNLP's ElectraForSequenceClassification has one more layer; weights of one do not fit the other.
+
+    Args:
+        config: an ElectraConfig with `num_labels`.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.electra = ElectraModel(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, input_ids, token_type_ids=None, attention_mask=None):
+        """Logits [B, C] of sequences [B, L]; without a mask, padding is where `input_ids` is 0."""
+        if attention_mask is None:
+            attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
+        hidden = self.electra(input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)  # [B, L, H]
+        return self.classifier(self.dropout(hidden[:, 0]))  # [B, C]
+
+    def initialize_head(self, seed):
+        """Glorot weights and zero bias, from the seed."""
+        for name, parameter in self.classifier.named_parameters():
+            parameter.set_value(initial_value(f"classifier.{name}", parameter.shape, seed, std=0.02))
+
+
+def classification_loss(logits, labels):
+    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it."""
+    return F.cross_entropy(logits.astype("float32"), labels, reduction="sum")

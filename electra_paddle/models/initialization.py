@@ -1,0 +1,46 @@
+"""Initial weights: the original's distributions, the same numbers on every process and Paddle version."""
+
+import zlib
+
+import numpy as np
+
+GLOROT = ("embeddings_project", "dense_prediction", "classifier")  # layers the original creates without an initializer
+
+
+def initialize(model, seed, std=0.02):
+    """Fill every parameter: truncated normal, Glorot uniform for projections and last layers, biases 0, norms 1.
+
+    Each parameter's numbers depend on the seed and its own name. A parameter that two networks share
+    is filled once. Source: `create_initializer` of the original; TensorFlow's default for `layers.dense`.
+    """
+    for name, parameter in model.named_parameters():
+        parameter.set_value(initial_value(name, parameter.shape, seed, std))
+
+
+def initial_value(name, shape, seed, std):
+    """A float32 array for one parameter."""
+    owner, kind = name.split(".")[-2:] if "." in name else ("", name)
+    if "norm" in owner:
+        return np.full(shape, 1.0 if kind == "weight" else 0.0, dtype="float32")
+    if kind.endswith("bias"):
+        return np.zeros(shape, dtype="float32")
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    if owner in GLOROT:
+        limit = np.sqrt(6.0 / (shape[0] + shape[1]))
+        return rng.uniform(-limit, limit, shape).astype("float32")
+    return truncated_normal(rng, shape, std)
+
+
+def truncated_normal(rng, shape, std):
+    """Normal numbers, drawn again where they lie beyond two standard deviations."""
+    values = rng.standard_normal(shape)
+    while (beyond := np.abs(values) > 2).any():
+        values[beyond] = rng.standard_normal(int(beyond.sum()))
+    return (values * std).astype("float32")
+
+
+def num_parameters(model):
+    """Trainable numbers; shared ones count once."""
+    return int(sum(np.prod(parameter.shape) for parameter in model.parameters()))
+
+

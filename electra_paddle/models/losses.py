@@ -1,0 +1,17 @@
+"""The two objectives. Shapes: B batch, L sequence, P masked positions, V vocabulary."""
+
+import paddle.nn.functional as F
+
+
+def masked_lm_loss(mlm_logits, labels, weights, normalizer):
+    """Cross entropy at the slots with weight 1, summed and divided by `normalizer` (scalar)."""
+    per_slot = F.cross_entropy(mlm_logits.astype("float32"), labels, reduction="none")  # [B, P]
+    return (per_slot * weights).sum() / (normalizer + 1e-6)
+
+
+def replaced_token_detection_loss(rtd_logits, is_replaced, attention_mask, normalizer):
+    """Sigmoid cross entropy at every token, [CLS] and [SEP] included, summed and divided by `normalizer`."""
+    per_token = F.binary_cross_entropy_with_logits(
+        rtd_logits.astype("float32"), is_replaced, reduction="none"
+    )  # [B, L]
+    return (per_token * attention_mask.astype("float32")).sum() / (normalizer + 1e-6)

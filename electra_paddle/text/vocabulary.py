@@ -1,0 +1,80 @@
+"""The vocabulary: one token a line, its id the number of its line."""
+
+import hashlib
+from pathlib import Path
+
+from electra_paddle.errors import DataError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CHINESE_BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
+
+
+class Vocabulary:
+    """Tokens and ids, both ways.
+
+    Attributes:
+        tokens: list of tokens in the order of their ids, stripped of white space as in the reference.
+        ids: token -> id.
+        pad, unk, cls, sep, mask: the special tokens' ids.
+        sha256: fingerprint of the tokens, kept with everything that depends on them.
+    """
+
+    def __init__(self, tokens, name="vocabulary"):
+        self.tokens = [token.strip() for token in tokens]
+        self.ids = {token: index for index, token in enumerate(self.tokens)}
+        missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
+        if missing:
+            raise DataError(
+                name,
+                f"no {' '.join(missing)} in {len(self.tokens)} lines",
+                f"one token a line, {' '.join(SPECIAL_TOKENS)} among them",
+            )
+        if self.ids["[PAD]"] != 0:
+            raise DataError(f"{name}:{self.ids['[PAD]'] + 1}", "[PAD]", "[PAD] in the first line")
+        self.pad, self.unk, self.cls, self.sep, self.mask = (self.ids[token] for token in SPECIAL_TOKENS)
+        self.sha256 = hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
+
+    def __len__(self):
+        return len(self.tokens)
+
+    @classmethod
+    def load(cls, path):
+        """Read vocab.txt.
+
+        Raises:
+            DataError: no such file, not UTF-8, or a special token is missing.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise DataError(path, error.strerror.lower(), "a vocabulary, one token a line") from error
+        except UnicodeDecodeError as error:
+            raise DataError(path, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error
+        return cls(text.removesuffix("\n").split("\n"), str(path))
+
+    def save(self, path):
+        Path(path).write_text("".join(token + "\n" for token in self.tokens), encoding="utf-8")
+
+
+def build_vocabulary(lines, size, do_lower_case=True):
+    """A vocabulary of `size` tokens from text: frequent characters and word pieces, laid out as Chinese BERT's.
+
+    Special tokens stand where Chinese BERT has them ([PAD] 0, [UNK] 100 ... [MASK] 103), unused entries
+    between them.
+
+    Args:
+        lines: iterable of str.
+        size: number of tokens; fewer come back when the text has no more.
+    """
+    from tokenizers import BertWordPieceTokenizer
+
+    placed = {index: token for token, index in CHINESE_BERT_IDS.items()}
+    head = [placed.get(index) or f"[unused{index}]" for index in range(max(placed) + 1)]
+    if size <= len(head):
+        raise DataError("--build-vocab", size, f"more than the {len(head)} special and unused tokens")
+    trainer = BertWordPieceTokenizer(lowercase=do_lower_case)
+    trainer.train_from_iterator(
+        lines, vocab_size=size, limit_alphabet=size, min_frequency=1, special_tokens=head, show_progress=False
+    )
+    tokens = sorted(trainer.get_vocab().items(), key=lambda item: item[1])
+    return Vocabulary([token for token, _ in tokens][:size])

@@ -1,0 +1,1 @@
+"""Schedule, optimizer, loop, checkpoints and monitoring; knows neither ELECTRA nor tasks."""

@@ -1,0 +1,58 @@
+"""Package definition. The lock files under requirements/ are compiled from it: `make lock`."""
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "electra_paddle/__init__.py").read_text(encoding="utf-8")).group(1)
+
+setup(
+    name="electra-paddle",
+    version=VERSION,
+    description="Chinese ELECTRA for PaddlePaddle: pre-training, fine-tuning, conversion and PaddleHub modules",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["electra_paddle", "electra_paddle.*"]),
+    package_data={"electra_paddle": ["sample/*", "hub/template/*"]},
+    install_requires=[
+        "paddlenlp>=2.8.1,<=3.0.0b4",
+        "paddlehub==2.4.0",
+        "visualdl>=2.5.3,<2.6",
+        "numpy>=1.26,<2",
+        # What this package itself imports beside them.
+        "matplotlib",
+        "pydantic>=2.9,<2.12",
+        "pyyaml",
+        "safetensors>=0.4",
+        "scikit-learn",
+        "tokenizers>=0.19,<0.22",
+        "tqdm",
+        # Bounds without which PaddleNLP or PaddleHub, last released before these packages' current
+        # versions, install but do not import.
+        "aistudio-sdk<0.3",  # 0.3 dropped `hub.download`, which PaddleNLP imports
+        "datasets>=2,<=3.5",
+        "flask<3.2",
+        "gradio>=4.44,<5.24",
+        "huggingface-hub<0.30",  # later ones dropped names that PaddleNLP imports
+        "opencv-python<4.12",  # 4.12 needs numpy 2
+        "protobuf>=3.20.2,<=3.20.3",  # PaddleHub's generated files are refused by 4
+        "setuptools<70",  # pkg_resources, at run time
+    ],
+    extras_require={
+        "cpu": ["paddlepaddle>=2.6.2,<3.4"],
+        "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
+        "convert": ["tensorflow-cpu>=2.12"],
+        "dev": ["hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "wheel"],
+    },
+    entry_points={"console_scripts": ["electra-paddle=electra_paddle.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Natural Language :: Chinese (Simplified)",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+    ],
+)

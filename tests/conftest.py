@@ -1,0 +1,43 @@
+import os
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from electra_paddle import runtime
+
+runtime.prepare_cpu()
+os.environ.setdefault("HUB_HOME", str(Path("/nonexistent-hub-home")))  # no test may touch the user's modules
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch):
+    """No test reaches the network."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "localhost", "::1")):
+            raise OSError(f"tests may not connect to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def assert_close(actual, expected, atol=1e-5, rtol=0.0):
+    """Arrays or tensors, equal within a tolerance."""
+    actual = actual.numpy() if hasattr(actual, "numpy") else actual
+    np.testing.assert_allclose(np.asarray(actual, "float64"), np.asarray(expected, "float64"), atol=atol, rtol=rtol)
+
+
+def shared_file(name):
+    """A file beside the project that is too large to be copied here; the test is skipped without it."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs {name} from the reference material beside the project")
+    return path
