@@ -1,4 +1,5 @@
 """Package definition. The lock files under requirements/ are compiled from it: `make lock`."""
+
 import pathlib
 import re
 

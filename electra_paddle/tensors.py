@@ -1,5 +1,7 @@
 """Arrays under names: reading and writing safetensors, and filling a network strictly."""
 
+import pickle
+
 import numpy as np
 
 from electra_paddle.errors import CheckpointError
@@ -48,6 +50,50 @@ def assign(layer, arrays, source, prefix="", allow_extra=False):
             raise CheckpointError(source, f"{name} {list(arrays[name].shape)}", expected)
     extra = sorted(set(arrays) - set(parameters))
     if extra and not allow_extra:
-        raise CheckpointError(source, f"{extra[0]}, which this model lacks", f"{len(parameters)} parameters of the model")
+        raise CheckpointError(
+            source, f"{extra[0]}, which this model lacks", f"{len(parameters)} parameters of the model"
+        )
     for name, parameter in parameters.items():
         parameter.set_value(arrays[name])
+
+
+def read_state(path):
+    """The arrays of a .safetensors file, or of a .pdparams file that Paddle saved.
+
+    A .pdparams file is a pickle, which could run anything: here it can build arrays and nothing else.
+
+    Raises:
+        CheckpointError: no such file, a damaged one, or one that holds more than arrays.
+    """
+    if str(path).endswith(".safetensors"):
+        return read_tensors(path)
+    try:
+        with open(path, "rb") as stream:
+            state = ArrayUnpickler(stream).load()
+        # Paddle stores a parameter as (its own name, array) and adds one table of names.
+        state = {name: value[1] if isinstance(value, tuple) else value for name, value in state.items()}
+        return {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    except (OSError, pickle.UnpicklingError, EOFError, AttributeError, IndexError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CheckpointError(path, f"no readable parameters ({reason})", "a .safetensors or .pdparams file") from error
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Builds numpy arrays, tuples and dicts, and refuses every other name."""
+
+    ALLOWED = {
+        ("builtins", "tuple"),
+        ("collections", "OrderedDict"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("_codecs", "encode"),
+    }
+
+    def find_class(self, module, name):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is refused")
+        return super().find_class(module, name)

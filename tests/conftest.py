@@ -1,6 +1,5 @@
 import os
 import socket
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from electra_paddle import runtime
 
 runtime.prepare_cpu()
 os.environ.setdefault("HUB_HOME", str(Path("/nonexistent-hub-home")))  # no test may touch the user's modules
-sys.path.insert(0, str(Path(__file__).parent))
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

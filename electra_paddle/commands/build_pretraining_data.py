@@ -6,12 +6,21 @@ DESCRIPTION = "Turn a corpus of text files into shards for pre-training."
 
 
 def add_arguments(parser):
-    parser.add_argument("--corpus-dir", required=True, type=Path, help="a .txt file, or a folder of them: one sentence or paragraph a line, blank lines between documents")
+    parser.add_argument(
+        "--corpus-dir",
+        required=True,
+        type=Path,
+        help="a .txt file, or a folder of them: one sentence or paragraph a line, blank lines between documents",
+    )
     parser.add_argument("--vocab-file", required=True, type=Path, help="vocabulary, one token a line")
     parser.add_argument("--output-dir", required=True, type=Path, help="new folder for the shards")
     parser.add_argument("--max-seq-length", type=int, default=128, help="tokens of an example [128]")
     parser.add_argument("--num-processes", type=int, default=1, help="processes that tokenize [1]")
-    parser.add_argument("--split-sentences", action="store_true", help="cut paragraphs into sentences at 。！？；: without it, what of a long line does not fit an example is lost")
+    parser.add_argument(
+        "--split-sentences",
+        action="store_true",
+        help="cut paragraphs into sentences at 。！？；; else what of a long line does not fit is lost",
+    )
     parser.add_argument("--do-lower-case", action="store_true", default=True, help="lower-case the text [on]")
     parser.add_argument("--no-lower-case", action="store_false", dest="do_lower_case", help="keep case and accents")
     parser.add_argument("--build-vocab", type=int, metavar="SIZE", help="first make --vocab-file from the corpus")

@@ -78,7 +78,15 @@ def pretrain(config):
                 checkpoints.save(step, model, optimizer)
             runtime.barrier()
 
-    monitor = Monitor(config.model_dir, config.num_train_steps, start, config.log_steps, config.train_batch_size, "pretrain", "pre-train")
+    monitor = Monitor(
+        config.model_dir,
+        config.num_train_steps,
+        start,
+        config.log_steps,
+        config.train_batch_size,
+        "pretrain",
+        "pre-train",
+    )
     train(
         runtime.distribute(model),
         batches.iterate(start, config.num_train_steps),
@@ -122,8 +130,9 @@ def model_card(config, name, vocab_size):
     }[name]
     return (
         f"# {config.model_name}: ELECTRA {name}\n\n"
-        f"This network {job}. Pre-trained for {config.num_train_steps:,} updates of {config.train_batch_size} sequences "
-        f"of {config.max_seq_length} tokens; vocabulary of {vocab_size:,} entries.\n\n"
+        f"This network {job}. Pre-trained for {config.num_train_steps:,} updates of "
+        f"{config.train_batch_size} sequences of "
+        f"{config.max_seq_length} tokens; vocabulary of {vocab_size:,} entries.\n\n"
         "```python\nfrom paddlenlp.transformers import ElectraModel, ElectraTokenizer\n\n"
         'encoder = ElectraModel.from_pretrained("PATH_OF_THIS_FOLDER")\n'
         'tokenizer = ElectraTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")\n```\n'

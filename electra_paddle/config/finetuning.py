@@ -12,7 +12,7 @@ from electra_paddle.errors import ConfigError
 class FinetuningConfig:
     """Fine-tuning of one model on tasks. Paths left out follow from `data_dir` and `model_name`."""
 
-    data_dir: Path = entry(Path("."), "folder of the models and of finetuning_data/TASK/{train,dev,test}.tsv")
+    data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/{train,dev,test}.tsv")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models")
     task_names: tuple[str, ...] = entry(("chnsenticorp",), "tasks to fine-tune on, one after the other")
     init_checkpoint: Path = entry(None, "pre-trained model; default DATA_DIR/models/MODEL_NAME")

@@ -12,7 +12,7 @@ from electra_paddle.errors import ConfigError
 class PretrainingConfig:
     """One pre-training run. Paths left out follow from `data_dir` and `model_name`."""
 
-    data_dir: Path = entry(Path("."), "folder of the vocabulary, the shards and the models")
+    data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
     # data
     pretrain_shards: Path = entry(None, "folder of the shards; default DATA_DIR/pretrain_shards")
@@ -83,7 +83,9 @@ class PretrainingConfig:
         """Refuse sequences beyond the position embeddings."""
         if self.max_seq_length > geometry.max_position_embeddings:
             raise ConfigError(
-                "max_seq_length", self.max_seq_length, f"at most max_position_embeddings {geometry.max_position_embeddings}"
+                "max_seq_length",
+                self.max_seq_length,
+                f"at most max_position_embeddings {geometry.max_position_embeddings}",
             )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from electra_paddle.errors import DataError
 
-
 SENTENCE_END = re.compile(r"(?<=[。！？；!?…])[”’」』）》]*(?=[^”’」』）》。！？；!?…])")
 
 
@@ -54,7 +53,9 @@ def read_documents(files, sentences=False, on_bytes=lambda count: None):
                 try:
                     line = raw.decode("utf-8").strip()
                 except UnicodeDecodeError as error:
-                    raise DataError(f"{file}:{number}", f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text") from error
+                    raise DataError(
+                        f"{file}:{number}", f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text"
+                    ) from error
                 if line:
                     lines.extend(split_sentences(line) if sentences else [line])
                 elif lines:

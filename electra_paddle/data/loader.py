@@ -5,9 +5,9 @@ import threading
 
 import numpy as np
 
-from electra_paddle.batch import TokenBatch
 from electra_paddle.data.masking import mask_batch
 from electra_paddle.errors import ConfigError
+from electra_paddle.text import pad
 
 ORDER, MASKING = 0, 1  # streams of random numbers
 
@@ -40,7 +40,9 @@ class PretrainingBatches:
             raise ConfigError("train_batch_size", batch_size, f"a multiple of the {num_processes} processes")
         if max_seq_length != shards.manifest["max_seq_length"]:
             raise ConfigError(
-                "max_seq_length", max_seq_length, f"{shards.manifest['max_seq_length']}, as the shards in {shards.folder}"
+                "max_seq_length",
+                max_seq_length,
+                f"{shards.manifest['max_seq_length']}, as the shards in {shards.folder}",
             )
         self.shards, self.vocabulary, self.batch_size, self.max_seq_length = (
             shards,
@@ -59,20 +61,16 @@ class PretrainingBatches:
         The whole global batch is masked and then cut, so that every process counts the same normalizers.
         """
         rng = np.random.default_rng([self.seed, MASKING, number])
-        batch = mask_batch(self._token_batch(number), self.vocabulary, self.mask_prob, self.max_predictions_per_seq, rng)
+        batch = mask_batch(
+            self._token_batch(number), self.vocabulary, self.mask_prob, self.max_predictions_per_seq, rng
+        )
         *rows, slots, tokens = batch
         share = np.float32(self.num_processes)
         return batch._make([*(array[self.rows] for array in rows), slots / share, tokens / share])
 
     def _token_batch(self, number):
-        shape = (self.batch_size, self.max_seq_length)
-        input_ids, token_type_ids, attention_mask = (np.zeros(shape, np.int64) for _ in range(3))
-        for row in range(self.batch_size):
-            ids, second = self.shards[self._example(number * self.batch_size + row)]
-            input_ids[row, : len(ids)] = ids
-            token_type_ids[row, second : len(ids)] = 1
-            attention_mask[row, : len(ids)] = 1
-        return TokenBatch(input_ids, token_type_ids, attention_mask)
+        positions = range(number * self.batch_size, (number + 1) * self.batch_size)
+        return pad([self.shards[self._example(position)] for position in positions], self.max_seq_length)
 
     def _example(self, position):
         """The example at a position of the endless stream, which is shuffled anew every epoch."""

@@ -57,7 +57,9 @@ class ShardWriter:
             path = self.folder / f"{name}.{kind}.npy"
             np.save(path, np.asarray(arrays[kind], dtype or self.dtype))
             checksums[path.name] = sha256(path)
-        self.shards.append({"name": name, "num_examples": len(self._seconds), "num_tokens": len(self._ids), "sha256": checksums})
+        self.shards.append(
+            {"name": name, "num_examples": len(self._seconds), "num_tokens": len(self._ids), "sha256": checksums}
+        )
         self.num_examples += len(self._seconds)
         self.num_tokens += len(self._ids)
         self._start_shard()
@@ -95,9 +97,7 @@ class Shards:
                 f"the vocabulary of this run ({len(vocabulary)} entries)",
                 "build the shards again",
             )
-        self._arrays = [
-            {kind: self._open(shard["name"], kind) for kind in ARRAYS} for shard in self.manifest["shards"]
-        ]
+        self._arrays = [{kind: self._open(shard["name"], kind) for kind in ARRAYS} for shard in self.manifest["shards"]]
         self._starts = np.cumsum([0] + [shard["num_examples"] for shard in self.manifest["shards"]])
 
     def _open(self, name, kind):
@@ -105,7 +105,9 @@ class Shards:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(path, f"a damaged or missing shard ({error})", "the file of the manifest", "build the shards again") from error
+            raise DataError(
+                path, f"a damaged or missing shard ({error})", "the file of the manifest", "build the shards again"
+            ) from error
 
     def __len__(self):
         return int(self._starts[-1])
@@ -134,4 +136,8 @@ def read_manifest(folder):
 
 def sha256(path):
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(stream.read()).hexdigest()
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else hashlib.sha256(stream.read()).hexdigest()
+        )

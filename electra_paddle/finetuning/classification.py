@@ -34,9 +34,7 @@ def train_classifier(classifier, examples, config, seed, monitor):
     """Fine-tune with the original's optimizer: layer-wise rates, warm-up, decay, loss summed over the batch."""
     model = TrainableClassifier(classifier)
     steps = num_train_steps(len(examples), config)
-    schedule = build_schedule(
-        config.learning_rate, steps, steps * config.warmup_proportion, config.lr_decay_power
-    )
+    schedule = build_schedule(config.learning_rate, steps, steps * config.warmup_proportion, config.lr_decay_power)
     factors = None
     if config.layerwise_lr_decay > 0:
         names = [name for name, _ in model.named_parameters()]

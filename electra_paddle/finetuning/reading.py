@@ -7,6 +7,7 @@ import numpy as np
 
 from electra_paddle.batch import ClassificationBatch
 from electra_paddle.errors import DataError
+from electra_paddle.text import encode_pair, pad
 
 SPLIT_NAMES = {"train": ("train",), "dev": ("dev",), "test": ("test", "eval")}  # the original calls the third one eval
 
@@ -40,7 +41,7 @@ def read_rows(path, description):
         raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
     rows = []
     for number, line in enumerate(lines, 1):
-        if number == 1 and description.header or not line.strip():
+        if (number == 1 and description.header) or not line.strip():
             continue
         cells = line.split("\t")
         if len(cells) <= max(columns.values()):
@@ -56,25 +57,6 @@ def read_rows(path, description):
     return rows
 
 
-def encode_pair(tokenizer, text_a, text_b, max_seq_length):
-    """[CLS] a [SEP] or [CLS] a [SEP] b [SEP], cut to the length.
-
-    Of a pair the longer text loses tokens from its end, the second one where they are as long.
-
-    Returns:
-        (ids, position where the second segment begins).
-    """
-    vocabulary = tokenizer.vocabulary
-    first, second = tokenizer.encode(text_a), tokenizer.encode(text_b) if text_b is not None else []
-    if text_b is None:
-        first = first[: max_seq_length - 2]
-    while second and len(first) + len(second) > max_seq_length - 3:
-        (first if len(first) > len(second) else second).pop()
-    ids = [vocabulary.cls, *first[: max_seq_length - 2], vocabulary.sep]
-    start = len(ids)
-    return ids + ([*second, vocabulary.sep] if text_b is not None and start < max_seq_length else []), start
-
-
 def read_examples(path, description, tokenizer, max_seq_length):
     """The ClassificationExamples of a file."""
     return [
@@ -85,13 +67,8 @@ def read_examples(path, description, tokenizer, max_seq_length):
 
 def collate(examples):
     """A ClassificationBatch of numpy arrays, padded to the longest example."""
-    shape = (len(examples), max(len(example.ids) for example in examples))
-    input_ids, token_type_ids, attention_mask = (np.zeros(shape, np.int64) for _ in range(3))
-    for row, (ids, second, _) in enumerate(examples):
-        input_ids[row, : len(ids)] = ids
-        token_type_ids[row, second : len(ids)] = 1
-        attention_mask[row, : len(ids)] = 1
-    return ClassificationBatch(input_ids, token_type_ids, attention_mask, np.array([e.label for e in examples]))
+    tokens = pad([(example.ids, example.second) for example in examples])
+    return ClassificationBatch(*tokens, np.array([example.label for example in examples]))
 
 
 def training_batches(examples, batch_size, num_steps, seed):

@@ -42,5 +42,3 @@ def truncated_normal(rng, shape, std):
 def num_parameters(model):
     """Trainable numbers; shared ones count once."""
     return int(sum(np.prod(parameter.shape) for parameter in model.parameters()))
-
-

@@ -74,7 +74,9 @@ def load_config(folder):
     try:
         return ElectraConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise CheckpointError(path, f"no readable configuration ({error})", "ELECTRA's configuration in JSON") from error
+        raise CheckpointError(
+            path, f"no readable configuration ({error})", "ELECTRA's configuration in JSON"
+        ) from error
 
 
 def load_encoder(model, folder):

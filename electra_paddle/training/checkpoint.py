@@ -39,7 +39,9 @@ class Checkpoints:
         partial.mkdir(parents=True)
         save_tensors(dict(model.named_parameters()), partial / "model.safetensors")
         save_tensors(moments_of(model, optimizer), partial / "optimizer.safetensors")
-        (partial / "state.json").write_text(json.dumps({"step": step, **self.identity}, indent=2) + "\n", encoding="utf-8")
+        (partial / "state.json").write_text(
+            json.dumps({"step": step, **self.identity}, indent=2) + "\n", encoding="utf-8"
+        )
         for file in partial.iterdir():
             with open(file, "rb") as stream:
                 os.fsync(stream.fileno())
@@ -64,10 +66,15 @@ class Checkpoints:
             state = json.loads(path.read_text(encoding="utf-8"))
             step = state.pop("step")
         except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(path, f"a damaged checkpoint ({error})", "the state of a run", f"remove {paths[-1]}") from error
+            raise CheckpointError(
+                path, f"a damaged checkpoint ({error})", "the state of a run", f"remove {paths[-1]}"
+            ) from error
         for name, found, expected in differences(state, self.identity):
             raise CheckpointError(
-                path, f"{name} {found}", f"{expected} as configured", "choose another model_name or the run's own configuration"
+                path,
+                f"{name} {found}",
+                f"{expected} as configured",
+                "choose another model_name or the run's own configuration",
             )
         return paths[-1], step
 

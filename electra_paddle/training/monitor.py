@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar, VisualDL scalars, and the same figures as JSON lines. Only the main process writes."""
+"""What a run tells: a progress bar, VisualDL scalars, the same figures as JSON lines. Only the main process writes."""
 
 import json
 import time
@@ -20,17 +20,21 @@ class Monitor:
         prefix: of the VisualDL tags.
     """
 
-    def __init__(self, folder, num_steps, start=0, log_steps=50, sequences_per_step=1, prefix="train", description="train"):
+    def __init__(
+        self, folder, num_steps, start=0, log_steps=50, sequences_per_step=1, prefix="train", description="train"
+    ):
         self.log_steps, self.prefix, self.sequences_per_step = log_steps, prefix, sequences_per_step
         self._sums, self._count = {}, 0
-        self._bar = tqdm(total=num_steps, initial=start, desc=description, unit="step", disable=not runtime.is_main(), mininterval=1)
+        self._bar = tqdm(
+            total=num_steps, initial=start, desc=description, unit="step", disable=not runtime.is_main(), mininterval=1
+        )
         self._lines = self._writer = None
         if folder is not None and runtime.is_main():
             from visualdl import LogWriter
 
             folder = Path(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            self._lines = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+            self._lines = open(folder / "metrics.jsonl", "a", encoding="utf-8")
             self._writer = LogWriter(logdir=str(folder / "visualdl"))
         self._time = time.perf_counter()
 

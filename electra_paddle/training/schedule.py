@@ -15,6 +15,4 @@ def build_schedule(learning_rate, num_train_steps, num_warmup_steps, power=1.0):
     """A Paddle LRScheduler; call its step() after each update."""
     from paddle.optimizer.lr import LambdaDecay
 
-    return LambdaDecay(
-        learning_rate, lambda step: learning_rate_factor(step, num_train_steps, num_warmup_steps, power)
-    )
+    return LambdaDecay(learning_rate, lambda step: learning_rate_factor(step, num_train_steps, num_warmup_steps, power))

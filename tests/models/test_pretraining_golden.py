@@ -65,7 +65,11 @@ def net(request):
     shape = discriminator_geometry("small", int(golden["vocab_size"]), embedding_size, overrides)
 
     def build(case):
-        options = {"temperature": 0.7, "disallow_correct": True, "gen_weight": 0.6, "disc_weight": 20.0} if case == "C" else {}
+        options = (
+            {"temperature": 0.7, "disallow_correct": True, "gen_weight": 0.6, "disc_weight": 20.0}
+            if case == "C"
+            else {}
+        )
         model = ElectraForJointPretraining(generator_geometry(shape), shape, **options)
         used = set()
         for name, parameter in model.named_parameters():

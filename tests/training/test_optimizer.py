@@ -72,7 +72,9 @@ def replica(golden, recipe):
             update = m / (np.sqrt(v) + 1e-6)
             if "LayerNorm" not in name and "bias" not in name:
                 update = update + 0.01 * parameter
-            column = next((i for i, key in enumerate(keys) if key in name + "/"), keys.index("task_specific/") if keys else 0)
+            column = next(
+                (i for i, key in enumerate(keys) if key in name + "/"), keys.index("task_specific/") if keys else 0
+            )
             state[name] = [parameter - rates[column] * update, m, v]
         yield {name: parameter for name, (parameter, _, _) in state.items()}
 

@@ -1,0 +1,41 @@
+"""Texts to padded sequences. Shapes: B batch, L sequence."""
+
+import numpy as np
+
+from electra_paddle.batch import TokenBatch
+
+
+def encode_pair(tokenizer, text_a, text_b, max_seq_length):
+    """[CLS] a [SEP], or with a second text [CLS] a [SEP] b [SEP], cut to the length.
+
+    Of a pair the longer text loses tokens from its end, the second one where they are as long.
+
+    Returns:
+        (ids, position where the second segment begins; the length if there is none).
+    """
+    vocabulary = tokenizer.vocabulary
+    first = tokenizer.encode(text_a)
+    if text_b is None:
+        ids = [vocabulary.cls, *first[: max_seq_length - 2], vocabulary.sep]
+        return ids, len(ids)
+    second = tokenizer.encode(text_b)
+    excess = max(0, len(first) + len(second) - (max_seq_length - 3))
+    for _ in range(excess):
+        (first if len(first) > len(second) else second).pop()
+    ids = [vocabulary.cls, *first, vocabulary.sep]
+    return [*ids, *second, vocabulary.sep], len(ids)
+
+
+def pad(sequences, length=None):
+    """A TokenBatch [B, L] of numpy arrays from (ids, position where the second segment begins) pairs.
+
+    Args:
+        length: L; the longest sequence's length unless given.
+    """
+    shape = (len(sequences), length or max(len(ids) for ids, _ in sequences))
+    input_ids, token_type_ids, attention_mask = (np.zeros(shape, np.int64) for _ in range(3))
+    for row, (ids, second) in enumerate(sequences):
+        input_ids[row, : len(ids)] = ids
+        token_type_ids[row, second : len(ids)] = 1
+        attention_mask[row, : len(ids)] = 1
+    return TokenBatch(input_ids, token_type_ids, attention_mask)
