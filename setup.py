@@ -16,8 +16,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=find_packages(include=["electra_paddle", "electra_paddle.*"]),
-    package_data={"electra_paddle": ["sample/*", "hub/template/*"]},
+    packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), "electra_paddle.configs.task"],
+    package_dir={"electra_paddle.configs.task": "configs/task"},
+    package_data={"electra_paddle": ["sample/*", "hub/template/*"], "electra_paddle.configs.task": ["*.yaml"]},
     install_requires=[
         "paddlenlp>=2.8.1,<=3.0.0b4",
         "paddlehub==2.4.0",
@@ -39,6 +40,7 @@ setup(
         "gradio>=4.44,<5.24",
         "huggingface-hub<0.30",  # later ones dropped names that PaddleNLP imports
         "opencv-python<4.12",  # 4.12 needs numpy 2
+        "pyarrow<21",  # later ones need numpy 2
         "protobuf>=3.20.2,<=3.20.3",  # PaddleHub's generated files are refused by 4
         "setuptools<70",  # pkg_resources, at run time
     ],

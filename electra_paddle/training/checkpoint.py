@@ -116,7 +116,7 @@ def set_moments(model, optimizer, moments):
     """Hand saved moments to an optimizer that has made no update yet."""
     import paddle
 
-    state = {}
+    state = {key: value for key, value in optimizer.state_dict().items() if key == "LR_Scheduler"}  # 2.6 insists on it
     for name, parameter in model.named_parameters():
         for moment in MOMENTS:
             state[f"{parameter.name}_{moment}_0"] = paddle.to_tensor(moments[f"{moment}/{name}"])
