@@ -1,5 +1,6 @@
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from electra_paddle import runtime
 
 runtime.prepare_cpu()
-os.environ.setdefault("HUB_HOME", str(Path("/nonexistent-hub-home")))  # no test may touch the user's modules
+# No test may touch the user's modules.
+os.environ.setdefault("HUB_HOME", str(Path(tempfile.gettempdir()) / "electra-paddle-tests-hub-home"))
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
