@@ -1,4 +1,4 @@
-"""The forward pass against numbers of the reference (TensorFlow 1.15): logits, samples, labels, losses."""
+"""Forward and backward pass against numbers of the reference (TensorFlow 1.15)."""
 
 import numpy as np
 import paddle
@@ -132,3 +132,22 @@ def test_metrics_equal_the_reference(net):
     assert_close(metrics["rtd_accuracy"], golden["B_metric_disc_accuracy"])
     assert_close(metrics["rtd_precision"], golden["B_metric_disc_precision"])
     assert_close(metrics["rtd_recall"], golden["B_metric_disc_recall"])
+
+
+def test_gradients_equal_the_reference(net):
+    golden, build = net
+    is_micro = int(golden["vocab_size"]) == 400
+    gradients = np.load(golden_path("gradients_micro.npz" if is_micro else "gradients.npz"), allow_pickle=False)
+    batch, uniforms = golden_batch(golden, "B")
+    model = build("B")
+    model(batch, uniforms).loss.backward()
+    ours = {tensorflow_name(name): parameter.grad.numpy().astype("f8") for name, parameter in model.named_parameters()}
+    assert set(ours) == set(map(str, gradients["names"]))
+    for name, norm in zip(gradients["names"], gradients["B_total_norm"], strict=True):
+        if "key/bias" in name:  # softmax does not see it: its gradient is rounding noise around 0
+            assert np.abs(ours[name]).max() < 1e-5
+            continue
+        assert_close(np.linalg.norm(ours[name]), norm, atol=1e-7, rtol=1e-3)
+        if f"B_grad/{name}" in gradients:
+            expected = gradients[f"B_grad/{name}"]
+            assert_close(ours[name].reshape(expected.shape), expected, atol=1e-3 * np.abs(expected).max())
