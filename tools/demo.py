@@ -111,7 +111,7 @@ def finetune_module(run_dir):
 
     model = hub.Module(name=NAME, task="seq-cls", label_map=LABELS)
     data = {split: Reviews(SAMPLE / f"{split}.tsv", model.get_tokenizer()) for split in ("train", "dev", "test")}
-    epochs, batch_size = 6, 16
+    epochs, batch_size = 12, 16
     steps = epochs * -(-len(data["train"]) // batch_size)
     schedule = build_schedule(1e-3, steps, steps // 10)
     factors = layerwise_factors([name for name, _ in model.named_parameters()], 4, decay=0.8)
