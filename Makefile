@@ -7,7 +7,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-slow lint lock clean
+.PHONY: demo test test-slow lint peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) tools/demo.py --run-dir runs/demo
@@ -21,6 +21,14 @@ test-slow: $(VENV)/.complete
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+# The environment of the PyTorch peer that `tools/benchmark.py pretrain` measures.
+peers: .venv-peers/.complete
+
+.venv-peers/.complete: requirements/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/peers.txt
+	@touch $@
 
 # The stamp comes last, so an interrupted installation is taken up again by the next `make`.
 $(VENV)/.complete:

@@ -25,6 +25,7 @@ setup(
         "visualdl>=2.5.3,<2.6",
         "numpy>=1.26,<2",
         # What this package itself imports beside them.
+        "jieba",
         "matplotlib",
         "pydantic>=2.9,<2.12",
         "pyyaml",
@@ -32,6 +33,7 @@ setup(
         "scikit-learn",
         "tokenizers>=0.19,<0.22",
         "tqdm",
+        "zstandard",
         # Bounds without which PaddleNLP or PaddleHub, last released before these packages' current
         # versions, install but do not import.
         "aistudio-sdk<0.3",  # 0.3 dropped `hub.download`, which PaddleNLP imports
@@ -48,7 +50,7 @@ setup(
         "cpu": ["paddlepaddle>=2.6.2,<3.4"],
         "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
         "convert": ["tensorflow-cpu>=2.12"],
-        "dev": ["hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "wheel"],
+        "dev": ["hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "websockets>=12", "wheel"],
     },
     entry_points={"console_scripts": ["electra-paddle=electra_paddle.cli:main"]},
     classifiers=[

@@ -21,11 +21,12 @@ class MaskedBatch(NamedTuple):
     token_type_ids: Any  # [B, L]
     attention_mask: Any  # [B, L]
     masked_input_ids: Any  # [B, L] what the generator sees
-    masked_positions: Any  # [B, P]
+    masked_positions: Any  # [B, P], distinct within a row but for `mask_sampling` "reference"
     masked_labels: Any  # [B, P] the original tokens there
     masked_weights: Any  # [B, P] float32, 1 or 0
-    mlm_normalizer: Any  # scalar: slots with weight 1 in the global batch, divided by the number of processes
-    rtd_normalizer: Any  # scalar: tokens in the global batch, divided by the number of processes
+    sampling_uniforms: Any  # [B, P] float32 in [0, 1), which decide the generator's answers
+    mlm_normalizer: Any  # scalar: slots with weight 1 in the global batch, divided by the number of its parts
+    rtd_normalizer: Any  # scalar: tokens in the global batch, divided by the number of its parts
 
 
 class CorruptedBatch(NamedTuple):
@@ -36,7 +37,10 @@ class CorruptedBatch(NamedTuple):
 
 
 class PretrainingOutput(NamedTuple):
-    """One forward pass of the two networks. Everything but `loss` is for metrics and tests."""
+    """One forward pass of the two networks. Everything but `loss` is for metrics and tests.
+
+    Without a discriminator `rtd_loss`, `corrupted` and `rtd_logits` are None.
+    """
 
     loss: Any  # scalar
     mlm_loss: Any  # scalar

@@ -5,9 +5,16 @@ import importlib
 import sys
 
 from electra_paddle import __version__
-from electra_paddle.errors import ElectraPaddleError
+from electra_paddle.errors import ElectraPaddleError, Interrupted
 
-COMMANDS = ("build_pretraining_data", "run_pretrain", "run_finetuning", "export_hub_module")
+COMMANDS = (
+    "build_pretraining_data",
+    "inspect_shards",
+    "verify_shards",
+    "run_pretrain",
+    "run_finetuning",
+    "export_hub_module",
+)
 
 
 def main(arguments=None):
@@ -35,6 +42,12 @@ def run_command(name, arguments, program):
     except ElectraPaddleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interruption:
+        print(interruption, file=sys.stderr)
+        return interruption.status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -15,6 +15,15 @@ class ElectraPaddleError(ValueError):
         message = f"{where}: found {found}, expected {expected}"
         super().__init__(" ".join((f"{message}; {advice}" if advice else message).split()))
 
+    def __reduce__(self):  # so that it travels between processes
+        return _restore, (type(self), str(self))
+
+
+def _restore(kind, message):
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error
+
 
 class ConfigError(ElectraPaddleError):
     """A hyper-parameter, an option or a configuration file."""
@@ -26,3 +35,20 @@ class DataError(ElectraPaddleError):
 
 class CheckpointError(ElectraPaddleError):
     """A checkpoint or a pretrained directory."""
+
+
+class TrainingError(ElectraPaddleError):
+    """A run whose numbers went wrong."""
+
+
+class Interrupted(Exception):
+    """A command was asked to end, and has ended in good order.
+
+    Args:
+        signal: number of the signal that asked.
+        message: what is saved and how to go on.
+    """
+
+    def __init__(self, signal, message):
+        super().__init__(message)
+        self.status = 128 + signal

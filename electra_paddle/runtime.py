@@ -3,10 +3,19 @@
 Nothing here imports Paddle before `start` is called.
 """
 
+import contextlib
+import ctypes
+import functools
+import inspect
 import os
+import signal
 import sys
+import time
 import zlib
 from pathlib import Path
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # Paddle's names of the precisions
+AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
 
 
 def rank():
@@ -39,8 +48,9 @@ def prepare_cpu():
         else str(max(1, (os.cpu_count() or 1) // local_processes)),
         "FLAGS_use_mkldnn": "1",
     }
-    if "AuthenticAMD" in cpu_description():
-        settings["MKL_DEBUG_CPU_TYPE"] = "5"
+    processor = cpu_description()
+    if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
+        settings["MKL_DEBUG_CPU_TYPE"] = "7" if AVX512.issubset(processor.split()) else "5"
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
@@ -51,11 +61,34 @@ def cpu_description():
     return path.read_text().split("\n\n")[0] if path.exists() else ""
 
 
+def keep_freed_memory():
+    """Let the C library reuse memory of arrays rather than give it back and ask for it again each time.
+
+    Where arrays of the same sizes come and go, the page faults cost a third of the time, and more when several
+    processes have them at once. Other C libraries than glibc are left as they are.
+    """
+    set_malloc(mmap_threshold=32 << 20, trim_threshold=128 << 20)
+
+
+def set_malloc(**parameters):
+    """Set byte counts by which the C library manages memory, see mallopt(3); where there is none, nothing happens."""
+    numbers = {"trim_threshold": -1, "mmap_threshold": -3}
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for name, value in parameters.items():
+            mallopt(numbers[name], value)
+
+
 def start():
     """Import Paddle and, in a job of several processes, start fleet."""
     prepare_cpu()
     import paddle
 
+    if is_cpu():
+        # Copying a transposed array is fast, reading a view of it is not.
+        paddle.set_flags({"FLAGS_use_stride_kernel": False})
+        # Left to itself the threshold grows, and large tensors leave gaps among small ones that nothing fills.
+        set_malloc(mmap_threshold=4 << 20)
     if num_processes() > 1:
         from paddle.distributed import fleet
 
@@ -63,20 +96,119 @@ def start():
     return paddle
 
 
-def seed_step(seed, step):
-    """Fix dropout and sampling of one update of this process, so that a resumed run repeats it."""
+def seed_dropout(*numbers):
+    """Fix this process's dropout by numbers such as seed, update and part, so that a resumed run repeats it."""
     import paddle
 
-    paddle.seed(zlib.crc32(f"{seed}/{step}/{rank()}".encode()))
+    paddle.seed(zlib.crc32("/".join(map(str, (*numbers, rank()))).encode()))
 
 
-def distribute(model):
-    """The model as fleet trains it: gradients are averaged over the processes."""
-    if num_processes() == 1:  # Paddle 3.3's fleet refuses a single process
+def distribute(model, recomputes=False):
+    """The model as fleet trains it, see `averaged_gradients`.
+
+    Args:
+        recomputes: whether layers of it went through `recompute`.
+    """
+    if num_processes() == 1 or is_cpu():  # Paddle 3.3's fleet refuses a single process
         return model
     from paddle.distributed import fleet
 
-    return fleet.distributed_model(model)
+    model = fleet.distributed_model(model)
+    model.recomputes = recomputes
+    return model
+
+
+@contextlib.contextmanager
+def averaged_gradients(model, is_last=True):
+    """Within it a backward pass leaves gradients in the parameters: after the last one averaged over the processes.
+
+    On GPUs fleet's hooks average while the pass goes on, but not where layers are recomputed, with which they do not
+    work. On CPUs, whose cores are all busy, that would save no time and cost a copy of all gradients.
+
+    Args:
+        model: as `distribute` returned it.
+        is_last: whether no other pass of this update follows.
+    """
+    if num_processes() == 1 or (not is_cpu() and is_last and not model.recomputes):
+        yield
+    else:
+        with contextlib.nullcontext() if is_cpu() else model.no_sync():
+            yield
+        if is_last:
+            average_in_buckets([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
+
+
+def average_in_buckets(tensors, bucket_bytes=4 << 20):
+    """Replace tensors by their means over the processes, some megabytes in a message."""
+    bucket, size = [], 0
+    for number, tensor in enumerate(tensors, 1):
+        bucket.append(tensor)
+        size += int(tensor.size) * tensor.element_size()
+        if size >= bucket_bytes or number == len(tensors):
+            average(bucket)
+            bucket, size = [], 0
+
+
+def recompute(layers):
+    """Let layers keep nothing but their input for the backward pass, which then runs their forward pass again."""
+    from paddle.distributed.fleet.utils import recompute
+
+    def run(forward, *arguments, **named):
+        bound = inspect.signature(forward).bind(*arguments, **named)
+        bound.apply_defaults()
+        return recompute(forward, *bound.args)  # Paddle 2.6 takes no named ones
+
+    for layer in layers:
+        layer.forward = functools.partial(run, layer.forward)
+
+
+def autocast(precision):
+    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" nothing changes."""
+    import paddle
+
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
+
+
+def usable_precision(precision):
+    """(precision, reason): what this device can do, and why it is not what was asked for, or None."""
+    import paddle
+
+    if precision == "fp32":
+        return precision, None
+    if is_cpu():
+        return "fp32", f"{precision} needs a GPU: Paddle's automatic casts do nothing on a CPU"
+    supported = {"bf16": paddle.amp.is_bfloat16_supported, "fp16": paddle.amp.is_float16_supported}
+    return (precision, None) if supported[precision]() else ("fp32", f"this GPU has no {precision}")
+
+
+def average(tensors):
+    """Replace tensors by their means over the processes, in one message."""
+    import paddle
+
+    def mean(flat):
+        paddle.distributed.all_reduce(flat)
+        flat.scale_(1 / num_processes())
+
+    in_one_message(tensors, mean)
+
+
+def in_one_message(tensors, communicate):
+    """Let a function change tensors in place that are joined to one, and put its parts back."""
+    import paddle
+
+    flat = paddle.concat([tensor.flatten() for tensor in tensors])
+    communicate(flat)
+    for tensor, part in zip(tensors, paddle.split(flat, [int(tensor.size) for tensor in tensors]), strict=True):
+        tensor.set_value(part.reshape(tensor.shape))
+
+
+def is_cpu():
+    """Whether Paddle runs on a CPU."""
+    import paddle
+
+    return paddle.device.get_device() == "cpu"
 
 
 def mean_over_processes(values):
@@ -90,9 +222,66 @@ def mean_over_processes(values):
     return (tensor / num_processes()).tolist()
 
 
+def is_any(condition):
+    """Whether a condition holds on any process; every process must call it at the same step."""
+    return bool(mean_over_processes([float(bool(condition))])[0])
+
+
+def send_from(source, tensors):
+    """Give all processes the tensors of one of them, in one message."""
+    import paddle
+
+    in_one_message(tensors, lambda flat: paddle.distributed.broadcast(flat, source))
+
+
+def gather(value):
+    """The picklable values of all processes, in the order of their ranks; every process must call it."""
+    if num_processes() == 1:
+        return [value]
+    import paddle
+
+    values = []
+    paddle.distributed.all_gather_object(values, value)
+    return values
+
+
 def barrier():
     """Wait for all processes."""
     if num_processes() > 1:
         import paddle
 
         paddle.distributed.barrier()
+
+
+@contextlib.contextmanager
+def last_to_fail():
+    """Within it a process whose peer has died ends some seconds later than the peer.
+
+    The launcher tells of the first failed process that it sees, in the order of ranks. Without the delay that is
+    often one that only lost its connection. Gloo aborts where it loses one: `sleep` is called as the handler of
+    SIGABRT with the signal's number, so for 6 seconds; after that the process aborts as it would have.
+    """
+    if num_processes() == 1:
+        yield
+        return
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another system
+        libc = ctypes.CDLL(None)
+        libc.signal(int(signal.SIGABRT), ctypes.cast(libc.sleep, ctypes.c_void_p))
+    try:
+        yield
+    except (RuntimeError, OSError, SystemError):  # of Paddle's communication, among others
+        time.sleep(int(signal.SIGABRT))
+        raise
+
+
+def leave():
+    """End a process of a job whose work is done and written; returns where there is only one process.
+
+    Paddle's communication is not taken down part by part: at that, a process that had finished has been seen to
+    abort (SIGABRT, Paddle 3.3.1, gloo), which makes the launcher call the job failed.
+    """
+    if num_processes() == 1:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -8,11 +8,19 @@ from electra_paddle.errors import CheckpointError
 
 
 def save_tensors(tensors, path):
-    """Write name -> Paddle tensor; PaddleNLP reads the file too."""
+    """Write name -> Paddle tensor; PaddleNLP reads the file too.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in tensors.items()}
-    save_file(arrays, path, metadata={"format": "np"})
+    try:
+        save_file(arrays, path, metadata={"format": "np"})
+    except SafetensorError as error:  # it wraps the operating system's
+        raise OSError(str(error)) from error
 
 
 def read_tensors(path):

@@ -41,3 +41,11 @@ def shared_file(name):
     if not path.exists():
         pytest.skip(f"needs {name} from the reference material beside the project")
     return path
+
+
+@pytest.fixture
+def free_port():
+    """A port of the loopback interface that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,125 +1,270 @@
 """Joint pre-training of generator and discriminator, from shards to pretrained directories."""
 
+import contextlib
 import dataclasses
+import json
+import math
+import shutil
+import signal
+from typing import Any, NamedTuple
 
+from electra_paddle.commands.pretraining_reports import Reports
 from electra_paddle.config import PretrainingConfig, add_entries, resolve, save_config
+from electra_paddle.config.geometry import training_flops
+from electra_paddle.errors import CheckpointError, ConfigError, DataError, Interrupted
 
 DESCRIPTION = "Pre-train a generator and a discriminator; the same command again resumes."
 
 
 def add_arguments(parser):
     add_entries(parser, PretrainingConfig)
+    parser.add_argument("--dry-run", action="store_true", help="print sizes, memory and lengths of the run, then exit")
 
 
 def run(arguments):
-    pretrain(resolve(PretrainingConfig, arguments))
-
-
-def pretrain(config):
-    """The whole run that a PretrainingConfig describes."""
     from electra_paddle import runtime
-    from electra_paddle.data.loader import PretrainingBatches
-    from electra_paddle.data.shards import Shards
+    from electra_paddle.commands import dry_run
+
+    config = resolve(PretrainingConfig, arguments)
+    if config.debug and not arguments.dry_run:
+        clear_debug_run(config.model_dir)
+    job = prepare(config)
+    if arguments.dry_run:
+        dry_run.show(job, runtime.num_processes())
+        return
+    runtime.start()
+    with runtime.last_to_fail():
+        pretrain(job)
+    runtime.leave()
+
+
+class Job(NamedTuple):
+    """What a run works with, as far as it is known without Paddle."""
+
+    config: PretrainingConfig
+    vocabulary: Any  # Vocabulary
+    generator: Any  # Geometry, or None
+    discriminator: Any  # Geometry, or None
+    batches: Any  # PretrainingBatches
+    eval_batches: Any  # EvaluationBatches, or None
+    checkpoints: Any  # Checkpoints
+    checkpoint: Any  # the Checkpoint to go on from, or None
+    first_weights: dict  # what `find_networks` found in init_from; {} if nothing is to be filled from there
+
+    @property
+    def start(self):
+        """Updates done before."""
+        return self.checkpoint.step if self.checkpoint else self.config.init_step
+
+
+def prepare(config):
+    """The Job of a PretrainingConfig. What does not fit together is refused here, before Paddle is imported."""
+    from electra_paddle.models.warm_start import find_networks
     from electra_paddle.text import Vocabulary
     from electra_paddle.training.checkpoint import Checkpoints
 
     vocabulary = Vocabulary.load(config.vocab_file)
     config.check_vocabulary(vocabulary)
     generator, discriminator = config.geometries(len(vocabulary))
-    config.check_length(discriminator)
+    config.check_length(discriminator or generator)
+    batches, eval_batches = open_shards(config, vocabulary)
+    shapes = {"generator": generator, "discriminator": discriminator}
+    identity = {name: shape and dataclasses.asdict(shape) for name, shape in shapes.items()}
+    identity["vocab_sha256"] = vocabulary.sha256
+    checkpoints = Checkpoints(config.model_dir / "checkpoints", identity, config.keep_checkpoint_max)
+    checkpoint = checkpoints.latest()
+    if config.do_eval:
+        check_evaluation(config, eval_batches, checkpoint)
+    first_weights = {}
+    if config.init_from and not checkpoint:
+        first_weights = find_networks(config.init_from, vocabulary, shapes)
+    return Job(
+        config, vocabulary, generator, discriminator, batches, eval_batches, checkpoints, checkpoint, first_weights
+    )
+
+
+def open_shards(config, vocabulary):
+    """(PretrainingBatches, EvaluationBatches or None) of this process."""
+    from electra_paddle import runtime
+    from electra_paddle.data.evaluation import EvaluationBatches, hold_out
+    from electra_paddle.data.loader import PretrainingBatches
+    from electra_paddle.data.shards import Shards
+
+    shards = Shards(config.pretrain_shards, vocabulary)
+    training, held_out = hold_out(shards, 0 if config.eval_shards else config.eval_fraction)
+    if config.eval_shards:
+        held_out = Shards(config.eval_shards, vocabulary)
+    masking = (config.max_seq_length, config.mask_prob, config.max_predictions_per_seq)
+    options = {"whole_word_mask": config.whole_word_mask, "mask_sampling": config.mask_sampling}
     batches = PretrainingBatches(
-        Shards(config.pretrain_shards, vocabulary),
+        training,
         vocabulary,
         config.train_batch_size,
-        config.max_seq_length,
-        config.mask_prob,
-        config.max_predictions_per_seq,
+        *masking,
         config.seed,
         runtime.rank(),
         runtime.num_processes(),
+        num_accumulated=config.gradient_accumulation_steps,
+        **options,
     )
-    identity = {
-        "generator": dataclasses.asdict(generator),
-        "discriminator": dataclasses.asdict(discriminator),
-        "vocab_sha256": vocabulary.sha256,
-    }
-    checkpoints = Checkpoints(config.model_dir / "checkpoints", identity, config.keep_checkpoint_max)
-    checkpoints.latest()  # a checkpoint that does not fit is refused before Paddle is imported
+    if held_out is None:
+        return batches, None
+    return batches, EvaluationBatches(
+        held_out, vocabulary, config.eval_batch_size, config.num_eval_steps, *masking, **options
+    )
 
-    runtime.start()
+
+def pretrain(job):
+    """Train, or only evaluate, and write the pretrained directories."""
+    from electra_paddle import runtime
+    from electra_paddle.models.encoder import fuse_attention
     from electra_paddle.models.pretraining import ElectraForJointPretraining, pretraining_metrics
+    from electra_paddle.models.warm_start import fill_networks
+    from electra_paddle.training.interruption import Interruption
     from electra_paddle.training.loop import train
+    from electra_paddle.training.loss_scale import LossScale
     from electra_paddle.training.monitor import Monitor
     from electra_paddle.training.optimizer import build_optimizer
     from electra_paddle.training.schedule import build_schedule
 
+    config = job.config
     model = ElectraForJointPretraining(
-        generator,
-        discriminator,
+        job.generator,
+        job.discriminator,
         config.gen_weight,
         config.disc_weight,
         config.temperature,
         config.disallow_correct,
         config.seed,
+        config.untied_generator,
+        config.untied_generator_embeddings,
     )
     schedule = build_schedule(
         config.learning_rate, config.num_train_steps, config.num_warmup_steps, config.lr_decay_power
     )
-    optimizer = build_optimizer(model, schedule, config.weight_decay_rate)
-    start = checkpoints.restore(model, optimizer, schedule)
+    schedule.step(job.start)
+    optimizer = build_optimizer(model, schedule, config.weight_decay_rate, shard=config.sharding_stage == 1)
+    precision, reason = runtime.usable_precision(config.precision)
+    reasons = [reason and f"precision fp32: {reason}", fuse_attention(model, precision)]
+    loss_scale = LossScale(is_active=precision == "fp16")
+    if job.checkpoint:
+        job.checkpoints.restore(job.checkpoint, model, optimizer)
+        loss_scale.restore(job.checkpoint.progress["loss_scale"])
+    filled = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
     if runtime.is_main():
+        print("".join(line + "\n" for line in filled), end="")
+        announce(job, model)
+        print("".join(reason + "\n" for reason in filter(None, reasons)), end="")
         config.model_dir.mkdir(parents=True, exist_ok=True)
-        save_config(config, config.model_dir / "pretraining_config.json")
-        announce(config, model, start, batches)
-
-    def save(step):
-        if step % config.save_checkpoints_steps == 0 or step == config.num_train_steps:
-            if runtime.is_main():
-                checkpoints.save(step, model, optimizer)
-            runtime.barrier()
+        if config.do_train:
+            save_config(config, config.model_dir / "pretraining_config.json")
+    if config.recompute:
+        runtime.recompute(model.encoder_layers())
+    if config.sharding_stage and runtime.is_main():
+        sizes = " + ".join(f"{size:,}" for size in optimizer.moment_bytes)
+        print(f"Adam's moments: {sizes} bytes, a part in each process")
 
     monitor = Monitor(
-        config.model_dir,
+        config.model_dir if config.do_train else None,
         config.num_train_steps,
-        start,
+        job.start,
         config.log_steps,
         config.train_batch_size,
         "pretrain",
         "pre-train",
+        training_flops(job.generator, job.discriminator, config.max_seq_length, config.max_predictions_per_seq),
+        runtime.DTYPES[precision],
     )
-    train(
-        runtime.distribute(model),
-        batches.iterate(start, config.num_train_steps),
-        optimizer,
-        schedule,
-        monitor,
-        pretraining_metrics,
-        start,
-        config.seed,
-        save,
-    )
-    monitor.close()
+    stream = job.batches.iterate(job.start, config.num_train_steps)
+    best = job.checkpoint.progress["best"] if job.checkpoint else {}
+    reports = Reports(config, model, monitor, job.vocabulary, job.batches, job.eval_batches, best)
+
+    def after_step(step):
+        """Report; write a checkpoint now and then, at the end, and when the job is asked to end."""
+        reports.after_step(step)
+        is_last, is_asked = step == config.num_train_steps, runtime.is_any(interruption.signal)
+        is_due = step % config.save_checkpoints_steps == 0 and math.isfinite(optimizer.global_norm)
+        if is_last or is_asked or is_due:
+            job.checkpoints.save(step, model, optimizer, {"loss_scale": loss_scale.state(), "best": reports.best})
+        if is_asked and not is_last:
+            message = f"interrupted; update {step:,} of {config.num_train_steps:,} is saved, the same command goes on"
+            raise Interrupted(interruption.signal or signal.SIGTERM, message)
+
+    with contextlib.closing(monitor), contextlib.closing(stream), Interruption() as interruption:
+        if config.do_eval:
+            reports.evaluate(job.start)
+            return
+        train(
+            runtime.distribute(model, config.recompute),
+            stream,
+            optimizer,
+            schedule,
+            monitor,
+            pretraining_metrics,
+            job.start,
+            config.seed,
+            after_step,
+            config.gradient_accumulation_steps,
+            precision,
+            loss_scale,
+            config.max_bad_steps,
+        )
     if runtime.is_main():
-        save_networks(config, model, vocabulary)
+        save_networks(config, model, job.vocabulary)
 
 
-def announce(config, model, start, batches):
+def check_evaluation(config, eval_batches, checkpoint):
+    """Refuse an evaluation of nothing, or on nothing."""
+    if not checkpoint and not config.init_from:
+        raise CheckpointError(
+            config.model_dir / "checkpoints", "no checkpoint", "one to evaluate", "train first, or give init_from"
+        )
+    if eval_batches is None:
+        raise DataError(config.pretrain_shards, "fewer than 10 examples", "enough for evaluation", "give eval_shards")
+
+
+def clear_debug_run(folder):
+    """Empty the folder of an earlier debug run, as the original does; every process may, as none has begun to write.
+
+    Raises:
+        ConfigError: the folder holds something else.
+    """
+    if not folder.exists():
+        return
+    path = folder / "pretraining_config.json"
+    if not path.exists() or not json.loads(path.read_text(encoding="utf-8")).get("debug"):
+        raise ConfigError(
+            "model_dir", f"{folder}, which no debug run made", "a new folder", "choose another model_name"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def announce(job, model):
+    """Print what is trained, and on how much."""
     from electra_paddle.models.initialization import num_parameters
 
+    counts = [f"{name} {num_parameters(network):,}" for name, network in networks(model)]
+    evaluated = f", {len(job.eval_batches.shards):,} more for evaluation" if job.eval_batches else ""
+    begins = f"resuming after {job.start:,}" if job.start else "from the start"
     print(
-        f"generator {num_parameters(model.generator):,} and discriminator {num_parameters(model.discriminator):,} "
-        f"parameters, {num_parameters(model):,} in all; {len(batches.shards):,} examples; "
-        f"{f'resuming after {start:,}' if start else 'from the start'} of {config.num_train_steps:,} updates"
+        f"{' and '.join(counts)} parameters, {num_parameters(model):,} in all; "
+        f"{len(job.batches.shards):,} examples{evaluated}; {begins} of {job.config.num_train_steps:,} updates"
     )
+
+
+def networks(model):
+    """(name, network) of those that the objective has."""
+    pairs = [("generator", model.generator), ("discriminator", model.discriminator)]
+    return [(name, network) for name, network in pairs if network is not None]
 
 
 def save_networks(config, model, vocabulary):
-    """Write the two pretrained directories."""
+    """Write the pretrained directories."""
     from electra_paddle.models.pretrained_directory import save_pretrained
 
-    for name in ("generator", "discriminator"):
+    for name, network in networks(model):
         card = model_card(config, name, len(vocabulary))
-        save_pretrained(getattr(model, name), config.model_dir / name, vocabulary, config.do_lower_case, card)
+        save_pretrained(network, config.model_dir / name, vocabulary, config.do_lower_case, card)
         print(f"{config.model_dir / name}: {name} written")
 
 

@@ -41,6 +41,69 @@ class Geometry:
             if isinstance(value, int) and value < 1 and field.name != "pad_token_id":
                 raise ConfigError(field.name, value, "at least 1")
 
+    @property
+    def num_embedding_parameters(self):
+        """Of the embedding block: three tables and a layer norm."""
+        return (self.vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * self.embedding_size
+
+    @property
+    def num_encoder_parameters(self):
+        """Of the projection of the embeddings, where there is one, and of all layers."""
+        hidden, inner = self.hidden_size, self.intermediate_size
+        projection = 0 if self.embedding_size == hidden else (self.embedding_size + 1) * hidden
+        attention, feed_forward, norms = 4 * (hidden + 1) * hidden, 2 * hidden * inner + hidden + inner, 4 * hidden
+        return projection + self.num_hidden_layers * (attention + feed_forward + norms)
+
+    @property
+    def num_body_parameters(self):
+        """Of all but the head."""
+        return self.num_embedding_parameters + self.num_encoder_parameters
+
+    @property
+    def num_mlm_head_parameters(self):
+        """Of the masked language model's head, without the table of words that it shares."""
+        return (self.hidden_size + 3) * self.embedding_size + self.vocab_size
+
+    @property
+    def num_rtd_head_parameters(self):
+        """Of the head that detects replaced tokens."""
+        return (self.hidden_size + 1) * self.hidden_size + self.hidden_size + 1
+
+    def encoder_flops(self, length):
+        """Of the forward pass, for each token of a sequence: two for each weight, and attention to all tokens."""
+        hidden = self.hidden_size
+        projection = 0 if self.embedding_size == hidden else self.embedding_size * hidden
+        weights = 4 * hidden * hidden + 2 * hidden * self.intermediate_size
+        attention = 2 * length * hidden  # products of queries and keys, and of probabilities and values
+        return 2 * (projection + self.num_hidden_layers * (weights + attention))
+
+    @property
+    def mlm_head_flops(self):
+        """Of the forward pass, for each masked position."""
+        return 2 * self.embedding_size * (self.hidden_size + self.vocab_size)
+
+    @property
+    def rtd_head_flops(self):
+        """Of the forward pass, for each token."""
+        return 2 * self.hidden_size * (self.hidden_size + 1)
+
+
+def training_flops(generator, discriminator, length, num_slots):
+    """Floating-point operations of an update for each token of a sequence, matrix products only.
+
+    A backward pass takes twice the operations of the forward pass.
+
+    Args:
+        generator, discriminator: Geometries; None where there is no such network.
+        num_slots: masked positions of a sequence.
+    """
+    flops = 0
+    if generator:
+        flops += generator.encoder_flops(length) + generator.mlm_head_flops * num_slots / length
+    if discriminator:
+        flops += discriminator.encoder_flops(length) + discriminator.rtd_head_flops
+    return 3 * flops
+
 
 # Of an original configuration file, what Paddle's encoder calls the same; the rest has no effect there either.
 OVERRIDABLE = {field.name for field in dataclasses.fields(Geometry)} - {"vocab_size", "embedding_size"}
@@ -75,17 +138,18 @@ def discriminator_geometry(model_size, vocab_size, embedding_size=None, override
     return Geometry(**{**shape, **overrides})
 
 
-def generator_geometry(discriminator, generator_hidden_size=0.25, generator_layers=1.0):
+def generator_geometry(discriminator, generator_hidden_size=0.25, generator_layers=1.0, has_own_embeddings=False):
     """The generator's shape: the discriminator's with fractions of its width and depth.
 
-    The embedding size is not scaled, because the two networks share their embeddings. An overridden
-    intermediate size of the discriminator does not reach the generator.
+    The embedding size is not scaled where the two networks share their embeddings; embeddings of its own are as wide
+    as the generator. An overridden intermediate size of the discriminator does not reach it.
     Source: `get_generator_config` of the original; Python's rounding (to even) as there.
     """
     hidden_size = int(round(discriminator.hidden_size * generator_hidden_size))
     return dataclasses.replace(
         discriminator,
         hidden_size=hidden_size,
+        embedding_size=hidden_size if has_own_embeddings else discriminator.embedding_size,
         num_hidden_layers=int(round(discriminator.num_hidden_layers * generator_layers)),
         num_attention_heads=max(1, hidden_size // 64),
         intermediate_size=4 * hidden_size,

@@ -11,6 +11,19 @@ from pathlib import Path
 
 from electra_paddle.errors import ConfigError
 
+NO_TPU = "there are no TPUs here: start several processes with `python -m paddle.distributed.launch`"
+ELSEWHERE = {  # entries of the original's configurations that have no counterpart -> what to do instead
+    "use_tpu": NO_TPU,
+    "tpu_job_name": NO_TPU,
+    "tpu_name": NO_TPU,
+    "tpu_zone": NO_TPU,
+    "gcp_project": NO_TPU,
+    "pretrain_tfrecords": "build shards with tasks/build_pretraining_data.py and give pretrain_shards",
+    "electric_objective": "Electric is not part of Chinese ELECTRA",
+    "two_tower_generator": "two-tower generators are not part of Chinese ELECTRA",
+}
+ONLY_WITH_TPU = ("num_tpu_cores", "iterations_per_loop")  # mean nothing without use_tpu, whatever they say
+
 
 def add_entries(parser, config_class):
     """Give an argparse parser `--hparams` and one option for each entry of a configuration."""
@@ -99,6 +112,8 @@ def build(config_class, values, sources):
     import pydantic
 
     known = [field.name for field in dataclasses.fields(config_class)]
+    values = {key: value for key, value in values.items() if not is_elsewhere(key, value, sources)}
+    values = {key: value for key, value in values.items() if key not in getattr(config_class, "WITHOUT_EFFECT", ())}
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -114,6 +129,8 @@ def build(config_class, values, sources):
             checked[key] = pydantic.TypeAdapter(types[key]).validate_python(value)
         except pydantic.ValidationError as error:
             raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key])) from error
+    if checked.get("debug"):
+        checked = {**{key: value for key, value in config_class.DEBUG.items() if key in known}, **checked}
     try:
         return config_class(**checked)
     except ConfigError as error:
@@ -121,6 +138,13 @@ def build(config_class, values, sources):
         if key in sources:
             error.args = (f"{sources[key]}: {error.args[0]}",)
         raise
+
+
+def is_elsewhere(key, value, sources):
+    """Whether an entry of the original has no counterpart here and is off; on, it is refused."""
+    if key in ELSEWHERE and value:
+        raise ConfigError(f"{sources[key]}: {key}", repr(value), "it left out", ELSEWHERE[key])
+    return key in ELSEWHERE or key in ONLY_WITH_TPU
 
 
 def name_of(kind):

@@ -2,18 +2,33 @@
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 from electra_paddle.config.entry import entry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.errors import ConfigError
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+MASK_SAMPLINGS = ("without_replacement", "reference")
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig:
     """One pre-training run. Paths left out follow from `data_dir` and `model_name`."""
 
+    # What `debug` sets unless it is given too; the network's shape is debug's in any case, as in the original.
+    DEBUG: ClassVar[dict] = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
+    DEBUG_SHAPE: ClassVar[dict] = {
+        "num_hidden_layers": 3,
+        "hidden_size": 144,
+        "intermediate_size": 576,
+        "num_attention_heads": 4,
+    }
+    WITHOUT_EFFECT: ClassVar[tuple] = ("results_txt", "results_pkl")  # as in the original, which writes neither
+
     data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
+    debug: bool = entry(False, "a tiny network for 20 updates of 8 sequences; an earlier debug run's folder is emptied")
     # data
     pretrain_shards: Path = entry(None, "folder of the shards; default DATA_DIR/pretrain_shards")
     vocab_file: Path = entry(None, "vocabulary; default DATA_DIR/vocab.txt")
@@ -27,8 +42,16 @@ class PretrainingConfig:
     embedding_size: int | None = entry(None, "width of the embeddings; default 128 for small, else hidden_size")
     generator_hidden_size: float = entry(0.25, "width of the generator as a fraction of the discriminator's")
     generator_layers: float = entry(1.0, "layers of the generator as a fraction of the discriminator's")
+    untied_generator: bool = entry(True, "false: one encoder of full size serves as generator and discriminator")
+    untied_generator_embeddings: bool = entry(False, "true: the generator has embeddings of its own, of its width")
+    uniform_generator: bool = entry(False, "true: no generator; replacements are drawn uniformly from the vocabulary")
+    init_from: Path = entry(None, "begin with the weights in this folder: a run's, or one network's")
+    init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
     # objective
+    electra_objective: bool = entry(True, "false: a masked language model of full size and no discriminator")
     mask_prob: float = entry(0.15, "share of the tokens that the generator has to fill")
+    whole_word_mask: bool = entry(False, "mask all tokens of a word together; needs shards built with --word-starts")
+    mask_sampling: str = entry("without_replacement", "without_replacement, or reference, which may repeat a position")
     gen_weight: float = entry(1.0, "weight of the masked language model's loss")
     disc_weight: float = entry(50.0, "weight of the replaced token detection's loss")
     temperature: float = entry(1.0, "divides the generator's logits before sampling")
@@ -40,10 +63,30 @@ class PretrainingConfig:
     num_warmup_steps: int = entry(10_000, "updates over which the learning rate rises")
     lr_decay_power: float = entry(1.0, "exponent of the decay; 1 is linear")
     weight_decay_rate: float = entry(0.01, "weight decay of everything but biases and layer norms")
+    max_bad_steps: int = entry(10, "updates in a row whose loss may be infinite or NaN before the run stops")
+    # memory and speed
+    gradient_accumulation_steps: int = entry(1, "parts that each process cuts its share of a batch into")
+    precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
+    recompute: bool = entry(False, "true: compute layers again in the backward pass rather than keep their values")
+    sharding_stage: int = entry(0, "1: the processes share the optimizer's moments rather than keep all of them each")
+    # evaluation
+    do_train: bool = entry(True, "train; false together with do_eval: only evaluate the newest checkpoint")
+    do_eval: bool = entry(False, "evaluate only; training evaluates at intervals anyway")
+    eval_fraction: float = entry(
+        0.005, "share of the examples kept from training for evaluation, 128 to 12,800; 0: none"
+    )
+    eval_shards: Path = entry(None, "folder of shards to evaluate on instead; nothing is kept from training then")
+    eval_batch_size: int = entry(128, "sequences that a process evaluates at once")
+    num_eval_steps: int = entry(100, "batches of an evaluation, over all processes; fewer if there are fewer examples")
+    eval_steps: int | None = entry(None, "updates between evaluations; default save_checkpoints_steps")
     # run
     save_checkpoints_steps: int = entry(1000, "updates between checkpoints")
     keep_checkpoint_max: int | None = entry(5, "checkpoints kept; 0 keeps all")
     log_steps: int = entry(50, "updates between two lines of metrics")
+    samples_steps: int | None = entry(
+        None, "updates between texts that show both networks' answers; default eval_steps"
+    )
+    histogram_steps: int | None = entry(None, "updates between histograms and embeddings; default 10 x samples_steps")
     seed: int = entry(0, "fixes initialisation, order, masking, sampling and dropout")
 
     def __post_init__(self):
@@ -56,23 +99,74 @@ class PretrainingConfig:
         require_at_least(
             self, 1, "max_seq_length", "num_train_steps", "train_batch_size", "save_checkpoints_steps", "log_steps"
         )
-        require_at_least(self, 0, "num_warmup_steps", "learning_rate", "weight_decay_rate")
+        require_at_least(self, 1, "gradient_accumulation_steps")
+        require_at_least(self, 0, "num_warmup_steps", "learning_rate", "weight_decay_rate", "max_bad_steps")
+        require_one_of(self, "precision", PRECISIONS)
+        require_one_of(self, "sharding_stage", (0, 1))
+        require_one_of(self, "mask_sampling", MASK_SAMPLINGS)
+        require_at_least(self, 1, "eval_batch_size", "num_eval_steps")
+        set_default(self, "eval_steps", self.save_checkpoints_steps)
+        set_default(self, "samples_steps", self.eval_steps)
+        set_default(self, "histogram_steps", 10 * self.samples_steps)
+        require_at_least(self, 1, "eval_steps", "samples_steps", "histogram_steps")
+        self.check_evaluation()
         if not 0 < self.mask_prob < 1:
             raise ConfigError("mask_prob", self.mask_prob, "between 0 and 1")
+        if self.whole_word_mask and self.mask_sampling == "reference":
+            raise ConfigError(
+                "mask_sampling",
+                "reference together with whole_word_mask",
+                "without_replacement",
+                "the original masks single tokens; set whole_word_mask false to draw as it does",
+            )
+        if self.init_step and not (self.init_from and 0 < self.init_step < self.num_train_steps):
+            raise ConfigError(
+                "init_step", self.init_step, f"0, or less than num_train_steps {self.num_train_steps} and an init_from"
+            )
+        if self.uniform_generator and not self.electra_objective:
+            raise ConfigError("uniform_generator", "true with electra_objective false", "at least one network to train")
         if self.temperature <= 0:
             raise ConfigError("temperature", self.temperature, "above 0")
+
+    def check_evaluation(self):
+        if self.do_train == self.do_eval:
+            found = f"{str(self.do_eval).lower()} as do_train"
+            raise ConfigError("do_eval", found, "one of them true", "training evaluates at intervals anyway")
+        if not 0 <= self.eval_fraction < 1:
+            raise ConfigError("eval_fraction", self.eval_fraction, "at least 0 and below 1")
+        if self.do_eval and not (self.eval_fraction or self.eval_shards):
+            raise ConfigError("eval_fraction", "0 with do_eval", "a share above 0, or eval_shards")
 
     @property
     def max_predictions_per_seq(self):
         """Slots for masked positions in a sequence; the original derives it so."""
         return max(1, int((self.mask_prob + 0.005) * self.max_seq_length))
 
+    @property
+    def eval_rows_at_once(self):
+        """Sequences of an evaluation's batch that the networks are given at once: it may be larger than training's."""
+        return max(1, 2048 // self.max_seq_length)
+
+    @property
+    def shared_prefix(self):
+        """Beginning of the names of the parameters that both networks have in common; None if they share nothing."""
+        if not self.untied_generator:
+            return "electra."
+        return None if self.untied_generator_embeddings else "electra.embeddings."
+
     def geometries(self, vocab_size):
-        """The shapes of (generator, discriminator)."""
-        discriminator = discriminator_geometry(
-            self.model_size, vocab_size, self.embedding_size, self.model_hparam_overrides
-        )
-        return generator_geometry(discriminator, self.generator_hidden_size, self.generator_layers), discriminator
+        """The shapes of (generator, discriminator); None where there is no such network."""
+        overrides = {**self.model_hparam_overrides, **(self.DEBUG_SHAPE if self.debug else {})}
+        discriminator = discriminator_geometry(self.model_size, vocab_size, self.embedding_size, overrides)
+        if self.uniform_generator:
+            generator = None
+        elif self.electra_objective and self.untied_generator:
+            generator = generator_geometry(
+                discriminator, self.generator_hidden_size, self.generator_layers, self.untied_generator_embeddings
+            )
+        else:
+            generator = discriminator
+        return generator, discriminator if self.electra_objective else None
 
     def check_vocabulary(self, vocabulary):
         """Refuse a `vocab_size` that is not the vocabulary's."""
@@ -92,11 +186,20 @@ class PretrainingConfig:
 def set_default_paths(config, **paths):
     """Fill the path entries of a frozen dataclass that were left out."""
     for name, path in paths.items():
-        if getattr(config, name) is None:
-            object.__setattr__(config, name, path)
+        set_default(config, name, path)
+
+
+def set_default(config, name, value):
+    if getattr(config, name) is None:
+        object.__setattr__(config, name, value)
 
 
 def require_at_least(config, least, *names):
     for name in names:
         if getattr(config, name) < least:
             raise ConfigError(name, getattr(config, name), f"at least {least}")
+
+
+def require_one_of(config, name, values):
+    if getattr(config, name) not in values:
+        raise ConfigError(name, repr(getattr(config, name)), " or ".join(map(str, values)))

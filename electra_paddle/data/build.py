@@ -1,131 +1,235 @@
-"""Corpus to shards: the work of `tasks/build_pretraining_data.py`."""
+"""Corpus to shards: the work of `tasks/build_pretraining_data.py`.
 
-import functools
-import multiprocessing
-import random
+Each part of the plan becomes one shard, with random numbers of its own, so the bytes do not depend on who makes it
+or when. A part is finished when its record stands beside its shard in OUTPUT.partial; the process that finds all
+records there writes the manifest and gives the folder its name.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
 import shutil
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
-from tqdm import tqdm
-
-from electra_paddle.data.corpus import corpus_files, read_documents
-from electra_paddle.data.packing import Packer
-from electra_paddle.data.shards import MANIFEST, ShardWriter, read_manifest
+from electra_paddle.config.shards import ShardSettings
+from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
+from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
+from electra_paddle.data.reading import sample_text
+from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
 from electra_paddle.errors import ConfigError, DataError
-from electra_paddle.text import Tokenizer, Vocabulary, build_vocabulary
+from electra_paddle.files import sha256
+from electra_paddle.text import Vocabulary, build_vocabulary
+
+COUNTS = ("num_documents", "num_sentences", "num_corpus_tokens", "num_kept_tokens")
+VOCABULARY_BYTES = 1_000_000_000  # of text that --build-vocab looks at
+
+
+class Share(NamedTuple):
+    """Which parts of the plan a process makes: every `num_processes`-th one."""
+
+    rank: int = 0
+    num_processes: int = 1
+
+
+ALONE = Share()
 
 
 def build_pretraining_data(
-    corpus_dir,
-    vocab_file,
-    output_dir,
-    max_seq_length=128,
-    num_processes=1,
-    split_sentences=False,
-    do_lower_case=True,
-    seed=0,
-    overwrite=False,
+    corpus, vocab_file, output_dir, settings=None, num_workers=1, overwrite=False, share=ALONE, size=None
 ):
-    """Tokenize, pack and write a corpus. The folder appears under its name when all of it is written.
+    """Tokenize, pack and write a corpus; interrupted, the same call goes on where finished parts end.
 
     Args:
-        corpus_dir: a .txt file or a folder of them.
-        vocab_file: vocab.txt.
-        output_dir: the folder of shards to make.
-        max_seq_length: tokens of an example, special tokens included.
-        num_processes: processes that tokenize.
-        split_sentences: cut lines into sentences first; long lines otherwise lose what does not fit.
+        corpus: see `corpus_files`.
+        vocab_file: vocab.txt, or the name of a released model.
+        output_dir: the folder of shards to make. It appears under its name when all of it is written.
+        settings: ShardSettings.
+        num_workers: processes that work at the same time, here.
         overwrite: replace a folder of shards that is there already.
+        share: of this process, where several, perhaps on several machines, fill one folder.
+        size: bytes of text of a part, unless it is to follow from the corpus.
 
     Returns:
-        The manifest.
+        The manifest; None if other processes have not finished their parts yet.
 
     Raises:
-        DataError, ConfigError: see the messages; nothing is written then.
+        DataError, ConfigError: see the messages; finished parts are kept.
     """
-    if max_seq_length < 5:
-        raise ConfigError("max_seq_length", max_seq_length, "at least 5")
-    output_dir = Path(output_dir)
-    files = corpus_files(corpus_dir)
+    settings, output_dir = settings or ShardSettings(), Path(output_dir)
+    if num_workers < 1:
+        raise ConfigError("--num-processes", num_workers, "at least 1")
+    files = corpus_files(corpus)
     vocabulary = Vocabulary.load(vocab_file)
-    refuse_to_overwrite(output_dir, overwrite)
+    identity = describe(settings, vocabulary)
+    complete = existing_manifest(output_dir, identity, files, overwrite)
+    if complete:
+        return complete
     partial = output_dir.with_name(output_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    size = size or part_size(files)
+    keys = []
     try:
-        writer = ShardWriter(partial, vocabulary)
-        packer = Packer(max_seq_length, random.Random(seed).random)
-        num_bytes = sum(file.stat().st_size for file in files)
-        with tqdm(total=num_bytes, unit="B", unit_scale=True, desc="build shards") as progress:
-            documents = read_documents(files, split_sentences, progress.update)
-            for example in packer.pack(tokenize_all(documents, vocabulary, do_lower_case, num_processes)):
-                writer.add(example)
-        if not packer.num_tokens:
-            raise DataError(corpus_dir, "no text", "one sentence or paragraph a line, blank lines between documents")
-        manifest = writer.close(
-            {
-                "max_seq_length": max_seq_length,
-                "segment_rule": "google",
-                "split_sentences": split_sentences,
-                "do_lower_case": do_lower_case,
-                "seed": seed,
-                "num_corpus_tokens": packer.num_tokens,
-                "corpus": [{"file": file.name, "bytes": file.stat().st_size} for file in files],
-            }
-        )
-        if output_dir.exists():
-            shutil.rmtree(output_dir)
-        partial.rename(output_dir)
-        return manifest
+        with (
+            Progress(sum(map(reckoned_size, files))) as progress,
+            Workers(num_workers, (settings, vocabulary, partial), progress) as workers,
+        ):
+            for part, key in planned(files, size, settings, identity, partial, share):
+                keys.append(key)
+                record = finished_record(partial, part.number, key, settings)
+                if record:
+                    progress.add(record["num_bytes"])
+                elif part.number % share.num_processes == share.rank:
+                    workers.submit(part, key)
+        return finish(partial, output_dir, settings, identity, keys, overwrite)
+    except OSError as error:
+        raise storage_error(partial, error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if share.num_processes == 1 and partial.is_dir() and not any(partial.glob("shard_*.npy")):
+            shutil.rmtree(partial)
 
 
-def refuse_to_overwrite(output_dir, overwrite):
-    """A folder that is not shards is never replaced, one of shards only when told to."""
+def describe(settings, vocabulary):
+    """What the manifest says about how the shards were made."""
+    entries = dataclasses.asdict(settings)
+    del entries["on_error"]  # a part without errors is the same either way
+    if settings.user_dict:
+        if not settings.word_starts:
+            raise ConfigError("--user-dict", settings.user_dict, "it together with --word-starts")
+        try:
+            entries["user_dict"] = sha256(settings.user_dict)
+        except OSError as error:
+            raise DataError(settings.user_dict, error.strerror.lower(), "a jieba dictionary") from error
+    if settings.word_starts:
+        entries["segmenter"] = f"jieba {importlib.metadata.version('jieba')}"
+    return {
+        "format": FORMAT,
+        "vocab_size": len(vocabulary),
+        "vocab_sha256": vocabulary.sha256,
+        "unicode": unicodedata.unidata_version,
+        **entries,
+    }
+
+
+def existing_manifest(output_dir, identity, files, overwrite):
+    """The manifest of finished shards that this very work made, or None where there is room for new ones.
+
+    Raises:
+        ConfigError: something else is there; a folder that is not shards is never replaced.
+    """
+    if overwrite and (output_dir / MANIFEST).is_file():
+        return None
     if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
-        return
+        return None
     if not (output_dir / MANIFEST).is_file():
         raise ConfigError("--output-dir", f"{output_dir}, which holds something else", "a new folder")
-    if not overwrite:
-        manifest = read_manifest(output_dir)
-        raise ConfigError(
-            "--output-dir",
-            f"{output_dir} with {manifest['num_examples']} examples",
-            "a new folder",
-            "give --overwrite to replace it",
-        )
+    manifest = read_manifest(output_dir)
+    sources = [(source["file"], source["bytes"]) for source in manifest["sources"]]
+    if {**manifest, **identity} == manifest and sources == [(file.name, file.size) for file in files]:
+        return manifest
+    raise ConfigError(
+        "--output-dir",
+        f"{output_dir} with {manifest['num_examples']} examples made in another way",
+        "a new folder",
+        "give --overwrite to replace it",
+    )
 
 
-def write_vocabulary(corpus_dir, vocab_file, size, do_lower_case=True):
+def planned(files, size, settings, identity, partial, share):
+    """Yield each Part of the plan with a key that changes with all that decides about its bytes."""
+
+    def key(part):
+        spans = [[*span.file[1:], span.start] for span in part.spans]
+        return hashlib.sha256(json.dumps([identity, size, part.number, spans]).encode()).hexdigest()
+
+    def is_wanted(part):
+        mine = part.number % share.num_processes == share.rank
+        return mine and not finished_record(partial, part.number, key(part), settings)
+
+    for part in plan_parts(files, size, settings, partial, is_wanted):
+        yield part, key(part)
+
+
+def finished_record(partial, number, key, settings):
+    """The record of a part that was finished with this key, or None."""
+    try:
+        record = json.loads((partial / f"part_{number:05d}.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    must_stop = settings.on_error == "stop" and record["skipped"]
+    return record if record["key"] == key and not must_stop else None
+
+
+def finish(partial, output_dir, settings, identity, keys, overwrite):
+    """Write the manifest and give the folder its name, if all parts are there; only one process gets to do it."""
+    try:
+        with locked(partial / "lock"):
+            records = [finished_record(partial, number, key, settings) for number, key in enumerate(keys)]
+            if not all(records):
+                return None
+            manifest = build_manifest(identity, records)
+            write_json(partial / MANIFEST, manifest)
+            if output_dir.exists():
+                shutil.rmtree(output_dir) if overwrite else output_dir.rmdir()
+            partial.rename(output_dir)
+    except FileNotFoundError:
+        return read_manifest(output_dir)  # another process was quicker
+    kept = {MANIFEST, *(name for shard in manifest["shards"] for name in shard["sha256"])}
+    for path in output_dir.iterdir():
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+    return manifest
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold a lock on a file for as long as this process lives; where there are no locks, go without."""
+    with open(path, "w") as stream:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        path.stat()  # gone if the one who held it gave the folder its name
+        yield
+
+
+def build_manifest(identity, records):
+    """What the shards are, where they come from, and how much of the text is in them."""
+    counts = {name: sum(record[name] for record in records) for name in COUNTS}
+    shards = [record["shard"] for record in records if record["shard"]]
+    if not shards:
+        raise no_text()
+    skipped = sum((Counter(record["skipped"]) for record in records), Counter())
+    return {
+        **identity,
+        **{name: sum(shard[name] for shard in shards) for name in ("num_examples", "num_tokens")},
+        **counts,
+        "share_of_tokens_kept": round(counts["num_kept_tokens"] / counts["num_corpus_tokens"], 6),
+        "skipped": dict(sorted(skipped.items())),
+        "sources": [entry for record in records for entry in record["sources"]],
+        "shards": shards,
+    }
+
+
+def no_text():
+    """The error of a corpus in which nothing is left to train on."""
+    return DataError("the corpus", "no text", "one sentence or paragraph a line, blank lines between documents")
+
+
+def write_vocabulary(corpus, vocab_file, size, settings):
     """Make a vocabulary from the corpus and write it; an existing file is left alone and refused."""
     vocab_file = Path(vocab_file)
     if vocab_file.exists():
         raise ConfigError("--vocab-file", f"{vocab_file}, which exists", "a new file for --build-vocab")
-    lines = (line for document in read_documents(corpus_files(corpus_dir)) for line in document)
-    vocabulary = build_vocabulary(lines, size, do_lower_case)
+    blocks = sample_text(corpus_files(corpus), settings, VOCABULARY_BYTES, num_places=1000)
+    lines = (line for block, _ in blocks for line in block.split("\n"))
+    vocabulary = build_vocabulary(lines, size, settings.do_lower_case, settings.strip_accents)
     vocab_file.parent.mkdir(parents=True, exist_ok=True)
     partial = vocab_file.with_name(vocab_file.name + ".partial")
     vocabulary.save(partial)
     partial.rename(vocab_file)
     return vocabulary
-
-
-def tokenize_all(documents, vocabulary, do_lower_case, num_processes):
-    """Yield each document as a list of lists of ids, in order whatever the number of processes."""
-    start = functools.partial(_start_worker, vocabulary, do_lower_case)
-    if num_processes == 1:
-        start()
-        yield from map(_tokenize, documents)
-        return
-    with multiprocessing.get_context("spawn").Pool(num_processes, start) as pool:
-        yield from pool.imap(_tokenize, documents, chunksize=16)
-
-
-def _start_worker(vocabulary, do_lower_case):
-    global _tokenizer
-    _tokenizer = Tokenizer(vocabulary, do_lower_case)
-
-
-def _tokenize(document):
-    return [_tokenizer.encode(line) for line in document]

@@ -1,66 +1,189 @@
-"""Sentences to examples of one or two segments, by the corrected rule of the original.
+"""Sentences to examples of one or two segments.
 
-Source: `build_pretraining_dataset.py` of google-research/electra since 2020-03-16. The Chinese release kept the
-rule before that correction, under which most second segments are lost.
+Three rules deal sentences out. `google` is the original's since 2020-03-16, `hfl` the one before it, which the
+Chinese release kept: under it the first segment of most pairs is empty. Source: `build_pretraining_dataset.py` of
+google-research/electra and of Chinese-ELECTRA. Both drop what does not fit, half of a text whose lines are long.
+`lossless` deals out contiguous text by google's rule and cuts the last sentence instead, so that every token is
+used once.
 """
 
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right
+from typing import Any, NamedTuple
 
-ONE_SEGMENT_PROB = 0.1  # an example that is to have one segment only, as in classification
-SHORT_SEQUENCE_PROB = 0.05  # the next example gets a random length
+import numpy as np
+
 SHORTEST = 5  # tokens of the shortest random length
+WHOLE = 100_000  # length of the first segment where there is to be no second
+CLS, SEP = (0, 1), (1, 2)  # ranges of the pool: the special tokens stand before the text
 
 
-class Example(NamedTuple):
-    """Token ids of two segments without special tokens; the second may be empty."""
+class Packed(NamedTuple):
+    """Examples one after the other, special tokens included. Shapes: N examples, T tokens."""
 
-    first: list
-    second: list
+    ids: Any  # [T]
+    word_starts: Any  # [T] bool, or None
+    lengths: Any  # [N]
+    seconds: Any  # [N] where in the example the second segment begins; its length if there is none
 
 
 class Packer:
     """Collects sentences until they fill a sequence, then deals them out to two segments.
 
     Args:
-        max_seq_length: tokens of a sequence, special tokens included.
+        vocabulary: gives [CLS] and [SEP].
+        settings: ShardSettings.
         uniform: function without arguments that draws from [0, 1).
     """
 
-    def __init__(self, max_seq_length, uniform):
-        self.max_seq_length, self.uniform = max_seq_length, uniform
-        self.sentences, self.length, self.target_length = [], 0, max_seq_length
-        self.num_tokens = 0  # seen so far; truncation drops some of them
+    def __init__(self, vocabulary, settings, uniform):
+        self.max_seq_length, self.settings, self.uniform = settings.max_seq_length, settings, uniform
+        self.take = self._take_lossless if settings.segment_rule == "lossless" else self._take_sentences
+        self.deal = deal_hfl if settings.segment_rule == "hfl" else deal_google
+        self.target_length = self.max_seq_length
+        self.num_sentences = self.num_documents = self.num_tokens = self.num_kept = 0
+        self._special = np.array([vocabulary.cls, vocabulary.sep], np.int32)
+        self._ids, self._words, self._ends = self._special, np.ones(2, bool), []  # what waits for more
+        self._in_document = False
 
-    def pack(self, documents):
-        """Yield the Examples of documents, each a list of sentences, each a list of ids."""
-        for sentences in documents:
-            for sentence in sentences:
-                self.sentences.append(sentence)
-                self.length += len(sentence)
-                self.num_tokens += len(sentence)
-                if self.length >= self.target_length:
-                    yield self._emit()
-            if self.length:
-                yield self._emit()
+    def add(self, ids, word_starts, sentence_ends, document_ends):
+        """Take a block of text and give out the examples that are full.
 
-    def _emit(self):
-        first, second = self._deal()
-        first = first[: self.max_seq_length - 2]
-        second = second[: max(0, self.max_seq_length - len(first) - 3)]
-        self.sentences, self.length, self.target_length = [], 0, self.max_seq_length
-        if self.uniform() < SHORT_SEQUENCE_PROB:
+        Args:
+            ids: [T] token ids.
+            word_starts: [T] bool, or None.
+            sentence_ends, document_ends: see `sentences.boundaries`.
+
+        Returns:
+            Packed.
+        """
+        waiting = len(self._ids)
+        ids = np.concatenate([self._ids, ids])
+        words = None if word_starts is None else np.concatenate([self._words, word_starts])
+        ends = self._ends + (sentence_ends + waiting).tolist()
+        self.num_sentences += len(sentence_ends)
+        self.num_tokens += len(ids) - waiting
+        examples, start, first = [], 2, 0  # `first`: the sentence that begins at or before token `start`
+        for document_end in [*(document_ends + waiting).tolist(), None]:
+            last = len(ends) if document_end is None else bisect_right(ends, document_end)
+            self._in_document = self._in_document or first < last
+            while first < last and ends[last - 1] - start >= self.target_length:
+                start, first = self.take(ends, start, first, last, examples)
+            if document_end is None:
+                break
+            while first < last:
+                start, first = self.take(ends, start, first, last, examples)
+            self.num_documents += self._in_document
+            self._in_document = False
+        packed = self._gather(ids, words, examples)
+        self._ids = np.concatenate([self._special, ids[start:]])
+        self._words = None if words is None else np.concatenate([np.ones(2, bool), words[start:]])
+        self._ends = [end - start + 2 for end in ends[first:]]
+        return packed
+
+    def end_document(self):
+        """Give out what waits, at the end of a file."""
+        nothing = np.array([], np.int64)
+        return self.add(nothing, None if self._words is None else nothing.astype(bool), nothing, np.array([0]))
+
+    def _take_sentences(self, ends, start, first, last, examples):
+        """Deal out whole sentences until they reach the target; returns where the next example begins."""
+        stop = min(last, bisect_left(ends, start + self.target_length, first) + 1)
+        bounds = [start, *ends[first:stop]]
+        segments = self.deal(list(zip(bounds, bounds[1:], strict=False)), self._first_length(), self.uniform)
+        one, length = truncate(segments[0], self.max_seq_length - 2)
+        two, more = truncate(segments[1], max(0, self.max_seq_length - length - 3))
+        self._finish(examples, one, two, length + more)
+        return bounds[-1], stop
+
+    def _take_lossless(self, ends, start, first, last, examples):
+        """Deal out as many tokens as the target has room for; the last sentence goes on in the next example."""
+        first_length = self._first_length()
+        room = max(1, self.target_length - (2 if first_length == WHOLE else 3))
+        end = min(start + room, ends[last - 1])
+        stop = bisect_left(ends, end, first)
+        bounds = [start, *ends[first:stop], end]
+        pieces = list(zip(bounds, bounds[1:], strict=False))
+        count = len(deal_google(pieces, first_length, self.uniform, in_order=True)[0])
+        self._finish(examples, pieces[:count], pieces[count:], end - start)
+        return end, stop + (ends[stop] == end)
+
+    def _first_length(self):
+        one_segment = self.uniform() < self.settings.single_segment_prob
+        return WHOLE if one_segment else (self.target_length - 3) // 2
+
+    def _finish(self, examples, one, two, num_tokens):
+        examples.append((one, two))
+        self.num_kept += num_tokens
+        self.target_length = self.max_seq_length
+        if self.uniform() < self.settings.short_sequence_prob:
             self.target_length = SHORTEST + int(self.uniform() * (self.max_seq_length - SHORTEST + 1))
-        return Example(first, second)
 
-    def _deal(self):
-        """The first segment takes sentences up to half the length, and one more half of the time."""
-        one_segment = self.uniform() < ONE_SEGMENT_PROB
-        first_length = 100_000 if one_segment else (self.target_length - 3) // 2
-        first, second = [], []
-        for sentence in self.sentences:
-            fits = not first or len(first) + len(sentence) < first_length
-            if fits or (not second and len(first) < first_length and self.uniform() < 0.5):
-                first = first + sentence
-            else:
-                second = second + sentence
-        return first, second
+    def _gather(self, ids, words, examples):
+        """Copy the ranges of all examples out of the pool at once."""
+        ranges, counts = [], []
+        seconds = np.empty(len(examples), np.int64)
+        for number, (one, two) in enumerate(examples):
+            before = len(ranges)
+            ranges += [CLS, *one, SEP, *two, SEP] if two else [CLS, *one, SEP]
+            counts.append(len(ranges) - before)
+            seconds[number] = 2 + sum(end - start for start, end in one)
+        bounds = np.array(ranges, np.int64).reshape(-1, 2)
+        sizes = bounds[:, 1] - bounds[:, 0]
+        places = np.arange(sizes.sum()) + np.repeat(bounds[:, 0] - (np.cumsum(sizes) - sizes), sizes)
+        edges = np.append(0, np.cumsum(counts, dtype=np.int64))  # of examples, in ranges
+        lengths = np.diff(np.append(0, np.cumsum(sizes))[edges])
+        starts = None
+        if words is not None:
+            starts = words[places]
+            begins = np.cumsum(lengths) - lengths
+            starts[begins + 1] = True  # a segment that begins within a word
+            starts[(begins + seconds)[seconds < lengths]] = True
+        return Packed(ids[places], starts, lengths, seconds)
+
+
+def deal_google(sentences, first_length, uniform, in_order=False):
+    """The first segment takes sentences up to its length, and one more half of the time.
+
+    Args:
+        sentences: list of ranges (start, end).
+        in_order: nothing goes to the first segment any more once the second has begun.
+
+    Returns:
+        two lists of ranges.
+    """
+    first, second, length = [], [], 0
+    for sentence in sentences:
+        size = sentence[1] - sentence[0]
+        if not (in_order and second) and (
+            not first or length + size < first_length or (not second and length < first_length and uniform() < 0.5)
+        ):
+            first.append(sentence)
+            length += size
+        else:
+            second.append(sentence)
+    return first, second
+
+
+def deal_hfl(sentences, first_length, uniform):
+    """The rule before google's correction: once the first segment holds something, it takes everything."""
+    first, second, length = [], [], 0
+    for sentence in sentences:
+        size = sentence[1] - sentence[0]
+        if first or length + size < first_length or (second and length < first_length and uniform() < 0.5):
+            first.append(sentence)
+            length += size
+        else:
+            second.append(sentence)
+    return first, second
+
+
+def truncate(ranges, length):
+    """The first `length` tokens of ranges; returns (ranges, tokens)."""
+    kept, total = [], 0
+    for start, end in ranges:
+        if total >= length:
+            break
+        end = min(end, start + length - total)
+        kept.append((start, end))
+        total += end - start
+    return kept, total

@@ -1,123 +1,198 @@
 """Packed examples on disk: arrays that are mapped into memory, and a manifest that says what they are.
 
-A folder of shards holds, for each shard, `shard_00000.tokens.npy` (all ids, special tokens included, one example
-after the other), `shard_00000.offsets.npy` (where each example begins, and the end) and `shard_00000.seconds.npy`
-(where in it the second segment begins; its length if there is none), and one `manifest.json`.
+A folder of shards holds `manifest.json` and for each shard
+`NAME.tokens.npy`    [T] all ids, special tokens included, one example after the other
+`NAME.examples.npy`  [N + 1, 2] where each example begins, and where in it the second segment begins (its length if
+                     there is none); the last row holds the end of the tokens
+`NAME.words.npy`     one bit a token, set where a word begins; only if word starts were asked for
 """
 
-import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
 from electra_paddle.errors import DataError
+from electra_paddle.files import sha256
 
-FORMAT = 1
-ARRAYS = {"tokens": None, "offsets": np.int64, "seconds": np.int32}
+FORMAT = 2
 MANIFEST = "manifest.json"
+ADVICE = "build the shards again"
 
 
 class ShardWriter:
-    """Writes examples into shards of about `shard_tokens` tokens.
+    """Streams examples into the files of one shard, which get their names when all is written.
 
     Args:
         folder: an existing folder.
-        vocabulary: gives the special tokens, and the width of an id (2 bytes up to 65,536 entries).
+        name: of the shard.
+        vocab_size: decides about the width of an id (2 bytes up to 65,536 entries).
+        has_word_starts: whether there is a `words` file.
     """
 
-    def __init__(self, folder, vocabulary, shard_tokens=64_000_000):
-        self.folder, self.vocabulary, self.shard_tokens = Path(folder), vocabulary, shard_tokens
-        self.dtype = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
-        self.shards, self.num_examples, self.num_tokens = [], 0, 0
-        self._start_shard()
+    def __init__(self, folder, name, vocab_size, has_word_starts=False):
+        self.name = name
+        self.num_examples = self.num_tokens = 0
+        self._tokens = ArrayFile(folder / f"{name}.tokens.npy", np.uint16 if vocab_size <= 1 << 16 else np.uint32)
+        self._examples = ArrayFile(folder / f"{name}.examples.npy", np.int64, (2,))
+        self._words = ArrayFile(folder / f"{name}.words.npy", np.uint8) if has_word_starts else None
+        self._waiting = np.array([], bool)  # bits that do not fill a byte yet
+        self._files = [file for file in (self._tokens, self._examples, self._words) if file]
 
-    def _start_shard(self):
-        self._ids, self._offsets, self._seconds = [], [0], []
+    def add(self, packed):
+        """Append Packed examples."""
+        ends = np.cumsum(packed.lengths)
+        self._examples.append(np.stack([self.num_tokens + ends - packed.lengths, packed.seconds], axis=1))
+        self._tokens.append(packed.ids)
+        if self._words:
+            bits = np.concatenate([self._waiting, packed.word_starts])
+            whole = len(bits) // 8 * 8
+            self._words.append(np.packbits(bits[:whole]))
+            self._waiting = bits[whole:]
+        self.num_examples += len(packed.lengths)
+        self.num_tokens += len(packed.ids)
 
-    def add(self, example):
-        """Append one Example as [CLS] first [SEP] or [CLS] first [SEP] second [SEP]."""
-        vocabulary = self.vocabulary
-        ids = [vocabulary.cls, *example.first, vocabulary.sep]
-        self._seconds.append(len(ids))
-        if example.second:
-            ids += [*example.second, vocabulary.sep]
-        self._ids.extend(ids)
-        self._offsets.append(len(self._ids))
-        if len(self._ids) >= self.shard_tokens:
-            self._finish_shard()
-
-    def _finish_shard(self):
-        if not self._seconds:
-            return
-        name = f"shard_{len(self.shards):05d}"
-        arrays = {"tokens": self._ids, "offsets": self._offsets, "seconds": self._seconds}
-        checksums = {}
-        for kind, dtype in ARRAYS.items():
-            path = self.folder / f"{name}.{kind}.npy"
-            np.save(path, np.asarray(arrays[kind], dtype or self.dtype))
-            checksums[path.name] = sha256(path)
-        self.shards.append(
-            {"name": name, "num_examples": len(self._seconds), "num_tokens": len(self._ids), "sha256": checksums}
-        )
-        self.num_examples += len(self._seconds)
-        self.num_tokens += len(self._ids)
-        self._start_shard()
-
-    def close(self, settings):
-        """Write what is left and the manifest, `settings` included."""
-        self._finish_shard()
-        manifest = {
-            "format": FORMAT,
-            "vocab_size": len(self.vocabulary),
-            "vocab_sha256": self.vocabulary.sha256,
+    def close(self):
+        """Finish the files; returns the shard's entry of the manifest, or None if there were no examples."""
+        if not self.num_examples:
+            self.discard()
+            return None
+        self._examples.append(np.array([[self.num_tokens, 0]]))
+        if self._words:
+            self._words.append(np.packbits(self._waiting))
+        return {
+            "name": self.name,
             "num_examples": self.num_examples,
             "num_tokens": self.num_tokens,
-            **settings,
-            "shards": self.shards,
+            "sha256": {file.path.name: file.close() for file in self._files},
         }
-        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return manifest
+
+    def discard(self):
+        """Remove what was written."""
+        for file in self._files:
+            file.discard()
+
+
+class ArrayFile:
+    """A .npy file that grows along its first axis."""
+
+    def __init__(self, path, dtype, row=()):
+        self.path, self.dtype, self.row, self.length = path, np.dtype(dtype), row, 0
+        self._partial = path.with_name(path.name + ".partial")
+        self._stream = open(self._partial, "wb+")
+        self._write_header()
+
+    def _write_header(self):  # numpy leaves room in it for the final length
+        header = np.lib.format.header_data_from_array_1_0(np.empty((0, *self.row), self.dtype))
+        np.lib.format.write_array_header_1_0(self._stream, {**header, "shape": (self.length, *self.row)})
+
+    def append(self, array):
+        self._stream.write(np.ascontiguousarray(array, self.dtype).data)
+        self.length += len(array)
+
+    def close(self):
+        """Give the file its name; returns its SHA-256."""
+        self._stream.seek(0)
+        self._write_header()
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        checksum = sha256(self._partial)
+        self._partial.rename(self.path)
+        return checksum
+
+    def discard(self):
+        self._stream.close()
+        self._partial.unlink(missing_ok=True)
 
 
 class Shards:
-    """Read access to a folder of shards by example number.
+    """Read access to a folder of shards by numbers of examples.
 
     Raises:
-        DataError: no shards there, another vocabulary's, or a file that is missing or shorter than it was.
+        DataError: no shards there, another vocabulary's, or a file that is missing or has another length.
     """
 
-    def __init__(self, folder, vocabulary):
+    def __init__(self, folder, vocabulary=None):
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
-        if self.manifest["vocab_sha256"] != vocabulary.sha256:
+        if vocabulary is not None and self.manifest["vocab_sha256"] != vocabulary.sha256:
             raise DataError(
                 self.folder / MANIFEST,
                 f"shards of another vocabulary ({self.manifest['vocab_size']} entries)",
                 f"the vocabulary of this run ({len(vocabulary)} entries)",
-                "build the shards again",
+                ADVICE,
             )
-        self._arrays = [{kind: self._open(shard["name"], kind) for kind in ARRAYS} for shard in self.manifest["shards"]]
-        self._starts = np.cumsum([0] + [shard["num_examples"] for shard in self.manifest["shards"]])
+        self.has_word_starts = self.manifest["word_starts"]
+        self._shards = self.manifest["shards"]
+        allow_open_files(3 * len(self._shards))
+        self._tokens = [self._open(shard, "tokens", (shard["num_tokens"],)) for shard in self._shards]
+        self._examples = [self._open(shard, "examples", (shard["num_examples"] + 1, 2)) for shard in self._shards]
+        self._words = None
+        if self.has_word_starts:
+            self._words = [self._open(shard, "words", (-(-shard["num_tokens"] // 8),)) for shard in self._shards]
+        self._starts = np.cumsum([0] + [shard["num_examples"] for shard in self._shards])
 
-    def _open(self, name, kind):
-        path = self.folder / f"{name}.{kind}.npy"
+    def _open(self, shard, kind, shape):
+        path = self.folder / f"{shard['name']}.{kind}.npy"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DataError(
-                path, f"a damaged or missing shard ({error})", "the file of the manifest", "build the shards again"
+                path, f"a damaged or missing shard ({error})", "the file of the manifest", ADVICE
             ) from error
+        if array.shape != shape:
+            raise DataError(path, f"an array of shape {array.shape}", f"{shape} as the manifest says", ADVICE)
+        return array
 
     def __len__(self):
         return int(self._starts[-1])
 
-    def __getitem__(self, number):
-        """(ids, position where the second segment begins) of one example."""
-        shard = int(np.searchsorted(self._starts, number, side="right")) - 1
-        arrays, row = self._arrays[shard], number - self._starts[shard]
-        start, end = arrays["offsets"][row], arrays["offsets"][row + 1]
-        return arrays["tokens"][start:end], int(arrays["seconds"][row])
+    def lengths(self, numbers):
+        """(lengths, seconds), both [B]: of the examples with these numbers [B]; no tokens are read."""
+        _, begins, ends, seconds = self._locate(numbers)
+        return ends - begins, seconds
+
+    def read(self, numbers, length):
+        """The examples with these numbers [B], padded with zeros.
+
+        Returns:
+            (input_ids [B, length] int64, lengths [B], seconds [B], word_starts [B, length] bool or None).
+        """
+        shards, begins, ends, seconds = self._locate(numbers)
+        input_ids = np.zeros((len(begins), length), np.int64)
+        word_starts = np.zeros((len(begins), length), bool) if self._words else None
+        for row, (shard, begin, end) in enumerate(zip(shards.tolist(), begins.tolist(), ends.tolist(), strict=True)):
+            input_ids[row, : end - begin] = self._tokens[shard][begin:end]
+            if word_starts is not None:
+                bits = np.unpackbits(self._words[shard][begin // 8 : -(-end // 8)])
+                word_starts[row, : end - begin] = bits[begin % 8 : begin % 8 + end - begin]
+        return input_ids, ends - begins, seconds, word_starts
+
+    def _locate(self, numbers):
+        """(shard, first token, end, second segment) of examples, [B] each."""
+        numbers = np.asarray(numbers, np.int64)
+        shards = np.searchsorted(self._starts, numbers, side="right") - 1
+        rows = numbers - self._starts[shards]
+        entries = np.empty((len(numbers), 3), np.int64)
+        for index, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            two = self._examples[shard][row : row + 2]
+            entries[index] = two[0, 0], two[1, 0], two[0, 1]
+        return shards, *entries.T
+
+
+def allow_open_files(count):
+    """Raise this process's limit of open files, where the system has one: each mapped file counts."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 512
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def read_manifest(folder):
@@ -125,19 +200,34 @@ def read_manifest(folder):
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(path, "no such file", "shards", "make them with tasks/build_pretraining_data.py") from error
     except ValueError as error:
-        raise DataError(path, "no valid JSON", "a manifest", "build the shards again") from error
-    if manifest.get("format") != FORMAT:
-        raise DataError(path, f"format {manifest.get('format')}", f"format {FORMAT}", "build the shards again")
+        raise DataError(path, "no valid JSON", "a manifest", ADVICE) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise DataError(path, f"format {found}", f"format {FORMAT}", ADVICE)
     return manifest
 
 
-def sha256(path):
-    with open(path, "rb") as stream:
-        return (
-            hashlib.file_digest(stream, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(stream.read()).hexdigest()
-        )
+def verify(folder, on_bytes=lambda count: None):
+    """Compare every file with its checksum in the manifest.
+
+    Returns:
+        the manifest.
+
+    Raises:
+        DataError: names every shard with a file that is missing or differs.
+    """
+    folder, damaged = Path(folder), []
+    manifest = read_manifest(folder)
+    for shard in manifest["shards"]:
+        for name, checksum in shard["sha256"].items():
+            path = folder / name
+            if not path.is_file():
+                damaged.append(f"{name} missing")
+            elif sha256(path, on_bytes) != checksum:
+                damaged.append(f"{name} changed")
+    if damaged:
+        raise DataError(folder, ", ".join(damaged), "the files that the manifest describes", ADVICE)
+    return manifest

@@ -6,6 +6,7 @@ from paddle import nn
 
 from electra_paddle.batch import ClassificationOutput
 from electra_paddle.finetuning.reading import collate, training_batches
+from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.heads import classification_loss
 from electra_paddle.training.loop import to_tensors, train
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
@@ -17,6 +18,7 @@ class TrainableClassifier(nn.Layer):
 
     def __init__(self, classifier):
         super().__init__()
+        speed_up(classifier)
         self.classifier = classifier
 
     def forward(self, batch):

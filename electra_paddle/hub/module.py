@@ -18,7 +18,7 @@ from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.models.initialization import initialize
 from electra_paddle.tensors import assign, read_state
-from electra_paddle.text import Tokenizer, Vocabulary, encode_pair, pad
+from electra_paddle.text import encode_pair, pad
 
 TASKS = (None, "seq-cls")
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
@@ -55,7 +55,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.num_classes = len(self.label_map) or num_classes
         self.label_map = self.label_map or {number: number for number in range(self.num_classes)}
         self.assets = Path(pretrained_dir or Path(self.directory) / "assets")
-        self.text_tokenizer = Tokenizer(Vocabulary.load(self.assets / pretrained.VOCABULARY))
+        self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         config = pretrained.load_config(self.assets)
         config.num_labels = self.num_classes
         self.model = ElectraClassifier(config)
@@ -90,7 +90,7 @@ class ElectraModule(nn.Layer, TransformerModule):
             return hidden, hidden[:, 0]
         if self.training:
             self.is_trained = True
-        logits = self.model(input_ids, token_type_ids, attention_mask)  # [B, C]
+        logits = self.model(input_ids, token_type_ids, attention_mask, position_ids)  # [B, C]
         probabilities = F.softmax(logits, axis=-1)
         if labels is None:
             return probabilities
@@ -105,7 +105,7 @@ class ElectraModule(nn.Layer, TransformerModule):
 
     def get_tokenizer(self, *args, **kwargs):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
-        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY))
+        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer)
 
     def predict(self, data, max_seq_len=128, split_char="\002", batch_size=1, use_gpu=False, return_prob=False):
         """Labels of texts, and with `return_prob` their class probabilities; embeddings where there is no task.

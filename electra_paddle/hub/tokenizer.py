@@ -2,15 +2,18 @@
 
 from paddlenlp.transformers import ElectraTokenizer
 
-from electra_paddle.text import Tokenizer, Vocabulary
-
 
 class ReferenceTokenizer(ElectraTokenizer):
-    """ElectraTokenizer that splits text exactly as the networks' training data was split."""
+    """ElectraTokenizer that splits text exactly as the networks' training data was split.
 
-    def __init__(self, vocab_file, do_lower_case=True, **kwargs):
-        super().__init__(vocab_file, do_lower_case=do_lower_case, **kwargs)
-        self.reference = Tokenizer(Vocabulary.load(vocab_file), do_lower_case)
+    Args:
+        vocab_file: vocab.txt.
+        reference: the Tokenizer with that vocabulary.
+    """
+
+    def __init__(self, vocab_file, reference, **kwargs):
+        super().__init__(vocab_file, do_lower_case=reference.do_lower_case, **kwargs)
+        self.reference = reference
 
     def _tokenize(self, text):
         return [self.reference.vocabulary.tokens[token] for token in self.reference.encode(text)]

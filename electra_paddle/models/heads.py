@@ -23,11 +23,13 @@ class ElectraClassifier(ElectraPretrainedModel):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
 
-    def forward(self, input_ids, token_type_ids=None, attention_mask=None):
+    def forward(self, input_ids, token_type_ids=None, attention_mask=None, position_ids=None):
         """Logits [B, C] of sequences [B, L]; without a mask, padding is where `input_ids` is 0."""
         if attention_mask is None:
             attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
-        hidden = self.electra(input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)  # [B, L, H]
+        hidden = self.electra(
+            input_ids, token_type_ids=token_type_ids, position_ids=position_ids, attention_mask=attention_mask
+        )  # [B, L, H]
         return self.classifier(self.dropout(hidden[:, 0]))  # [B, C]
 
     def initialize_head(self, seed):

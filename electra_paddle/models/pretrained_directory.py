@@ -10,6 +10,7 @@ from pathlib import Path
 
 from electra_paddle.errors import CheckpointError
 from electra_paddle.tensors import assign, read_tensors, save_tensors
+from electra_paddle.text import Tokenizer, Vocabulary
 
 CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
     "config.json",
@@ -54,29 +55,59 @@ def replace_folder(new, folder):
 
 
 def find_pretrained(folder):
-    """The pretrained directory in a folder: itself, or the discriminator of a pre-training run.
+    """The pretrained directory in a folder: itself, or the network of a pre-training run that one fine-tunes.
+
+    That is the discriminator, or the masked language model where there is no discriminator.
 
     Raises:
         CheckpointError: neither is there.
     """
     folder = Path(folder)
-    for candidate in (folder, folder / "discriminator"):
+    for candidate in (folder, folder / "discriminator", folder / "generator"):
         if (candidate / CONFIG).is_file():
             return candidate
-    raise CheckpointError(folder, f"no {CONFIG}, nor one in discriminator/", "a pretrained directory")
+    raise CheckpointError(folder, f"no {CONFIG}, nor one in discriminator/ or generator/", "a pretrained directory")
+
+
+def read_config(folder):
+    """The entries of a pretrained directory's config.json.
+
+    Raises:
+        CheckpointError: no such file, or no JSON object.
+    """
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            path, f"no readable configuration ({error})", "ELECTRA's configuration in JSON"
+        ) from error
+    if not isinstance(config, dict):
+        raise CheckpointError(path, type(config).__name__, "ELECTRA's configuration in JSON")
+    return config
 
 
 def load_config(folder):
     """PaddleNLP's ElectraConfig of a pretrained directory, without its download logic."""
     from paddlenlp.transformers import ElectraConfig
 
-    path = Path(folder) / CONFIG
+    return ElectraConfig.from_dict(read_config(folder))
+
+
+def load_tokenizer(folder):
+    """The Tokenizer of a pretrained directory; it lower-cases where tokenizer_config.json does not say otherwise.
+
+    Raises:
+        DataError, CheckpointError: no vocabulary, or a tokenizer_config.json that is no JSON object.
+    """
+    path = Path(folder) / TOKENIZER
     try:
-        return ElectraConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            path, f"no readable configuration ({error})", "ELECTRA's configuration in JSON"
-        ) from error
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        do_lower_case = settings.get("do_lower_case", True)
+        strip_accents = settings.get("strip_accents")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(path, f"no readable settings ({error})", "a tokenizer's settings in JSON") from error
+    return Tokenizer(Vocabulary.load(Path(folder) / VOCABULARY), do_lower_case, strip_accents)
 
 
 def load_encoder(model, folder):

@@ -11,9 +11,10 @@ from paddle import nn
 from paddlenlp.transformers import ElectraConfig, ElectraDiscriminator, ElectraGenerator
 
 from electra_paddle.batch import CorruptedBatch, PretrainingOutput
+from electra_paddle.models.encoder import linear, speed_up
 from electra_paddle.models.initialization import initialize
 from electra_paddle.models.losses import masked_lm_loss, replaced_token_detection_loss
-from electra_paddle.models.sampling import corrupt, flat_index, sample_tokens
+from electra_paddle.models.sampling import corrupt, flat_index, sample_by_gumbel, sample_tokens
 
 
 class ElectraForJointPretraining(nn.Layer):
@@ -23,7 +24,10 @@ class ElectraForJointPretraining(nn.Layer):
     sampling) is computed here at the masked positions only.
 
     Args:
-        generator, discriminator: their Geometry.
+        generator: its Geometry; None draws replacements uniformly from the vocabulary.
+        discriminator: its Geometry; None trains a masked language model alone.
+        untied_generator: false makes both networks one encoder with two heads.
+        untied_generator_embeddings: true gives the generator an embedding block of its own.
         gen_weight, disc_weight, temperature, disallow_correct: as in PretrainingConfig.
         seed: fixes the initial weights.
     """
@@ -37,39 +41,63 @@ class ElectraForJointPretraining(nn.Layer):
         temperature=1.0,
         disallow_correct=False,
         seed=0,
+        untied_generator=True,
+        untied_generator_embeddings=False,
     ):
         super().__init__()
-        self.generator = ElectraGenerator(ElectraConfig(**dataclasses.asdict(generator)))
-        self.discriminator = ElectraDiscriminator(ElectraConfig(**dataclasses.asdict(discriminator)))
-        self.generator.electra.embeddings = self.discriminator.electra.embeddings
+        shape = discriminator or generator
+        self.generator = self.discriminator = None
+        if generator:
+            self.generator = ElectraGenerator(ElectraConfig(**dataclasses.asdict(generator)))
+        if discriminator:
+            self.discriminator = ElectraDiscriminator(ElectraConfig(**dataclasses.asdict(discriminator)))
+        if generator and discriminator and not untied_generator:
+            self.generator.electra = self.discriminator.electra
+        elif generator and discriminator and not untied_generator_embeddings:
+            self.generator.electra.embeddings = self.discriminator.electra.embeddings
+        self.vocab_size = shape.vocab_size
         self.gen_weight, self.disc_weight = gen_weight, disc_weight
         self.temperature, self.disallow_correct = temperature, disallow_correct
-        initialize(self, seed, discriminator.initializer_range)
+        initialize(self, seed, shape.initializer_range)
+        speed_up(self)
 
-    def forward(self, batch, uniforms=None):
+    def forward(self, batch, gumbel_uniforms=None):
         """Both losses of a MaskedBatch.
 
         Args:
-            uniforms: [B, P, V] numbers for the sampling, drawn unless given.
+            gumbel_uniforms: [B, P, V] numbers with which to sample as the original does, instead of the batch's.
 
         Returns:
-            PretrainingOutput.
+            PretrainingOutput; without a discriminator what belongs to it is None.
         """
         mlm_logits = self.generate(batch)  # [B, P, V]
         mlm_loss = masked_lm_loss(mlm_logits, batch.masked_labels, batch.masked_weights, batch.mlm_normalizer)
-        sampled_ids = sample_tokens(
-            mlm_logits, batch.masked_labels, self.temperature, self.disallow_correct, uniforms
+        loss = self.gen_weight * mlm_loss
+        sample, uniforms = sample_tokens, batch.sampling_uniforms
+        if gumbel_uniforms is not None:
+            sample, uniforms = sample_by_gumbel, gumbel_uniforms
+        sampled_ids = sample(
+            mlm_logits, batch.masked_labels, uniforms, self.temperature, self.disallow_correct
         )  # [B, P]
+        if self.discriminator is None:
+            return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids, None, None)
         corrupted = CorruptedBatch(*corrupt(batch, sampled_ids))
         rtd_logits = self.discriminate(corrupted, batch)  # [B, L]
         rtd_loss = replaced_token_detection_loss(
             rtd_logits, corrupted.is_replaced, batch.attention_mask, batch.rtd_normalizer
         )
-        loss = self.gen_weight * mlm_loss + self.disc_weight * rtd_loss
+        loss = loss + self.disc_weight * rtd_loss
         return PretrainingOutput(loss, mlm_loss, rtd_loss, mlm_logits, sampled_ids, corrupted, rtd_logits)
 
+    def encoder_layers(self):
+        """The transformer layers of both networks; shared ones once."""
+        networks = [network for network in (self.generator, self.discriminator) if network is not None]
+        return list({id(layer): layer for net in networks for layer in net.electra.encoder.layers}.values())
+
     def generate(self, batch):
-        """Vocabulary logits at the masked positions, [B, P, V]."""
+        """Vocabulary logits at the masked positions, [B, P, V]; all alike where there is no generator."""
+        if self.generator is None:
+            return paddle.zeros([*batch.masked_positions.shape, self.vocab_size])
         hidden = self.generator.electra(
             batch.masked_input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
         )  # [B, L, Hg]
@@ -77,7 +105,7 @@ class ElectraForJointPretraining(nn.Layer):
         hidden = paddle.gather(hidden.reshape([-1, hidden.shape[2]]), index)  # [B * P, Hg]
         hidden = self.generator.generator_predictions(hidden)  # [B * P, E]
         word_embeddings = self.generator.electra.embeddings.word_embeddings.weight  # [V, E]
-        logits = paddle.matmul(hidden, word_embeddings, transpose_y=True) + self.generator.generator_lm_head_bias
+        logits = linear(hidden, word_embeddings, self.generator.generator_lm_head_bias, transposed=True)  # [B * P, V]
         return logits.reshape([*batch.masked_positions.shape, -1])
 
     def discriminate(self, corrupted, batch):
@@ -97,22 +125,49 @@ def pretraining_metrics(batch, output):
     """
     with paddle.no_grad():
         slots = batch.masked_weights.sum() + 1e-6
-        tokens = batch.attention_mask.astype("float32")
-        is_replaced = output.corrupted.is_replaced
-        predicted = (output.rtd_logits > 0).astype("float32") * tokens
-        hits = (predicted * is_replaced).sum()
-        wrong = (predicted - is_replaced).abs().sum()
 
         def share_right(ids):
             return ((ids == batch.masked_labels).astype("float32") * batch.masked_weights).sum() / slots
 
-        return {
-            "mlm_loss": output.mlm_loss,
-            "rtd_loss": output.rtd_loss,
+        metrics = {
+            "loss": output.loss.detach(),
+            "mlm_loss": output.mlm_loss.detach(),
             "mlm_accuracy": share_right(paddle.argmax(output.mlm_logits, axis=-1)),
             "sampled_accuracy": share_right(output.sampled_ids),
-            "rtd_accuracy": 1 - wrong / tokens.sum(),
-            "rtd_baseline": 1 - is_replaced.sum() / tokens.sum(),
-            "rtd_precision": hits / (predicted.sum() + 1e-6),
-            "rtd_recall": hits / (is_replaced.sum() + 1e-6),
         }
+        if output.rtd_loss is not None:
+            metrics |= detection_metrics(batch, output)
+        return metrics | {"tokens_per_sequence": batch.attention_mask.astype("float32").sum(axis=1).mean()}
+
+
+def detection_metrics(batch, output):
+    """Those of the discriminator."""
+    tokens = batch.attention_mask.astype("float32")
+    is_replaced = output.corrupted.is_replaced
+    predicted = (output.rtd_logits > 0).astype("float32") * tokens
+    hits = (predicted * is_replaced).sum()
+    wrong = (predicted - is_replaced).abs().sum()
+    return {
+        "rtd_loss": output.rtd_loss.detach(),
+        "rtd_accuracy": 1 - wrong / tokens.sum(),
+        "rtd_baseline": 1 - is_replaced.sum() / tokens.sum(),
+        "rtd_precision": hits / (predicted.sum() + 1e-6),
+        "rtd_recall": hits / (is_replaced.sum() + 1e-6),
+        "rtd_auc": area_under_roc(output.rtd_logits, is_replaced, tokens),
+    }
+
+
+def area_under_roc(logits, is_replaced, tokens):
+    """How often a replaced token has a higher logit than an original one, over all such pairs; padding left out.
+
+    Args:
+        logits, is_replaced, tokens: [B, L]; the last is 1 at tokens and 0 at padding.
+
+    Source: the rank sum of Mann and Whitney; equal logits count in the order in which they are sorted.
+    """
+    keys = paddle.where(tokens > 0, logits.astype("float32"), paddle.full_like(tokens, -1e30)).flatten()  # [B * L]
+    ascending = paddle.gather(is_replaced.flatten(), paddle.argsort(keys)).astype("float64")  # padding comes first
+    ranks = paddle.arange(1, len(keys) + 1, dtype="float64") - (len(keys) - tokens.sum().astype("float64"))
+    num_replaced = ascending.sum()
+    num_pairs = num_replaced * (tokens.sum().astype("float64") - num_replaced)
+    return ((ascending * ranks).sum() - num_replaced * (num_replaced + 1) / 2) / num_pairs.clip(1)

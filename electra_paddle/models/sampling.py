@@ -4,61 +4,85 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from electra_paddle import runtime
 
-def sample_tokens(mlm_logits, labels, temperature=1.0, disallow_correct=False, uniforms=None):
-    """Draw one token a slot from softmax(logits / temperature), by the Gumbel-max trick, without gradient.
+
+def sample_tokens(mlm_logits, labels, uniforms, temperature=1.0, disallow_correct=False):
+    """Draw one token a slot from softmax(logits / temperature), without gradient.
+
+    The distribution function is inverted: one random number a slot, where the original's Gumbel-max trick takes V.
+    Given the number the token is fixed, so that it does not matter on which process a row is.
 
     Args:
         mlm_logits: [B, P, V].
         labels: [B, P] the original tokens, which `disallow_correct` excludes.
-        uniforms: [B, P, V] array of numbers in [0, 1), drawn here unless given.
+        uniforms: [B, P] numbers in [0, 1).
 
     Returns:
         [B, P] int64.
+    """
+    with paddle.no_grad():
+        logits = sampling_logits(mlm_logits, labels, temperature, disallow_correct)
+        if runtime.is_cpu():
+            return paddle.to_tensor(invert_on_cpu(logits.numpy(), uniforms.numpy()))
+        cumulative = paddle.cumsum(F.softmax(logits, axis=-1), axis=-1)  # [B, P, V]
+        below = cumulative <= uniforms.unsqueeze(-1) * cumulative[:, :, -1:]  # [B, P, V]
+        return below.astype("int64").sum(axis=-1).clip(max=logits.shape[-1] - 1)
+
+
+def sample_by_gumbel(mlm_logits, labels, uniforms, temperature=1.0, disallow_correct=False):
+    """The same distribution by the original's arithmetic, for comparison with its numbers.
+
+    Args:
+        uniforms: [B, P, V] numbers in [0, 1).
 
     Source: `sample_from_softmax` of the original.
     """
     with paddle.no_grad():
-        logits = mlm_logits.astype("float32") / temperature if temperature != 1 else mlm_logits.astype("float32")
-        if disallow_correct:
-            logits = logits - 1000.0 * F.one_hot(labels, logits.shape[-1])
-        if paddle.device.get_device().startswith("cpu"):
-            return paddle.to_tensor(gumbel_argmax_on_cpu(logits.numpy(), uniforms))
-        uniforms = paddle.rand(logits.shape) if uniforms is None else paddle.to_tensor(uniforms)
         gumbel = -paddle.log(-paddle.log(uniforms + 1e-9) + 1e-9)  # [B, P, V]
-        return paddle.argmax(logits + gumbel, axis=-1)
+        return paddle.argmax(sampling_logits(mlm_logits, labels, temperature, disallow_correct) + gumbel, axis=-1)
 
 
-def gumbel_argmax_on_cpu(logits, uniforms=None, chunk=32):
-    """The same in numpy, a few slots at a time so that they stay in the cache.
+def sampling_logits(mlm_logits, labels, temperature, disallow_correct):
+    """Logits of the distribution to draw from, float32 [B, P, V]."""
+    logits = mlm_logits.astype("float32")
+    if temperature != 1:
+        logits = logits / temperature
+    return logits - 1000.0 * F.one_hot(labels, logits.shape[-1]) if disallow_correct else logits
 
-    Paddle's logarithm and random numbers on a CPU are slow enough to double the time of a small model's update.
+
+def invert_on_cpu(logits, uniforms, chunk=32, width=128):
+    """`sample_tokens` in numpy, [B, P]; a few slots at a time, so that they stay in the cache.
+
+    The probabilities are added up in blocks of `width` tokens, and one by one only in the block that is hit.
+    Paddle's running sum on a CPU would take ten times as long.
     """
-    flat = logits.reshape(-1, logits.shape[-1])  # [B * P, V]
-    given = None if uniforms is None else np.asarray(uniforms, np.float32).reshape(flat.shape)
-    rng = np.random.Generator(np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1]))))  # follows paddle.seed
-    noise = np.empty((chunk, flat.shape[1]), np.float32)
+    flat, thresholds = logits.reshape(-1, logits.shape[-1]), uniforms.reshape(-1)  # [B * P, V], [B * P]
     sampled = np.empty(len(flat), np.int64)
+    room = np.empty((chunk, flat.shape[1]), np.float32)
+    first_tokens = np.arange(0, flat.shape[1], width)
     for start in range(0, len(flat), chunk):
-        rows = slice(start, start + chunk)
-        part = noise[: len(flat[rows])]
-        if given is None:
-            rng.random(dtype=np.float32, out=part)
-        else:
-            part[:] = given[rows]
-        for _ in range(2):
-            part += np.float32(1e-9)
-            np.log(part, out=part)
-            np.negative(part, out=part)
-        part += flat[rows]
-        sampled[rows] = part.argmax(axis=-1)
+        rows = flat[start : start + chunk]
+        weights = np.subtract(rows, rows.max(axis=1, keepdims=True), out=room[: len(rows)])
+        np.exp(weights, out=weights)
+        blocks = np.cumsum(np.add.reduceat(weights, first_tokens, axis=1), axis=1, dtype=np.float64)
+        for row, (row_blocks, row_weights) in enumerate(zip(blocks, weights, strict=True)):
+            threshold = thresholds[start + row] * row_blocks[-1]
+            block = min(np.searchsorted(row_blocks, threshold, side="right"), len(row_blocks) - 1)  # for NaN
+            below = row_blocks[block - 1] if block else 0.0
+            inside = below + np.cumsum(row_weights[block * width : (block + 1) * width], dtype=np.float64)
+            # Block sums are float32: rounding may leave the threshold a little above the end of its block.
+            token = min(np.searchsorted(inside, threshold, side="right"), len(inside) - 1)
+            sampled[start + row] = block * width + token
     return sampled.reshape(logits.shape[:-1])
 
 
 def corrupt(batch, sampled_ids):
     """Write the sampled tokens into the original sequence and mark what changed.
 
-    A sampled token that equals the original one is not a replacement.
+    A sampled token that equals the original one is not a replacement. Where several slots have one position
+    (`mask_sampling` "reference"), their ids are added and divided by their number, rounded down: as meaningless as
+    it is in the original. Position 0, which is [CLS] and the target of unused slots, never changes.
 
     Args:
         batch: a MaskedBatch.
@@ -66,13 +90,16 @@ def corrupt(batch, sampled_ids):
 
     Returns:
         (input_ids, is_replaced), both [B, L].
+
+    Source: `scatter_update` in `pretrain_helpers.py` of the original.
     """
     originals = batch.input_ids  # [B, L]
-    index = flat_index(batch.masked_positions, originals.shape[1])  # [B * P]
-    flat = originals.reshape([-1])
-    # An unused slot points at position 0 and writes back what stands there.
-    updates = paddle.where(batch.masked_weights.reshape([-1]) > 0, sampled_ids.reshape([-1]), flat[index])
-    corrupted = paddle.scatter(flat, index, updates).reshape(originals.shape)  # [B, L]
+    flat = originals.reshape([-1])  # [B * L]
+    index = flat_index(batch.masked_positions, originals.shape[1]).unsqueeze(1)  # [B * P, 1]
+    used = (batch.masked_positions > 0).astype(flat.dtype).reshape([-1])  # [B * P]
+    counts = paddle.scatter_nd_add(paddle.zeros_like(flat), index, used)  # [B * L]
+    sums = paddle.scatter_nd_add(paddle.zeros_like(flat), index, sampled_ids.reshape([-1]))  # [B * L]
+    corrupted = paddle.where(counts > 0, sums // counts.clip(1), flat).reshape(originals.shape)  # [B, L]
     return corrupted, (corrupted != originals).astype("float32")
 
 

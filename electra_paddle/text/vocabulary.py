@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from electra_paddle.errors import DataError
+from electra_paddle.released import fetch_file, repository
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHINESE_BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
@@ -38,25 +39,37 @@ class Vocabulary:
         return len(self.tokens)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path_or_name):
         """Read vocab.txt.
 
+        Args:
+            path_or_name: the file; or, where no such file exists, the name of a released model, whose vocab.txt is
+                fetched and kept in huggingface_hub's cache.
+
         Raises:
-            DataError: no such file, not UTF-8, or a special token is missing.
+            DataError: no such file, not UTF-8, a special token is missing, or the download failed.
         """
+        path = Path(path_or_name)
+        released = None if path.is_file() else repository(path.as_posix())
+        if released:
+            path = fetch_file(released, "vocab.txt", asked=path_or_name)
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise DataError(path, error.strerror.lower(), "a vocabulary, one token a line") from error
+            raise DataError(
+                path_or_name,
+                error.strerror.lower(),
+                "a vocabulary, one token a line, or the name of a released model such as chinese-electra-180g-base",
+            ) from error
         except UnicodeDecodeError as error:
-            raise DataError(path, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error
-        return cls(text.removesuffix("\n").split("\n"), str(path))
+            raise DataError(path_or_name, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error
+        return cls(text.removesuffix("\n").split("\n"), str(path_or_name))
 
     def save(self, path):
         Path(path).write_text("".join(token + "\n" for token in self.tokens), encoding="utf-8")
 
 
-def build_vocabulary(lines, size, do_lower_case=True):
+def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     """A vocabulary of `size` tokens from text: frequent characters and word pieces, laid out as Chinese BERT's.
 
     Special tokens stand where Chinese BERT has them ([PAD] 0, [UNK] 100 ... [MASK] 103), unused entries
@@ -72,9 +85,14 @@ def build_vocabulary(lines, size, do_lower_case=True):
     head = [placed.get(index) or f"[unused{index}]" for index in range(max(placed) + 1)]
     if size <= len(head):
         raise DataError("--build-vocab", size, f"more than the {len(head)} special and unused tokens")
-    trainer = BertWordPieceTokenizer(lowercase=do_lower_case)
+    trainer = BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents)
     trainer.train_from_iterator(
-        lines, vocab_size=size, limit_alphabet=size, min_frequency=1, special_tokens=head, show_progress=False
+        lines,
+        vocab_size=size,
+        limit_alphabet=size - len(head),  # the most frequent characters: more would be cut off by code point
+        min_frequency=1,
+        special_tokens=head,
+        show_progress=False,
     )
     tokens = sorted(trainer.get_vocab().items(), key=lambda item: item[1])
     return Vocabulary([token for token, _ in tokens][:size])

@@ -1,18 +1,34 @@
 """Checkpoints: folders that appear whole or not at all, holding nothing that could run code.
 
 `MODEL_DIR/checkpoints/step_00001000/` has `model.safetensors`, `optimizer.safetensors` (moments under the
-parameters' names in the network, which unlike Paddle's own names do not change) and `state.json`.
+parameters' names in the network, which unlike Paddle's own names do not change), `state.json` and `SHA256SUMS`,
+which `sha256sum -c` reads too. Where the processes share the moments, each has an `optimizer-RANK.safetensors`.
+Processes on several nodes need one common folder.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
+from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
+from electra_paddle.files import sha256
 from electra_paddle.tensors import assign, read_tensors, save_tensors
 
 MOMENTS = ("moment1", "moment2")
+MODEL, STATE, CHECKSUMS = "model.safetensors", "state.json", "SHA256SUMS"
+
+
+class Checkpoint(NamedTuple):
+    """One that can be restored."""
+
+    path: Path
+    step: int  # updates done
+    progress: dict  # as it was saved
 
 
 class Checkpoints:
@@ -28,67 +44,146 @@ class Checkpoints:
         self.folder, self.identity, self.keep = Path(folder), json.loads(json.dumps(identity)), keep
 
     def paths(self):
-        """Complete checkpoints, oldest first."""
-        return sorted(path for path in self.folder.glob("step_*") if path.suffix != ".partial")
+        """Checkpoints, oldest first."""
+        return sorted(path for path in self.folder.glob("step_*") if not path.suffix)
 
-    def save(self, step, model, optimizer):
-        """Write the state after `step` updates, then remove the oldest checkpoints beyond `keep`."""
+    def save(self, step, model, optimizer, progress=None):
+        """Write the state after `step` updates, then remove the oldest checkpoints beyond `keep`.
+
+        Every process calls it at the same step.
+
+        Args:
+            progress: what else the run has to know when it goes on; a JSON-able dict.
+
+        Raises:
+            CheckpointError: it cannot be written. The older ones are still there.
+        """
         final = self.folder / f"step_{step:08d}"
         partial = final.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_tensors(dict(model.named_parameters()), partial / "model.safetensors")
-        save_tensors(moments_of(model, optimizer), partial / "optimizer.safetensors")
-        (partial / "state.json").write_text(
-            json.dumps({"step": step, **self.identity}, indent=2) + "\n", encoding="utf-8"
-        )
-        for file in partial.iterdir():
-            with open(file, "rb") as stream:
-                os.fsync(stream.fileno())
-        if final.exists():
-            shutil.rmtree(final)
-        partial.rename(final)
-        for old in self.paths()[: -self.keep] if self.keep else []:
-            shutil.rmtree(old)
+        with writing(partial):
+            if runtime.is_main():
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                save_tensors(dict(model.named_parameters()), partial / MODEL)
+                state = {"step": step, **self.identity, "progress": progress or {}}
+                (partial / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            is_shared = len(optimizer.shares) > 1
+            if is_shared:
+                runtime.barrier()
+            if is_shared or runtime.is_main():
+                suffix = f"-{runtime.rank():05d}" if is_shared else ""
+                save_tensors(moments_of(model, optimizer), partial / f"optimizer{suffix}.safetensors")
+            runtime.barrier()
+            if runtime.is_main():
+                finish(partial, final)
+        if runtime.is_main():
+            for old in self.paths()[: -self.keep] if self.keep else []:
+                shutil.rmtree(old)
+        runtime.barrier()
         return final
 
     def latest(self):
-        """(folder, step) of the newest checkpoint, or (None, 0).
+        """The newest Checkpoint that is whole, or None.
 
         Raises:
-            CheckpointError: it belongs to a run of another identity.
+            CheckpointError: none is whole, or the run is of another identity.
         """
         paths = self.paths()
-        if not paths:
-            return None, 0
-        path = paths[-1] / "state.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            step = state.pop("step")
-        except (OSError, ValueError, KeyError) as error:
+        path = next((path for path in reversed(paths) if not damage(path)), None)
+        if path is None and paths:
             raise CheckpointError(
-                path, f"a damaged checkpoint ({error})", "the state of a run", f"remove {paths[-1]}"
-            ) from error
-        for name, found, expected in differences(state, self.identity):
+                paths[-1], damage(paths[-1]), "a whole checkpoint", f"to begin anew, remove {self.folder}"
+            )
+        if path is None:
+            return None
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        identity = {name: value for name, value in state.items() if name not in ("step", "progress")}
+        for name, found, expected in differences(identity, self.identity):
             raise CheckpointError(
-                path,
+                path / STATE,
                 f"{name} {found}",
                 f"{expected} as configured",
                 "choose another model_name or the run's own configuration",
             )
-        return paths[-1], step
+        return Checkpoint(path, state["step"], state["progress"])
 
-    def restore(self, model, optimizer, schedule):
-        """Load the newest checkpoint, if there is one, and return the number of updates done."""
-        path, step = self.latest()
-        if path is None:
-            return 0
-        assign(model, read_tensors(path / "model.safetensors"), path / "model.safetensors")
-        moments = read_tensors(path / "optimizer.safetensors")
+    def restore(self, checkpoint, model, optimizer):
+        """Load a checkpoint that `latest` found; newer ones, which are damaged, are renamed, with a warning.
+
+        Every process calls it.
+        """
+        path = checkpoint.path
+        assign(model, read_tensors(path / MODEL), path / MODEL)
+        moments = {}
+        for file in sorted(path.glob("optimizer*.safetensors")):
+            moments.update(read_tensors(file))
         if moments:
             set_moments(model, optimizer, moments)
-        schedule.step(step)
-        return step
+        runtime.barrier()  # all have seen which is the newest whole one
+        if runtime.is_main():
+            self._set_aside(path)
+
+    def _set_aside(self, whole):
+        for path in self.paths():
+            if path > whole:
+                aside = path.with_suffix(".damaged")
+                print(
+                    f"WARNING: {path}: {damage(path)}; kept as {aside.name}, going on from {whole.name}",
+                    file=sys.stderr,
+                )
+                shutil.rmtree(aside, ignore_errors=True)
+                path.rename(aside)
+
+
+@contextlib.contextmanager
+def writing(partial):
+    """Turn a failure to write into one line; what was half written is removed, so that its room is free again."""
+    try:
+        yield
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            partial.with_suffix(""),
+            f"it cannot be written ({error.strerror or error})",
+            "room and permission",
+            "the same command goes on from the checkpoint before",
+        ) from error
+
+
+def finish(partial, final):
+    """Write the checksums, let the disk have everything, and give the folder its name."""
+    files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS)
+    lines = [f"{sha256(path)}  {path.name}\n" for path in files]
+    (partial / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    for path in (*files, partial / CHECKSUMS, partial):
+        to_disk(path)
+    if final.exists():
+        shutil.rmtree(final)
+    partial.rename(final)
+    to_disk(final.parent)
+
+
+def to_disk(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def damage(path):
+    """What is wrong with a checkpoint, in a few words; None if nothing is."""
+    try:
+        lines = (path / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+        expected = dict(reversed(line.split("  ", 1)) for line in lines)
+        for name in {MODEL, STATE} - set(expected):
+            return f"{CHECKSUMS} without {name}"
+        for name, checksum in expected.items():
+            if sha256(path / name) != checksum:
+                return f"{name} is damaged: its checksum is another"
+    except (OSError, ValueError) as error:
+        return f"it is damaged: {error}"
+    return None
 
 
 def differences(found, expected, prefix=""):
@@ -102,7 +197,7 @@ def differences(found, expected, prefix=""):
 
 
 def moments_of(model, optimizer):
-    """`moment1/NAME` and `moment2/NAME` -> tensor, for parameters that have been updated."""
+    """`moment1/NAME` and `moment2/NAME` -> tensor, for parameters that this process has updated."""
     state = optimizer.state_dict()
     return {
         f"{moment}/{name}": state[key]
@@ -113,13 +208,14 @@ def moments_of(model, optimizer):
 
 
 def set_moments(model, optimizer, moments):
-    """Hand saved moments to an optimizer that has made no update yet."""
+    """Hand saved moments to an optimizer that has made no update yet; it takes those of its share."""
     import paddle
 
+    names = {parameter.name: name for name, parameter in model.named_parameters()}
     state = {key: value for key, value in optimizer.state_dict().items() if key == "LR_Scheduler"}  # 2.6 insists on it
-    for name, parameter in model.named_parameters():
+    for parameter in optimizer.share:
         for moment in MOMENTS:
-            state[f"{parameter.name}_{moment}_0"] = paddle.to_tensor(moments[f"{moment}/{name}"])
+            state[f"{parameter.name}_{moment}_0"] = paddle.to_tensor(moments[f"{moment}/{names[parameter.name]}"])
         for power in ("beta1_pow_acc", "beta2_pow_acc"):
             state[f"{parameter.name}_{power}_0"] = paddle.zeros([1])
     optimizer.set_state_dict(state)

@@ -1,8 +1,11 @@
 """AdamW without bias correction, and the learning rates of layers."""
 
+import math
 import re
 
 import paddle
+
+from electra_paddle import runtime
 
 NO_DECAY = ("norm", "bias")  # parts of parameter names
 CLIP_NORM = 1.0
@@ -11,39 +14,112 @@ CLIP_NORM = 1.0
 class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
     """Paddle's fused AdamW with the powers of the betas held at 0, which leaves the correction factors at 1.
 
-    Source: `AdamWeightDecayOptimizer` of the original, whose hyper-parameters assume it. Deviation: the kernel
-    takes 1 - beta of betas already rounded to float32, which makes the second moment 1.3e-5 (relative) smaller;
-    after 20 updates of up to 0.005 the parameters differ from the original's by at most 1.4e-6.
+    Before an update the gradients are clipped by their global norm; if that is not finite, there is no update.
+    With `shard` the moments are divided: each process updates its share of the parameters and gets the others' new
+    values (ZeRO stage 1; fleet's own cannot tell a gradient that is not finite before it has spread).
+
+    Source: `AdamWeightDecayOptimizer` and `clip_by_global_norm` of the original, whose hyper-parameters assume it.
+    Deviation: the kernel takes 1 - beta of betas already rounded to float32, which makes the second moment 1.3e-5
+    (relative) smaller; after 20 updates of up to 0.005 the parameters differ from the original's by at most 1.4e-6.
+
+    Args:
+        parameters: of the whole model.
+        shard: whether the processes share the work.
+
+    Attributes:
+        shares: a list of parameters for each process that has moments; `share` is this one's.
+        global_norm: of the gradients of the last step, before clipping.
+        loss_scale: what the loss was multiplied with; the gradients are divided by it.
     """
+
+    def __init__(self, parameters, shard=False, **options):
+        self.all_parameters = list(parameters)
+        self.shares = share_out(self.all_parameters, runtime.num_processes() if shard else 1)
+        self.share = self.shares[runtime.rank() if shard else 0]
+        self.global_norm, self.loss_scale = 0.0, 1.0
+        super().__init__(parameters=self.share, **options)
+
+    @property
+    def moment_bytes(self):
+        """Of both moments, in each process that has any."""
+        return [2 * sum(int(p.size) * p.element_size() for p in parameters) for parameters in self.shares]
 
     def _add_accumulator(self, name, param, *args, **kwargs):
         if name in (self._beta1_pow_acc_str, self._beta2_pow_acc_str):
             kwargs["fill_value"] = 0.0
         return super()._add_accumulator(name, param, *args, **kwargs)
 
+    def step(self):
+        """Clip and update, unless the global norm is not finite."""
+        self.global_norm = clip_gradients(self.all_parameters, CLIP_NORM, self.loss_scale)
+        if math.isfinite(self.global_norm):
+            super().step()
+            for process, parameters in enumerate(self.shares if len(self.shares) > 1 else []):
+                runtime.send_from(process, parameters)
 
-def build_optimizer(model, schedule, weight_decay_rate=0.01, layer_factors=None):
+    def clear_grad(self, set_to_zero=True):
+        """Forget the gradients of all parameters."""
+        for parameter in self.all_parameters:
+            parameter.clear_gradient(set_to_zero)
+
+    clear_gradients = clear_grad
+
+
+def share_out(parameters, num_shares):
+    """Lists of parameters, together all of them, each as near to an equal number of numbers as it goes."""
+    shares, sizes = [[] for _ in range(num_shares)], [0] * num_shares
+    for parameter in sorted(parameters, key=lambda parameter: -int(parameter.size)):
+        smallest = sizes.index(min(sizes))
+        shares[smallest].append(parameter)
+        sizes[smallest] += int(parameter.size)
+    order = {id(parameter): number for number, parameter in enumerate(parameters)}
+    return [sorted(share, key=lambda parameter: order[id(parameter)]) for share in shares]
+
+
+def clip_gradients(parameters, max_norm, loss_scale=1.0):
+    """Divide gradients by `loss_scale`, then by global norm / max_norm where that is above 1; in place.
+
+    Returns:
+        the global norm of the divided gradients, before clipping; where it is not finite, nothing is changed.
+    """
+    with paddle.no_grad():
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = math.sqrt(float(paddle.stack([sum_of_squares(gradient) for gradient in gradients]).sum())) / loss_scale
+        factor = min(1.0, max_norm / norm if norm else 1.0) / loss_scale
+        if math.isfinite(norm) and factor != 1.0:
+            for gradient in gradients:
+                gradient.scale_(factor)
+    return norm
+
+
+def sum_of_squares(tensor):
+    values = tensor.astype("float32").flatten()
+    return paddle.dot(values, values)
+
+
+def build_optimizer(model, schedule, weight_decay_rate=0.01, layer_factors=None, shard=False):
     """The original's optimizer: betas 0.9 and 0.999, epsilon 1e-6, decay of all but biases and norms, clip at norm 1.
 
     Args:
         model: its parameters are optimized.
         schedule: an LRScheduler or a float.
         layer_factors: parameter name -> factor of the learning rate, for every parameter; see `layerwise_factors`.
+        shard: whether the moments are divided among the processes.
     """
     names = {}
     for name, parameter in model.named_parameters():
         names[parameter.name] = name
-        # Not AdamW's lr_ratio, which Paddle 3.3 lacks on CPUs, nor parameter groups, which are clipped one by one.
+        # Not AdamW's lr_ratio, which Paddle 3.3 lacks on CPUs, nor parameter groups.
         parameter.optimize_attr["learning_rate"] = layer_factors[name] if layer_factors else 1.0
     return AdamWithoutBiasCorrection(
+        model.parameters(),
+        shard,
         learning_rate=schedule,
         beta1=0.9,
         beta2=0.999,
         epsilon=1e-6,
-        parameters=model.parameters(),
         weight_decay=weight_decay_rate,
         apply_decay_param_fun=lambda name: not any(part in names[name].lower() for part in NO_DECAY),
-        grad_clip=paddle.nn.ClipGradByGlobalNorm(CLIP_NORM),
     )
 
 

@@ -2,9 +2,10 @@ import argparse
 import json
 
 import pytest
+from conftest import ROOT
 
 from electra_paddle.config import FinetuningConfig, PretrainingConfig, add_entries, load_config, resolve, save_config
-from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
+from electra_paddle.config.geometry import Geometry, discriminator_geometry, generator_geometry, training_flops
 from electra_paddle.errors import ConfigError
 
 
@@ -52,6 +53,56 @@ def test_wrong_value_names_key_and_expectation(hparams, message):
         parse(PretrainingConfig, "--hparams", hparams)
 
 
+@pytest.mark.parametrize("config_class", [PretrainingConfig, FinetuningConfig])
+def test_entries_of_the_original_without_a_counterpart_may_be_off_but_not_on(config_class):
+    off = '{"use_tpu": false, "num_tpu_cores": 8, "tpu_name": null, "seed": 7}'
+    assert parse(config_class, "--hparams", off).seed == 7
+    with pytest.raises(
+        ConfigError, match="--hparams: use_tpu: found True, expected it left out; there are no TPUs here"
+    ):
+        parse(config_class, "--hparams", '{"use_tpu": true}')
+    with pytest.raises(ConfigError, match="give pretrain_shards"):
+        parse(config_class, "--hparams", '{"pretrain_tfrecords": "gs://x"}')
+
+
+RECIPES = {  # the published table: learning rate, batch, updates; parameters of the whole graph
+    "small": (5e-4, 1024, 1_000_000, 12_984_393),
+    "small_ex": (5e-4, 384, 2_000_000, 25_815_497),
+    "base": (2e-4, 256, 1_000_000, 107_925_321),
+    "large": (1e-4, 96, 2_000_000, 345_026_441),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_the_published_ones(name):
+    files = [str(ROOT / f"configs/{kind}/{name}.yaml") for kind in ("model", "pretraining")]
+    config = parse(PretrainingConfig, "--hparams", *files)
+    rate, batch, steps, total = RECIPES[name]
+    assert (config.learning_rate, config.train_batch_size, config.num_train_steps) == (rate, batch, steps)
+    assert (config.max_seq_length, config.mask_prob, config.num_warmup_steps) == (512, 0.15, 10_000)
+    generator, discriminator = config.geometries(21128)
+    assert (
+        discriminator.num_embedding_parameters
+        + discriminator.num_encoder_parameters
+        + discriminator.num_rtd_head_parameters
+        + generator.num_encoder_parameters
+        + generator.num_mlm_head_parameters
+        == total
+    )
+
+
+def test_objectives_of_the_original_shape_the_networks():
+    small = PretrainingConfig().geometries(100)
+    assert small[0].hidden_size == 64 and small[0].embedding_size == 128
+    assert PretrainingConfig(untied_generator_embeddings=True).geometries(100)[0].embedding_size == 64
+    for options in ({"untied_generator": False}, {"electra_objective": False}):
+        assert PretrainingConfig(**options).geometries(100)[0] == small[1]
+    assert PretrainingConfig(electra_objective=False).geometries(100)[1] is None
+    assert PretrainingConfig(uniform_generator=True).geometries(100) == (None, small[1])
+    with pytest.raises(ConfigError, match="uniform_generator: found true with electra_objective false"):
+        PretrainingConfig(uniform_generator=True, electra_objective=False)
+
+
 def test_saved_configuration_loads_again(tmp_path):
     config = parse(PretrainingConfig, "--model-hparam-overrides", '{"hidden_size": 64}', "--embedding-size", "16")
     save_config(config, tmp_path / "c.json")
@@ -89,3 +140,27 @@ def test_unknown_override_and_uneven_heads_are_refused():
 def test_predictions_per_sequence_follow_the_original():
     for length, prob, expected in ((128, 0.15, 19), (512, 0.15, 79), (512, 0.25, 130)):
         assert PretrainingConfig(max_seq_length=length, mask_prob=prob).max_predictions_per_seq == expected
+
+
+def test_operations_by_hand():
+    """Hidden 8, embedding 4, one layer of 8 x 32 x 8, ten words; sequences of 16 with 4 masked positions."""
+    shape = Geometry(10, 4, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
+    projection, attention_weights, feed_forward, attention = 4 * 8, 4 * 8 * 8, 2 * 8 * 32, 2 * 16 * 8
+    assert shape.encoder_flops(16) == 2 * (projection + attention_weights + feed_forward + attention) == 2112
+    assert shape.mlm_head_flops == 2 * (8 * 4 + 4 * 10) == 144
+    assert shape.rtd_head_flops == 2 * (8 * 8 + 8) == 144
+    assert training_flops(shape, shape, 16, 4) == 3 * (2112 + 144 * 4 / 16 + 2112 + 144)
+    assert training_flops(None, shape, 16, 4) == 3 * (2112 + 144)
+    assert training_flops(shape, None, 16, 4) == 3 * (2112 + 36)
+
+
+def test_intervals_follow_from_one_another():
+    def intervals(**entries):
+        config = PretrainingConfig(**entries)
+        return config.eval_steps, config.samples_steps, config.histogram_steps
+
+    assert intervals() == (1000, 1000, 10_000)
+    assert intervals(save_checkpoints_steps=7) == (7, 7, 70)
+    assert intervals(eval_steps=5, histogram_steps=9) == (5, 5, 9)
+    with pytest.raises(ConfigError, match="samples_steps: found 0, expected at least 1"):
+        PretrainingConfig(samples_steps=0)

@@ -32,35 +32,56 @@ class Project:
         return result
 
     def pretrain(self, name, *arguments, check=True, num_train_steps=6):
-        options = ["--data-dir", ".", "--model-name", name, "--num-train-steps", num_train_steps, *TINY]
-        return self.run("tasks/run_pretrain.py", *options, *arguments, check=check)
+        return self.run("tasks/run_pretrain.py", *options(name, num_train_steps), *arguments, check=check)
 
     def launch(self, num_processes, name, *arguments, num_train_steps=6):
-        command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(num_processes)]
-        command += [
-            "--log_dir",
-            f"log_{name}",
-            str(ROOT / "tasks/run_pretrain.py"),
-            "--data-dir",
-            ".",
-            "--model-name",
-            name,
-        ]
-        command += ["--num-train-steps", str(num_train_steps), *TINY, *arguments]
-        result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
-        assert result.returncode == 0, result.stdout + result.stderr
+        process = self.start(num_processes, name, *arguments, num_train_steps=num_train_steps)
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        return output
+
+    def start(self, num_processes, name, *arguments, num_train_steps=6, launcher=()):
+        """A running launcher, leader of a process group; its output is one stream."""
+        command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(num_processes), *launcher]
+        command += ["--log_dir", f"log_{name}", str(ROOT / "tasks/run_pretrain.py")]
+        command += [*options(name, num_train_steps), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start_alone(self, name, *arguments, num_train_steps=6, **more):
+        """A running pre-training in one process."""
+        command = [sys.executable, str(ROOT / "tasks/run_pretrain.py"), *options(name, num_train_steps), *arguments]
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=self.folder, **streams, **more)
+
+    def wait_for(self, path, process, seconds=300):
+        """Until a file or folder is there, made by a process that is still running."""
+        deadline = time.monotonic() + seconds
+        while not (self.folder / path).exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def pretrain_until(self, name, checkpoint, *arguments, num_train_steps):
         """Start pre-training and kill it as soon as a checkpoint is there."""
-        command = [sys.executable, str(ROOT / "tasks/run_pretrain.py"), "--data-dir", ".", "--model-name", name]
-        command += ["--num-train-steps", str(num_train_steps), *TINY, *arguments]
-        process = subprocess.Popen(command, cwd=self.folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = self.start_alone(name, *arguments, num_train_steps=num_train_steps)
         deadline = time.monotonic() + 120
         while not (self.folder / "models" / name / "checkpoints" / checkpoint).exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
+
+
+def options(name, num_train_steps):
+    """Of pre-training a tiny model."""
+    return ["--data-dir", ".", "--model-name", name, "--num-train-steps", str(num_train_steps), *TINY]
 
 
 def files_of(folder):

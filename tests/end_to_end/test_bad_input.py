@@ -1,12 +1,15 @@
 """Every mistake ends in one line, exit status 2, and nothing written."""
 
 import json
+import lzma
 import shutil
 
 import pytest
 
 BUILD = ["tasks/build_pretraining_data.py", "--output-dir", "new_shards", "--max-seq-length", "32"]
 PRETRAIN = ["tasks/run_pretrain.py", "--data-dir", "."]
+FRESH = [*PRETRAIN, "--model-name", "fresh", "--max-seq-length", "32"]
+SHAPE = ["--embedding-size", "8", "--model-hparam-overrides", '{"hidden_size": 16, "num_hidden_layers": 1}']
 FINETUNE = [
     "tasks/run_finetuning.py",
     "--data-dir",
@@ -25,15 +28,27 @@ def broken(project):
     """The project's folder with broken files in it, which go afterwards."""
     folder = project.folder
     (folder / "empty.txt").write_text("")
+    (folder / "bad.txt").write_bytes("一\n".encode() + b"\xff\n")
+    (folder / "bad.jsonl").write_text('{"text": "一"}\n{"body": "一"}\n', encoding="utf-8")
+    (folder / "bad.txt.xz").write_bytes(lzma.compress("一\n".encode())[:-20])
     (folder / "no_mask.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n一\n", encoding="utf-8")
     (folder / "hparams.json").write_text('{"learning_rte": 1e-4}')
     (folder / "mood.yaml").write_text("labels: [sad, glad]\n")
+    for name in ("foreign", "finetuned"):
+        shutil.copytree(folder / "models/base/discriminator", folder / name)
+    with open(folder / "foreign/vocab.txt", "a", encoding="utf-8") as stream:
+        stream.write("新\n")
+    (folder / "finetuned/config.json").write_text('{"architectures": ["ElectraClassifier"]}')
+    shutil.copytree(folder / "pretrain_shards", folder / "cut_shards")
+    tokens = max((folder / "cut_shards").rglob("*tokens*"))
+    tokens.write_bytes(tokens.read_bytes()[:-10])
     (folder / "finetuning_data/mood").mkdir()
     (folder / "finetuning_data/mood/train.tsv").write_text("label\ttext_a\nangry\t一\n", encoding="utf-8")
     yield project
-    for name in ("empty.txt", "no_mask.txt", "hparams.json", "mood.yaml"):
+    for name in ("empty.txt", "bad.txt", "bad.jsonl", "bad.txt.xz", "no_mask.txt", "hparams.json", "mood.yaml"):
         (folder / name).unlink()
-    shutil.rmtree(folder / "finetuning_data/mood")
+    for name in ("finetuning_data/mood", "foreign", "finetuned", "cut_shards"):
+        shutil.rmtree(folder / name)
 
 
 def listing(folder):
@@ -43,13 +58,34 @@ def listing(folder):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ([*BUILD, "--corpus-dir", "absent", "--vocab-file", "vocab.txt"], "absent: found no such file or folder, expected a .txt file"),
-        ([*BUILD, "--corpus-dir", "empty.txt", "--vocab-file", "vocab.txt"], "empty.txt: found no text, expected one sentence"),
+        ([*BUILD, "--corpus-dir", "absent", "--vocab-file", "vocab.txt"], "absent: found no such file or folder, expected a .txt or .jsonl file"),
+        ([*BUILD, "--corpus-dir", "empty.txt", "--vocab-file", "vocab.txt"], "empty.txt: found an empty file"),
+        ([*BUILD, "--corpus-dir", "bad.txt", "--vocab-file", "vocab.txt"], "bad.txt: found invalid UTF-8 at byte 4, expected UTF-8 text; mend or"),
+        ([*BUILD, "--corpus-dir", "bad.jsonl", "--vocab-file", "vocab.txt"], "bad.jsonl:2: found 'body', expected text under 'text'; give --text-field"),
+        ([*BUILD, "--corpus-dir", "bad.txt.xz", "--vocab-file", "vocab.txt"], "bad.txt.xz: found damaged .xz data after"),
         ([*BUILD, "--corpus-dir", "corpus.txt", "--vocab-file", "no_mask.txt"], "no_mask.txt: found no [MASK] in 5 lines"),
         ([*BUILD, "--corpus-dir", "corpus.txt", "--vocab-file", "absent.txt"], "absent.txt: found no such file or directory"),
         ([*PRETRAIN, "--hparams", "hparams.json"], "hparams.json: learning_rte: found an unknown hyper-parameter, expected 'learning_rate'"),
         ([*PRETRAIN, "--model-name", "base", "--max-seq-length", "32"], "state.json: found discriminator.embedding_size 8, expected 128"),
         ([*PRETRAIN, "--max-seq-length", "64"], "max_seq_length: found 64, expected 32, as the shards"),
+        ([*PRETRAIN, "--max-seq-length", "32", "--whole-word-mask", "true"], "whole_word_mask: found true, expected shards built with --word-starts"),
+        ([*PRETRAIN, "--do-eval", "true"], "do_eval: found true as do_train, expected one of them true"),
+        ([*FRESH, "--do-eval", "true", "--do-train", "false"], "checkpoints: found no checkpoint, expected one to evaluate; train first"),
+        ([*FRESH, "--do-eval", "true", "--do-train", "false", "--eval-fraction", "0"], "eval_fraction: found 0 with do_eval, expected a share above 0, or eval_shards"),
+        ([*FRESH, "--eval-shards", "none"], "none/manifest.json: found no such file, expected shards"),
+        ([*PRETRAIN, "--mask-sampling", "often"], "mask_sampling: found 'often'"),
+        ([*FRESH, "--init-from", "corpus.txt"], "corpus.txt: found no config.json, generator/ or discriminator/, expected pretrained"),
+        ([*FRESH, "--init-from", "foreign", *SHAPE], "foreign/vocab.txt: found another vocabulary (46 entries), expected this run's (45 entries)"),
+        ([*FRESH, "--init-from", "finetuned"], "finetuned/config.json: found architecture ElectraClassifier, expected ElectraGenerator or ElectraDiscriminator"),
+        ([*FRESH, "--init-from", "models/base"], "generator/config.json: found embedding_size 8, expected 128, as this run has it"),
+        ([*FRESH, "--init-from", "models/base", "--uniform-generator", "true"], "models/base/generator: found a generator, expected a network that this objective has"),
+        ([*PRETRAIN, "--max-seq-length", "600"], "max_seq_length: found 600, expected at most max_position_embeddings 512"),
+        ([*FRESH, "--vocab-file", "foreign/vocab.txt"], "manifest.json: found shards of another vocabulary"),
+        ([*FRESH, "--pretrain-shards", "cut_shards"], "cut_shards/shard_00000.tokens.npy: found a damaged or missing shard"),
+        ([*FRESH, "--train-batch-size", "8", "--gradient-accumulation-steps", "3"], "train_batch_size: found 8, expected a multiple of the 1 processes x 3 parts"),
+        ([*FRESH, "--precision", "fp8"], "precision: found 'fp8', expected fp32 or bf16 or fp16"),
+        ([*FRESH, "--sharding-stage", "3"], "sharding_stage: found 3, expected 0 or 1"),
+        ([*FRESH, "--init-step", "5"], "init_step: found 5, expected 0, or less than num_train_steps 1000000 and an init_from"),
         ([*PRETRAIN, "--vocab-size", "21128"], "vocab_size: found 21128, expected 45, the lines of vocab.txt"),
         ([*PRETRAIN, "--vocab-file", "no_mask.txt"], "no_mask.txt: found no [MASK]"),
         ([*PRETRAIN, "--pretrain-shards", "none"], "none/manifest.json: found no such file, expected shards"),

@@ -44,30 +44,156 @@ def test_finished_run_started_again_changes_nothing(project):
     assert all((before[name] == after[name]).all() for name in before)
 
 
-NO_NOISE = (
-    '{"hidden_size": 16, "num_hidden_layers": 1, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}'
-)
-
-
-def test_two_processes_learn_what_one_learns(project):
-    """Without dropout and sampling noise (a weight of 0 for the discriminator) the weights are equal."""
-    options = ["--model-hparam-overrides", NO_NOISE, "--disc-weight", "0"]
-    project.pretrain("single", *options)
-    project.launch(2, "double", *options)
-    one, two = weights(project, "single", "generator"), weights(project, "double", "generator")
-    assert not np.allclose(one["generator_lm_head_bias"], 0)
-    for name in one:
-        assert_close(two[name], one[name], atol=2e-6)
-    losses = [
-        [row["mlm_loss"] for row in read_metrics(project.folder / "models" / name / "metrics.jsonl")]
-        for name in ("single", "double")
-    ]
-    assert_close(np.array(losses[1]), np.array(losses[0]), atol=0, rtol=1e-5)
-
-
 @pytest.mark.parametrize("objective", ["mlm_loss", "rtd_loss"])
 def test_losses_fall(project, objective):
     project.pretrain("longer", "--learning-rate", "5e-3", num_train_steps=60)
     figures = read_metrics(project.folder / "models/longer/metrics.jsonl")
     first, last = (np.mean([row[objective] for row in rows]) for rows in (figures[:5], figures[-5:]))
     assert last < first
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        (["--electra-objective", "false"], {"generator"}),
+        (["--uniform-generator", "true"], {"discriminator"}),
+        (["--untied-generator", "false"], {"generator", "discriminator"}),
+        (["--untied-generator-embeddings", "true"], {"generator", "discriminator"}),
+        (["--mask-sampling", "reference"], {"generator", "discriminator"}),
+    ],
+)
+def test_other_objectives_of_the_original_train_and_resume(project, options, left):
+    name = options[0].strip("-")
+    project.pretrain(name, *options, num_train_steps=4)
+    result = project.pretrain(name, *options, num_train_steps=6)
+    assert "resuming after 4 of 6" in result.stdout
+    folder = project.folder / "models" / name
+    assert {path.parent.name for path in folder.glob("*/model.safetensors")} == left
+    if name == "electra-objective":  # what is left is the network to fine-tune
+        tuned = [
+            "--task-names",
+            "chnsenticorp",
+            "--num-trials",
+            "1",
+            "--num-train-epochs",
+            "1",
+            "--max-seq-length",
+            "32",
+        ]
+        project.run("tasks/run_finetuning.py", "--data-dir", ".", "--model-name", name, *tuned)
+
+
+def test_run_goes_on_from_the_weights_of_another(project):
+    result = project.pretrain("onward", "--init-from", "models/base", "--learning-rate", "0", num_train_steps=2)
+    assert "generator: " in result.stdout and "parameters filled from models/base/discriminator" in result.stdout
+    for network in ("generator", "discriminator"):
+        before, after = weights(project, "base", network), weights(project, "onward", network)
+        assert all((before[name] == after[name]).all() for name in before)
+    result = project.pretrain("onward", "--init-from", "models/base", "--learning-rate", "0", num_train_steps=3)
+    assert "resuming after 2 of 3" in result.stdout and "filled" not in result.stdout
+
+
+def test_schedule_and_data_may_go_on_where_the_weights_come_from(project):
+    options = ["--init-from", "models/base", "--init-step", "6", "--log-steps", "1"]
+    project.pretrain("continued", *options, num_train_steps=12)
+    rows = read_metrics(project.folder / "models/continued/metrics.jsonl")
+    assert [row["step"] for row in rows] == [7, 8, 9, 10, 11, 12]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3 * (12 - step) / 12 for step in range(6, 12)])
+
+
+def test_run_may_begin_with_one_network_and_says_so_loudly(project):
+    source = "models/base/discriminator"
+    result = project.pretrain("half", "--init-from", source, "--learning-rate", "0", num_train_steps=2)
+    assert (
+        "NOTE: generator: nothing to begin with, its weights are random, those under electra.embeddings."
+        in result.stdout
+    )
+    before, after = weights(project, "base"), weights(project, "half")
+    assert all((before[name] == after[name]).all() for name in before)
+    generator = weights(project, "half", "generator")
+    words = "electra.embeddings.word_embeddings.weight"
+    assert (generator[words] == before[words]).all()
+    old = weights(project, "base", "generator")
+    assert not (generator["generator_predictions.dense.weight"] == old["generator_predictions.dense.weight"]).all()
+
+
+def evaluations(project, name):
+    return read_metrics(project.folder / "models" / name / "metrics.jsonl", "eval")
+
+
+METRICS = ["loss", "masked_lm_loss", "masked_lm_accuracy", "sampled_masked_lm_accuracy"]
+METRICS += ["disc_loss", "disc_accuracy", "disc_precision", "disc_recall", "disc_auc"]
+
+
+def test_training_evaluates_at_intervals_and_at_the_end(project):
+    rows = evaluations(project, "base")
+    assert [row["step"] for row in rows] == [6] and list(rows[0]) == ["step", *METRICS]
+    result = project.pretrain("evaluated", "--eval-steps", "2", "--eval-batch-size", "10", num_train_steps=5)
+    assert "examples, " in result.stdout and "more for evaluation" in result.stdout
+    assert "evaluation after 4: loss" in result.stderr + result.stdout
+    rows = evaluations(project, "evaluated")
+    assert [row["step"] for row in rows] == [2, 4, 5]
+    assert_close(rows[0]["loss"], rows[0]["masked_lm_loss"] + 50 * rows[0]["disc_loss"], atol=0.5)
+    written = json.loads((project.folder / "models/evaluated/eval_results.json").read_text())
+    assert {name: written[name] for name in rows[-1]} == rows[-1]
+    assert written["best_value"] == min(row["loss"] for row in rows)
+    state = json.loads((project.folder / "models/evaluated/checkpoints/step_00000005/state.json").read_text())
+    assert state["progress"]["best"] == {name: written[name] for name in ("best_step", "best_value")}
+
+
+def test_evaluation_does_not_touch_training(project):
+    project.pretrain("often", "--eval-steps", "1", "--eval-batch-size", "3")
+    one, other = weights(project, "base"), weights(project, "often")
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_evaluation_alone_is_of_the_newest_checkpoint_and_repeats_its_scores(project):
+    before = (project.folder / "models/base/pretraining_config.json").read_bytes()
+    project.pretrain("base", "--do-train", "false", "--do-eval", "true")
+    text = (project.folder / "models/base/results/unsup_results.txt").read_text()
+    assert dict(line.split(" = ") for line in text.splitlines()) == {
+        **{name: str(evaluations(project, "base")[0][name]) for name in METRICS}, "global_step": "6",
+    }  # fmt: skip
+    assert (project.folder / "models/base/pretraining_config.json").read_bytes() == before
+    options = ["--do-train", "false", "--do-eval", "true", "--eval-shards", "pretrain_shards", "--num-eval-steps", "2"]
+    project.pretrain("base", *options, "--eval-batch-size", "5")
+    other = json.loads((project.folder / "models/base/eval_results.json").read_text())
+    assert other["data"].endswith("examples of pretrain_shards") and other["best_value"] == other["loss"]
+
+
+@pytest.mark.slow
+def test_two_processes_evaluate_to_the_bit_what_one_does(project):
+    options = ["--do-train", "false", "--do-eval", "true", "--eval-batch-size", "4"]
+    results = []
+    for run in (project.pretrain, lambda *arguments: project.launch(2, *arguments)):
+        run("base", *options)
+        results.append(json.loads((project.folder / "models/base/eval_results.json").read_text()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.slow
+def test_debug_run_starts_anew_and_empties_no_other_runs_folder(project):
+    for _ in range(2):
+        result = project.pretrain("try", "--debug", "true", num_train_steps=2)
+        assert "from the start of 2 updates" in result.stdout
+    assert weights(project, "try")["electra.encoder.layers.2.linear1.weight"].shape == (144, 576)
+    result = project.pretrain("base", "--debug", "true", check=False)
+    assert result.returncode == 2
+    assert "model_dir: found models/base, which no debug run made, expected a new folder" in result.stderr
+    assert weights(project, "base")
+
+
+def test_visualdl_log_of_a_run_has_every_kind_of_record(project):
+    from visualdl import LogReader
+
+    log = LogReader(file_path=str(next((project.folder / "models/base/visualdl").glob("vdlrecords*"))))
+    tags = log.get_tags()
+    assert set(tags) - {"meta_data"} == {"scalar", "text", "image", "histogram", "embeddings", "hyper_parameters"}
+    assert {"pretrain/share_of_peak", "pretrain/tokens_per_second", "eval/disc_auc"} <= set(tags["scalar"])
+    assert tags["text"] == [f"samples/{number}" for number in (1, 2, 3, 4)]
+    text = log.get_data("text", "samples/1")[0].text.encoded_text_string
+    names = [line.split()[1] for line in text.splitlines()]
+    assert names == ["original:", "masked:", "generated:", "judged:", "result:"]
+    assert "parameters/generator.generator_lm_head_bias" in tags["histogram"]
+    words = log.get_data("embeddings", "word_embeddings/step_6")[0].embeddings.embeddings
+    assert len(words) > 30 and len(words[0].vectors) == 8

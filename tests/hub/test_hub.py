@@ -192,3 +192,26 @@ def test_folder_is_not_overwritten_and_its_decorator_has_literals_only(encoder, 
     assert (folder / "module.py").read_bytes() == before
     export_module(encoder, folder, "other-name", overwrite=True)
     assert b"other-name" in (folder / "module.py").read_bytes()
+
+
+def test_positions_and_case_are_those_that_the_caller_and_the_assets_say(hub_home, encoder, tmp_path):
+    import shutil
+
+    cased = tmp_path / "cased"
+    shutil.copytree(encoder, cased)
+    Vocabulary([*WORDS[:-2], "a", "A"]).save(cased / "vocab.txt")
+    (cased / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    shifted, ids, tokens = in_process(
+        hub_home,
+        f"""
+import paddle
+model = hub.Module(name="chinese-electra-tiny", task="seq-cls", pretrained_dir={str(cased)!r})
+model.eval()
+ids = paddle.to_tensor([[2, 7, 8, 3]])
+rows = [model(ids, position_ids=paddle.to_tensor([row])).numpy().tolist() for row in ([0, 1, 2, 3], [4, 5, 6, 7])]
+tokens = model.get_tokenizer().tokenize("aA")
+result = [abs(rows[0][0][0] - rows[1][0][0]), model.text_tokenizer.encode("a A"), tokens]
+""",
+    )
+    assert shifted > 1e-6
+    assert ids == [len(WORDS) - 2, len(WORDS) - 1] and tokens == ["[UNK]"]

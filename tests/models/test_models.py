@@ -6,14 +6,16 @@ import pytest
 from conftest import ROOT, assert_close
 from paddlenlp.transformers import ElectraConfig, ElectraModel, ElectraTokenizer
 
+from electra_paddle import runtime
 from electra_paddle.batch import MaskedBatch
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models import sampling
 from electra_paddle.models.heads import ElectraClassifier, classification_loss
 from electra_paddle.models.initialization import initial_value, num_parameters
-from electra_paddle.models.pretraining import ElectraForJointPretraining
-from electra_paddle.models.sampling import corrupt, sample_tokens
+from electra_paddle.models.pretraining import ElectraForJointPretraining, area_under_roc, pretraining_metrics
+from electra_paddle.models.sampling import corrupt, sample_by_gumbel, sample_tokens
 from electra_paddle.text import Vocabulary
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(45))]
@@ -37,7 +39,8 @@ def masked_batch(input_ids, positions, weights):
     labels = paddle.take_along_axis(ids, positions, axis=1)
     ones = paddle.ones_like(ids)
     normalizers = weights.sum(), ones.astype("float32").sum()
-    return MaskedBatch(ids, ids * 0, ones, ids, positions, labels, weights, *normalizers)
+    uniforms = paddle.rand(positions.shape)
+    return MaskedBatch(ids, ids * 0, ones, ids, positions, labels, weights, uniforms, *normalizers)
 
 
 def test_sampled_original_token_is_not_replaced():
@@ -50,22 +53,47 @@ def test_sampled_original_token_is_not_replaced():
 def test_samples_follow_the_softmax():
     probabilities = np.array([0.1, 0.2, 0.7], "float32")
     logits = paddle.to_tensor(np.broadcast_to(np.log(probabilities), (100, 200, 3)))
-    paddle.seed(1)
     labels = paddle.full([100, 200], 2, dtype="int64")
-    shares = np.bincount(sample_tokens(logits, labels).numpy().ravel(), minlength=3) / 20_000
-    assert_close(shares, probabilities, atol=0.015)
-    colder = np.bincount(sample_tokens(logits, labels, temperature=0.5).numpy().ravel(), minlength=3) / 20_000
-    assert_close(colder, probabilities**2 / (probabilities**2).sum(), atol=0.015)
-    assert (sample_tokens(logits, labels, disallow_correct=True).numpy() != 2).all()
+    evenly = paddle.to_tensor((np.arange(20_000, dtype="float32") / 20_000).reshape(100, 200))
+    gumbel = paddle.to_tensor(np.random.default_rng(1).random((100, 200, 3), "float32"))
+    for sample, uniforms, tolerance in ((sample_tokens, evenly, 1e-4), (sample_by_gumbel, gumbel, 0.015)):
+        shares = np.bincount(sample(logits, labels, uniforms).numpy().ravel(), minlength=3) / 20_000
+        assert_close(shares, probabilities, atol=tolerance)
+        colder = np.bincount(sample(logits, labels, uniforms, temperature=0.5).numpy().ravel(), minlength=3) / 20_000
+        assert_close(colder, probabilities**2 / (probabilities**2).sum(), atol=tolerance)
+        assert (sample(logits, labels, uniforms, disallow_correct=True).numpy() != 2).all()
 
 
-def test_sampling_repeats_under_the_same_seed():
-    logits, labels = paddle.randn([4, 5, 50]), paddle.zeros([4, 5], dtype="int64")
-    draws = []
-    for seed in (3, 3, 4):
-        paddle.seed(seed)
-        draws.append(sample_tokens(logits, labels).tolist())
-    assert draws[0] == draws[1] != draws[2]
+@pytest.mark.parametrize("vocab_size", [1, 127, 128, 129, 1000])
+def test_sampled_token_is_where_the_distribution_function_passes_the_number(vocab_size):
+    rng = np.random.default_rng(vocab_size)
+    logits = (3 * rng.standard_normal((3, 40, vocab_size))).astype("float32")
+    uniforms = rng.random((3, 40), "float32")
+    uniforms[0, :2] = 0, np.nextafter(np.float32(1), np.float32(0))
+    found = sample_tokens(*map(paddle.to_tensor, (logits, np.zeros((3, 40), "int64"), uniforms))).numpy()
+    cumulative = np.exp(logits.astype("f8")).cumsum(axis=-1)
+    cumulative /= cumulative[..., -1:]
+    upper = np.take_along_axis(cumulative, found[..., None], axis=-1)[..., 0]
+    lower = np.where(found > 0, np.take_along_axis(cumulative, found[..., None] - 1, axis=-1)[..., 0], 0)
+    nowhere = paddle.full([1, 1, vocab_size], float("nan"))
+    token = sample_tokens(nowhere, paddle.zeros([1, 1], "int64"), paddle.to_tensor([[0.5]]))
+    assert 0 <= int(token) < vocab_size  # a run that breaks down does so with its own message
+    assert (uniforms <= upper + 1e-6).all() and (uniforms >= lower - 1e-6).all()
+
+
+def test_gpus_draw_the_same_tokens_in_another_way(monkeypatch):
+    rng = np.random.default_rng(0)
+    arrays = (
+        rng.standard_normal((4, 50, 300)).astype("float32"),
+        np.zeros((4, 50), "int64"),
+        rng.random((4, 50), "float32"),
+    )
+    tensors = [paddle.to_tensor(array) for array in arrays]
+    expected = sample_tokens(*tensors).numpy()
+    monkeypatch.setattr(paddle.device, "get_device", lambda: "gpu:0")
+    monkeypatch.setattr(sampling, "invert_on_cpu", None)
+    found = sample_tokens(*tensors).numpy()
+    assert (found == expected).mean() > 0.98 and np.abs(found - expected).max() <= 1  # rounding at a token's edge
 
 
 def test_networks_share_the_whole_embedding_block_and_nothing_else(joint):
@@ -75,6 +103,62 @@ def test_networks_share_the_whole_embedding_block_and_nothing_else(joint):
     assert len(shared) == 5
     assert generator.electra.embeddings_project.weight.shape == [16, 8]
     assert discriminator.electra.embeddings_project.weight.shape == [16, 32]
+
+
+BATCH = [[2, *range(5, 15), 3]] * 2, [[1, 4, 6]] * 2, [[1, 1, 1]] * 2
+
+
+def test_generator_may_have_embeddings_of_its_own_width():
+    shape = tiny_shape()
+    generator = generator_geometry(shape, has_own_embeddings=True)
+    model = ElectraForJointPretraining(generator, shape, untied_generator_embeddings=True)
+    assert model.generator.electra.embeddings.word_embeddings.weight.shape == [len(WORDS), 8]
+    parts = (generator.num_embedding_parameters, generator.num_encoder_parameters, generator.num_mlm_head_parameters)
+    parts += (shape.num_embedding_parameters, shape.num_encoder_parameters, shape.num_rtd_head_parameters)
+    assert num_parameters(model) == sum(parts)
+    model(masked_batch(*BATCH)).rtd_loss.backward()
+    words = model.generator.electra.embeddings.word_embeddings.weight
+    assert words.grad is None or not words.grad.numpy().any()
+
+
+def test_one_encoder_may_serve_as_both_networks():
+    shape = tiny_shape()
+    model = ElectraForJointPretraining(shape, shape, untied_generator=False)
+    assert model.generator.electra is model.discriminator.electra
+    parts = (shape.num_embedding_parameters, shape.num_encoder_parameters)
+    parts += (shape.num_mlm_head_parameters, shape.num_rtd_head_parameters)
+    assert num_parameters(model) == sum(parts)
+    model(masked_batch(*BATCH)).mlm_loss.backward()
+    assert model.discriminator.electra.encoder.layers[0].linear1.weight.grad.numpy().any()
+
+
+def test_replacements_may_be_drawn_uniformly_without_a_generator():
+    shape = tiny_shape()
+    model = ElectraForJointPretraining(None, shape)
+    assert num_parameters(model) == (
+        shape.num_embedding_parameters + shape.num_encoder_parameters + shape.num_rtd_head_parameters
+    )
+    batch = masked_batch(*BATCH)
+    output = model(batch)
+    assert output.mlm_loss.item() == pytest.approx(np.log(len(WORDS)), rel=1e-5)
+    numbers = paddle.rand([200, *batch.sampling_uniforms.shape])
+    drawn = [model(batch._replace(sampling_uniforms=uniforms)).sampled_ids.numpy() for uniforms in numbers]
+    counts = np.bincount(np.concatenate(drawn).ravel(), minlength=len(WORDS))
+    assert counts.sum() == 1200 and counts.min() > 5 and counts.max() < 50  # 24 each
+    output.loss.backward()
+
+
+def test_masked_language_model_may_be_trained_alone():
+    shape = tiny_shape()
+    model = ElectraForJointPretraining(shape, None, gen_weight=2.0)
+    parts = (shape.num_embedding_parameters, shape.num_encoder_parameters, shape.num_mlm_head_parameters)
+    assert num_parameters(model) == sum(parts)
+    batch = masked_batch(*BATCH)
+    output = model(batch)
+    assert output.rtd_loss is None and output.corrupted is None
+    assert output.loss.item() == pytest.approx(2 * output.mlm_loss.item())
+    figures = {"loss", "mlm_loss", "mlm_accuracy", "sampled_accuracy", "tokens_per_sequence"}
+    assert set(pretraining_metrics(batch, output)) == figures
 
 
 def test_rtd_loss_does_not_reach_the_generator_but_both_losses_reach_the_embeddings(joint):
@@ -96,6 +180,29 @@ def test_rtd_loss_does_not_reach_the_generator_but_both_losses_reach_the_embeddi
 def test_whole_graph_has_the_published_number_of_parameters(size, embedding, layers, total):
     shape = discriminator_geometry(size, 21128, embedding, {"num_hidden_layers": layers})
     assert num_parameters(ElectraForJointPretraining(generator_geometry(shape), shape)) == total
+
+
+def test_recomputed_layers_give_the_same_gradients_dropout_on(joint):
+    batch = masked_batch(*BATCH)
+
+    def gradients():
+        paddle.seed(5)
+        joint(batch).loss.backward()
+        found = {name: parameter.grad.numpy() for name, parameter in joint.named_parameters()}
+        joint.clear_gradients()
+        return found
+
+    expected = gradients()
+    layers = joint.encoder_layers()
+    assert len(layers) == 4
+    calls = []
+    layers[0].self_attn.out_proj.register_forward_post_hook(lambda *arguments: calls.append(1))
+    runtime.recompute(layers)
+    found = gradients()
+    assert len(calls) == 2
+    assert np.abs(expected["generator.electra.encoder.layers.0.linear1.weight"]).max() > 0
+    for name in expected:
+        assert (found[name] == expected[name]).all(), name
 
 
 def test_a_batch_of_one_keeps_its_axis(joint):
@@ -179,3 +286,11 @@ def test_damaged_weights_are_an_error(joint, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="model.safetensors: found no readable tensors"):
         pretrained.load_encoder(joint.discriminator, tmp_path / "d")
+
+
+def test_area_under_roc_is_the_share_of_pairs_in_order():
+    logits = paddle.to_tensor([[0.1, 3.0, -1.0, 0.5], [2.0, -0.2, 1.0, 9.0]])
+    is_replaced = paddle.to_tensor([[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    tokens = paddle.to_tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0]])
+    assert_close(area_under_roc(logits, is_replaced, tokens), (4 + 0 + 3) / 12)
+    assert_close(area_under_roc(logits, paddle.zeros_like(tokens), tokens), 0)

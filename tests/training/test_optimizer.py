@@ -1,5 +1,7 @@
 """Optimizer and schedule against the reference's numbers."""
 
+import json
+
 import numpy as np
 import paddle
 import pytest
@@ -94,6 +96,30 @@ def test_schedule_equals_the_reference(golden):
     total, warmup = int(golden["pretrain/num_train_steps"]), int(golden["pretrain/warmup_steps"])
     ours = [float(golden["pretrain/learning_rate"]) * learning_rate_factor(step, total, warmup) for step in range(20)]
     assert_close(np.array(ours), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_schedules_of_the_published_runs_equal_the_reference(number):
+    """Without a warm-up the reference divides 0 by 0 before the first update; here the rate is the full one."""
+    schedules = json.loads((ROOT / "tests/golden/schedule.json").read_text())["schedules"]
+    assert len(schedules) == 8
+    golden = schedules[number]
+    peak, total, power = golden["learning_rate"], golden["num_train_steps"], golden["lr_decay_power"]
+    schedule = build_schedule(peak, total, max(total * golden["warmup_proportion"], golden["warmup_steps"]), power)
+    for step, expected in zip(golden["steps"], golden["lr"], strict=True):
+        schedule.step(step)
+        assert_close(schedule.get_lr(), peak if expected == "NaN" else expected, atol=5e-7 * peak)
+
+
+def test_layerwise_factors_equal_the_reference():
+    for golden in json.loads((ROOT / "tests/golden/schedule.json").read_text())["layerwise"]:
+        names = {
+            fragment: fragment.strip("/").replace("encoder/layer_", "encoder.layers.").replace("/", ".") + ".weight"
+            for fragment in golden["factor"]
+        }
+        factors = layerwise_factors(names.values(), golden["n_layers"], golden["layerwise_lr_decay"])
+        for fragment, expected in golden["factor"].items():
+            assert factors[names[fragment]] == pytest.approx(expected, rel=1e-12)
 
 
 def test_first_update_has_rate_zero_and_the_peak_lies_below_one():

@@ -1,0 +1,54 @@
+"""What a pre-training run would be, without making it."""
+
+from electra_paddle.config import cost
+from electra_paddle.config.geometry import training_flops
+
+MB = 1e6
+
+
+def show(job, num_processes):
+    """Print shapes, sizes and lengths of a run.
+
+    Args:
+        job: the Job of `run_pretrain`.
+        num_processes: that take part.
+    """
+    config, generator, discriminator, batches = job.config, job.generator, job.discriminator, job.batches
+    *parameters, total = cost.num_parameters(config, generator, discriminator)
+    for name, net, count in zip(("generator", "discriminator"), (generator, discriminator), parameters, strict=True):
+        print(f"{name + ':':16}{describe(net, count) if net else 'none'}")
+    print(f"{'parameters:':16}{total:,} in all, {sum(parameters) - total:,} of them shared")
+    flops = training_flops(generator, discriminator, config.max_seq_length, config.max_predictions_per_seq)
+    tokens = config.train_batch_size * config.max_seq_length
+    print(f"{'FLOPs:':16}{flops / 1e6:,.1f} million a token, {flops * tokens / 1e12:,.3f} trillion an update")
+    print_memory(cost.memory(config, generator, discriminator, num_processes), config, num_processes)
+    epochs = config.num_train_steps * config.train_batch_size / len(batches.shards)
+    done = f", {job.start:,} of them done" if job.start else ""
+    print(
+        f"{'updates:':16}{config.num_train_steps:,}{done}; {config.train_batch_size:,} sequences each, "
+        f"{epochs:,.2f} epochs of {len(batches.shards):,} examples"
+    )
+    size, keep = cost.checkpoint_bytes(total), config.keep_checkpoint_max
+    kept = f"at most {keep + 1} at a time, {(keep + 1) * size / MB:,.1f} MB" if keep else "all are kept"
+    print(f"{'checkpoint:':16}{size / MB:,.1f} MB; {kept}")
+    print("nothing was trained or written")
+
+
+def describe(net, count):
+    return (
+        f"{net.num_hidden_layers} layers, hidden {net.hidden_size}, {net.num_attention_heads} heads, "
+        f"intermediate {net.intermediate_size}, embedding {net.embedding_size}, vocabulary {net.vocab_size:,}; "
+        f"{count:,} parameters"
+    )
+
+
+def print_memory(memory, config, num_processes):
+    where = "in one process" if num_processes == 1 else f"in each of {num_processes} processes"
+    sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
+    parts = {name: f"{name} {size / MB:,.0f}" for name, size in vars(memory).items()}
+    others = {name: parts.pop(name) for name in ("evaluation", "checkpoint")}
+    print(f"{'memory:':16}about {memory.total / MB:,.0f} MB {where} with {sequences:,} sequences: ", end="")
+    print(", ".join(parts.values()))
+    largest = max(others, key=lambda name: getattr(memory, name))
+    if getattr(memory, largest) > memory.update:
+        print(f"{'':16}(not gradients, activations and logits but {others[largest]} decides)")

@@ -1,0 +1,72 @@
+"""What training never sees: a part of the shards, and the batches in which it is evaluated."""
+
+import numpy as np
+
+from electra_paddle.data.loader import PretrainingBatches
+from electra_paddle.data.order import shuffled
+
+LEAST, MOST = 128, 12_800  # examples held out: a batch and a whole evaluation of the original's
+HELD_OUT = [2]  # key of the permutation that decides which
+
+
+def hold_out(shards, fraction):
+    """(examples for training, examples for evaluation) of Shards; (shards, None) where the fraction is 0.
+
+    At least a batch is held out, as long as that is not more than a tenth. Which examples it is follows from their
+    number alone, not from the run's seed: scores of several seeds can be compared, and a run that goes on from the
+    weights of another one has not seen them either.
+    """
+    total = len(shards)
+    count = min(max(round(fraction * total), min(LEAST, total // 10)), MOST) if fraction else 0
+    if not count:
+        return shards, None
+    return ShardsPart(shards, 0, total - count), ShardsPart(shards, total - count, total)
+
+
+class ShardsPart:
+    """The examples at some places of a fixed random order of Shards, read in the same ways as all of them."""
+
+    def __init__(self, shards, start, stop):
+        self.shards, self.start, self.stop = shards, start, stop
+        self.folder, self.manifest, self.has_word_starts = shards.folder, shards.manifest, shards.has_word_starts
+
+    def __len__(self):
+        return self.stop - self.start
+
+    def numbers(self, places):
+        """Numbers in the shards of this part's examples [B], counted from 0."""
+        return shuffled(self.start + np.asarray(places, np.int64), len(self.shards), HELD_OUT)
+
+    def lengths(self, places):
+        """See Shards."""
+        return self.shards.lengths(self.numbers(places))
+
+    def read(self, places, length):
+        """See Shards."""
+        return self.shards.read(self.numbers(places), length)
+
+
+class EvaluationBatches(PretrainingBatches):
+    """Whole batches for evaluation: every example once, the last batch shorter, the same questions every time.
+
+    They depend on nothing but the shards: neither on the run's seed nor on the number of processes, each of which
+    takes some of the batches.
+
+    Args:
+        max_batches: how many there are at most.
+        batch_size and the rest: as for PretrainingBatches.
+    """
+
+    streams = (3, 4)  # of random numbers
+
+    def __init__(self, shards, vocabulary, batch_size, max_batches, *args, **options):
+        super().__init__(shards, vocabulary, batch_size, *args, seed=0, **options)
+        self.max_batches = max_batches
+
+    def __len__(self):
+        return min(self.max_batches, -(-len(self.shards) // self.batch_size))
+
+    def examples(self, number):
+        """Numbers of the examples of batch `number`, [B], fewer in the last."""
+        places = np.arange(number * self.batch_size, min((number + 1) * self.batch_size, len(self.shards)))
+        return shuffled(places, len(self.shards), [self.seed, self.streams[0]])

@@ -1,0 +1,171 @@
+"""The text of a span in blocks of whole lines, whatever the format."""
+
+import json
+import os
+from collections import Counter
+
+from electra_paddle.data.compression import BLOCK, DamagedFileError, decompressed
+from electra_paddle.data.corpus import Span, boundary, place_at, reckoned_size
+from electra_paddle.errors import DataError
+
+LONGEST_LINE = 4_000_000  # bytes; a longer line is read as several
+
+
+def read_span(span, settings, skipped, on_bytes=lambda count: None):
+    """Yield the text of a span in blocks: lines, with blank lines between documents, whatever the format.
+
+    Args:
+        settings: ShardSettings; with `on_error` "skip" damaged lines and files are left out.
+        skipped: Counter of what was left out.
+        on_bytes: called with the number of bytes read since the last call.
+
+    Raises:
+        DataError: damaged input, unless skipped.
+    """
+    position = span.start
+    decode = decode_json if span.file.is_json else decode_text
+    try:
+        for data in line_blocks(span_chunks(span)):
+            on_bytes(len(data))
+            yield decode(data, span.file, position, settings, skipped)
+            position += len(data)
+        if span.is_damaged:
+            skipped["damaged files"] += 1
+        elif position == 0:
+            raise EmptyFileError(span.file.name, "an empty file", "text", "remove it, or give --on-error skip")
+    except (DamagedFileError, EmptyFileError) as error:
+        if settings.on_error == "stop":
+            raise
+        skipped["damaged files" if isinstance(error, DamagedFileError) else "empty files"] += 1
+
+
+class EmptyFileError(DataError):
+    """A file without a byte of text."""
+
+
+def span_chunks(span):
+    """Yield the bytes of a span in chunks."""
+    if span.is_damaged:
+        return
+    if span.file.compression and span.spool is None:
+        yield from decompressed(span.file)
+        return
+    with open(span.spool or span.file.path, "rb") as stream:
+        if span.spool is None:
+            stream.seek(span.start)
+        left = os.fstat(stream.fileno()).st_size if span.stop is None else span.stop - span.start
+        while left > 0 and (chunk := stream.read(min(BLOCK, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+def line_blocks(chunks):
+    """Cut chunks of bytes anew so that each ends with a line; a very long line is cut between two characters."""
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        end = rest.rfind(b"\n") + 1
+        if not end and len(rest) > LONGEST_LINE:
+            end = len(rest) - 4  # so that a line feed right behind stays with its line
+            while rest[end] & 0xC0 == 0x80:
+                end -= 1
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
+
+
+def decode_text(data, file, position, settings, skipped):
+    """Bytes of whole lines as text."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if settings.on_error == "stop":
+            raise invalid_utf8(file, position + error.start) from error
+    lines = []
+    for line in data.split(b"\n"):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            skipped["lines of invalid UTF-8"] += 1
+    return "\n".join(lines)
+
+
+def invalid_utf8(file, offset):
+    return DataError(
+        file.name,
+        f"invalid UTF-8 at byte {offset:,}",
+        "UTF-8 text",
+        "mend or convert the file, or give --on-error skip to leave such lines out",
+    )
+
+
+def decode_json(data, file, position, settings, skipped):
+    """Bytes of whole lines of JSON as text: of each document its lines, then a blank one."""
+    documents = []
+    for line in data.split(b"\n"):
+        try:
+            if line.strip():
+                text = json_text(line, file, position, settings.text_field)
+                documents.append("\n".join(filter(str.strip, text.split("\n"))) + "\n\n")
+        except DataError:
+            if settings.on_error == "stop":
+                raise
+            skipped["damaged JSON lines"] += 1
+        position += len(line) + 1
+    return "".join(documents)
+
+
+def json_text(line, file, position, field):
+    advice = "mend it, or give --on-error skip to leave such lines out"
+    try:
+        document = json.loads(line.decode("utf-8").removeprefix("\ufeff"))
+    except UnicodeDecodeError as error:
+        raise invalid_utf8(file, position + error.start) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file.name}:{line_number(file, position)}", f"no valid JSON ({error})", "an object", advice
+        ) from error
+    if not isinstance(document, dict) or not isinstance(document.get(field), str):
+        keys = ", ".join(map(repr, document)) if isinstance(document, dict) else type(document).__name__
+        if isinstance(document, dict) and field in document:
+            keys = f"{type(document[field]).__name__} under {field!r}"
+        raise DataError(
+            f"{file.name}:{line_number(file, position)}",
+            keys or "no keys",
+            f"text under {field!r}",
+            f"give --text-field; or {advice}",
+        )
+    return document[field]
+
+
+def line_number(file, position):
+    """Number of the line that begins at a byte of a file's text."""
+    count = 1
+    for chunk in decompressed(file):
+        count += chunk[:position].count(b"\n")
+        position -= len(chunk)
+        if position <= 0:
+            break
+    return count
+
+
+def sample_text(files, settings, num_bytes, num_places=10):
+    """Yield (block of text, bytes it came from) from places all over a corpus until there are about `num_bytes`.
+
+    Compressed files are read from their beginning only.
+    """
+    total = sum(map(reckoned_size, files))
+    places = [(file, 0) for file in files]
+    if total > num_bytes:
+        places = [place_at(files, total * number // num_places) for number in range(num_places)]
+    for file, offset in places:
+        start = 0 if file.compression else boundary(file, offset, settings) or 0 if offset else 0
+        counts, left = [], num_bytes // num_places
+        for block in read_span(Span(file, start, None), settings, Counter(), counts.append):
+            yield block, sum(counts)
+            left -= sum(counts)
+            counts.clear()
+            if total > num_bytes and left <= 0:
+                break

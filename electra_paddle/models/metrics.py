@@ -1,0 +1,131 @@
+"""Metrics of pre-training that add up over batches, under the original's names.
+
+Shapes: B batch, L sequence, P masked positions, T thresholds.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+NUM_THRESHOLDS = 200
+
+
+class Answers(NamedTuple):
+    """What the two networks said and what was right; numpy arrays. Without a discriminator its fields are None."""
+
+    labels: Any  # [B, P]
+    weights: Any  # [B, P] 1 at used slots, 0 at others
+    mlm_losses: Any  # [B, P]
+    mlm_ids: Any  # [B, P] the generator's most probable tokens
+    sampled_ids: Any  # [B, P]
+    attention_mask: Any  # [B, L]
+    is_replaced: Any = None  # [B, L]
+    probabilities: Any = None  # [B, L] of being replaced
+    rtd_losses: Any = None  # [B] mean over the tokens of each row
+
+
+def answers_of(batch, output):
+    """The Answers of a MaskedBatch's PretrainingOutput."""
+    mlm_logits = output.mlm_logits.astype("float32")
+    mlm_losses = F.cross_entropy(mlm_logits, batch.masked_labels, reduction="none").reshape(batch.masked_labels.shape)
+    said = [mlm_losses, paddle.argmax(mlm_logits, axis=-1), output.sampled_ids, batch.attention_mask]
+    if output.rtd_logits is not None:
+        is_replaced, logits = output.corrupted.is_replaced, output.rtd_logits.astype("float32")
+        mask = batch.attention_mask.astype("float32")
+        losses = F.binary_cross_entropy_with_logits(logits, is_replaced, reduction="none") * mask
+        said += [is_replaced, F.sigmoid(logits), losses.sum(axis=1) / (mask.sum(axis=1) + 1e-6)]
+    return Answers(batch.masked_labels.numpy(), batch.masked_weights.numpy(), *(tensor.numpy() for tensor in said))
+
+
+def evaluation_sums(batch, output, num_rows):
+    """What is added over the pieces of an evaluation's batches; see `scores`.
+
+    Args:
+        num_rows: of the whole batch, by whose slots and tokens the piece's losses are divided.
+    """
+    return count(answers_of(batch, output)) | {"loss": num_rows * float(output.loss)}
+
+
+def count(answers, with_padding=False):
+    """Sums of one batch; those of several batches are added. See `scores`.
+
+    Args:
+        with_padding: let padding into the ROC curve as original tokens of probability 0, as the original does.
+    """
+    used = answers.weights > 0  # [B, P]
+    sums = {
+        "rows": len(answers.labels),
+        "slots": used.sum(),
+        "masked_lm_loss": answers.mlm_losses[used].sum(dtype=np.float64),
+        "masked_lm_right": (answers.mlm_ids == answers.labels)[used].sum(),
+        "sampled_masked_lm_right": (answers.sampled_ids == answers.labels)[used].sum(),
+    }
+    if answers.is_replaced is None:
+        return sums
+    tokens = answers.attention_mask > 0  # [B, L]
+    replaced, judged = (answers.is_replaced > 0) & tokens, (answers.probabilities > 0.5) & tokens  # [B, L]
+    counted = np.ones_like(tokens) if with_padding else tokens
+    probabilities = np.where(tokens, answers.probabilities, 0)
+    return sums | {
+        "disc_loss": answers.rtd_losses.sum(dtype=np.float64),
+        "tokens": tokens.sum(),
+        "disc_right": (replaced == judged)[tokens].sum(),
+        "judged": judged.sum(),
+        "replaced": replaced.sum(),
+        "hits": (replaced & judged).sum(),
+        "above_replaced": num_above(probabilities[counted & replaced]),
+        "above_original": num_above(probabilities[counted & ~replaced]),
+    }
+
+
+def num_above(probabilities):
+    """How many probabilities lie above each threshold, [T]; above the first all of them, above the last none."""
+    inner = np.arange(1, NUM_THRESHOLDS - 1) / (NUM_THRESHOLDS - 1)
+    thresholds = np.concatenate([[-1e-7], inner, [1 + 1e-7]]).astype(np.float32)
+    places = np.searchsorted(thresholds, probabilities.astype(np.float32), side="left")  # thresholds below each
+    return len(probabilities) - np.bincount(places, minlength=NUM_THRESHOLDS + 1).cumsum()[:NUM_THRESHOLDS]
+
+
+def scores(sums):
+    """Metrics of the added sums. A metric of nothing is 0.
+
+    `loss` is the mean over rows of their batches' losses, `disc_loss` the mean over rows of their means, `disc_auc`
+    the area under the ROC curve by trapezoids over 200 thresholds. Precision and recall are those of "replaced".
+    Source: `metric_fn` of the original, where padding raises the area.
+    """
+    result = {"loss": ratio(sums["loss"], sums["rows"])} if "loss" in sums else {}
+    result |= {
+        "masked_lm_loss": ratio(sums["masked_lm_loss"], sums["slots"]),
+        "masked_lm_accuracy": ratio(sums["masked_lm_right"], sums["slots"]),
+        "sampled_masked_lm_accuracy": ratio(sums["sampled_masked_lm_right"], sums["slots"]),
+    }
+    if "tokens" not in sums:
+        return result
+    return result | {
+        "disc_loss": ratio(sums["disc_loss"], sums["rows"]),
+        "disc_accuracy": ratio(sums["disc_right"], sums["tokens"]),
+        "disc_precision": ratio(sums["hits"], sums["judged"]),
+        "disc_recall": ratio(sums["hits"], sums["replaced"]),
+        "disc_auc": area_under_roc(sums["above_replaced"], sums["above_original"]),
+    }
+
+
+def ratio(part, whole):
+    return float(part / whole) if whole else 0.0
+
+
+def area_under_roc(above_replaced, above_original):
+    """The area, of counts above falling thresholds [T]; the small constant is the original's."""
+    recall = (above_replaced + 1e-6) / (above_replaced[0] + 1e-6)  # [T]
+    false_alarms = above_original / (above_original[0] + 1e-6)  # [T]
+    widths, heights = false_alarms[:-1] - false_alarms[1:], (recall[:-1] + recall[1:]) / 2
+    return float((widths * heights).sum())
+
+
+def precision_and_recall(sums):
+    """(precision, recall) of the answer "replaced" at every threshold at which anything is judged replaced."""
+    hits, judged = sums["above_replaced"], sums["above_replaced"] + sums["above_original"]
+    some = judged > 0
+    return hits[some] / judged[some], hits[some] / max(hits[0], 1)

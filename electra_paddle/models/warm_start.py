@@ -1,0 +1,111 @@
+"""Pre-training that begins with the weights of pretrained directories."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from electra_paddle.config import Geometry
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models.pretrained_directory import CONFIG, VOCABULARY, WEIGHTS, load_model, read_config
+from electra_paddle.tensors import read_tensors
+from electra_paddle.text import Vocabulary
+
+KINDS = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator"}
+
+# What shapes parameters: the numbers of a Geometry, the id of padding apart.
+SHAPE = [field.name for field in dataclasses.fields(Geometry) if field.type is int and field.name != "pad_token_id"]
+
+
+def find_networks(folder, vocabulary, shapes):
+    """Where the networks to begin with lie: {"generator": folder, "discriminator": folder}, or one of them.
+
+    Args:
+        folder: holds `generator/` and `discriminator/`, or is the pretrained directory of one network.
+        vocabulary: of the run; weights of another one are refused.
+        shapes: {"generator": Geometry, "discriminator": Geometry}, None where the run has no such network.
+
+    Raises:
+        CheckpointError: no network there, one without its head, of another shape or vocabulary, or one that the run
+            does not have.
+    """
+    folder = Path(folder)
+    found = {name: folder / name for name in KINDS.values() if (folder / name / CONFIG).is_file()}
+    if (folder / CONFIG).is_file():
+        found = {kind_of(read_config(folder), folder): folder}
+    if not found:
+        raise CheckpointError(folder, f"no {CONFIG}, generator/ or discriminator/", "pretrained directories")
+    for name, path in found.items():
+        if shapes[name] is None:
+            raise CheckpointError(path, f"a {name}", "a network that this objective has")
+        check_shape(read_config(path), path, shapes[name])
+        theirs = Vocabulary.load(path / VOCABULARY)
+        if theirs.sha256 != vocabulary.sha256:
+            raise CheckpointError(
+                path / VOCABULARY,
+                f"another vocabulary ({len(theirs)} entries)",
+                f"this run's ({len(vocabulary)} entries)",
+                "pre-train with the vocabulary of the weights",
+            )
+    return found
+
+
+def kind_of(config, folder):
+    """Which network a configuration is of."""
+    architecture = (config.get("architectures") or ["none"])[0]
+    if architecture not in KINDS:
+        raise CheckpointError(
+            folder / CONFIG,
+            f"architecture {architecture}",
+            " or ".join(KINDS),
+            "other heads cannot go on with pre-training",
+        )
+    return KINDS[architecture]
+
+
+def check_shape(config, folder, shape):
+    """Refuse a network of another shape than the run's."""
+    for name in SHAPE:
+        if config.get(name) != getattr(shape, name):
+            raise CheckpointError(
+                folder / CONFIG, f"{name} {config.get(name)}", f"{getattr(shape, name)}, as this run has it"
+            )
+
+
+def fill_networks(model, found, shared_prefix):
+    """Fill the joint model, every parameter of each network that was found.
+
+    Args:
+        found: what `find_networks` returned.
+        shared_prefix: beginning of the names of the parameters that both networks share, or None.
+
+    Returns:
+        lines that say what was filled and what was not.
+
+    Raises:
+        CheckpointError: a parameter that is missing, left over or of another shape.
+    """
+    networks = {name: getattr(model, name) for name in KINDS.values() if getattr(model, name) is not None}
+    if shared_prefix and len(found) == 2:
+        check_shared(found, shared_prefix)
+    lines = []
+    for name, folder in found.items():
+        load_model(networks[name], folder)
+        lines.append(f"{name}: {len(list(networks[name].parameters()))} parameters filled from {folder}")
+    for name in networks.keys() - found.keys():
+        apart = f", those under {shared_prefix} apart, which it shares" if shared_prefix else ""
+        lines.append(f"NOTE: {name}: nothing to begin with, its weights are random{apart}")
+    return lines
+
+
+def check_shared(found, prefix):
+    """Refuse two networks that differ in what they are to share."""
+    one, other = (read_tensors(found[name] / WEIGHTS) for name in ("generator", "discriminator"))
+    for name in one:
+        if name.startswith(prefix) and not (name in other and np.array_equal(one[name], other[name])):
+            raise CheckpointError(
+                found["generator"] / WEIGHTS,
+                f"{name} unlike the discriminator's",
+                "the same in both networks, which share it",
+                "they were not trained together: give the folder of one of them",
+            )

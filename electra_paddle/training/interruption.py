@@ -1,0 +1,29 @@
+"""Ending a run from outside without losing work."""
+
+import signal
+import threading
+
+
+class Interruption:
+    """Takes note of SIGTERM and of the first Ctrl-C while the context lasts; a second Ctrl-C ends at once.
+
+    Attributes:
+        signal: the one that came, or None.
+    """
+
+    def __init__(self):
+        self.signal, self._before = None, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        if number == signal.SIGINT and self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -1,0 +1,140 @@
+"""The real `visualdl` in a real browser, driven over Chromium's DevTools protocol."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from electra_paddle.training.monitor import read_metrics
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+QUIET += ["--disable-background-networking", "--disable-component-update"]
+# VisualDL draws a scalar's tag on the canvas of its chart, where the page's text does not have it.
+RECORD_DRAWN_TEXT = """
+window.drawn = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    window.drawn.push(text);
+    return fillText.call(this, text, ...rest);
+};
+"""
+SHOW_GROUP = "[...document.querySelectorAll('h3')].find(title => title.textContent === %r).click()"
+
+
+def wait_for(condition, what, seconds=120):
+    """The first value of a function that is not false."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if value := condition():
+                return value
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds} seconds")
+
+
+@contextlib.contextmanager
+def running(command):
+    """A command with whatever it starts, ended at the end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Page:
+    """A page of the browser with this profile folder."""
+
+    def __init__(self, profile):
+        from websockets.sync.client import connect
+
+        port = wait_for(lambda: (profile / "DevToolsActivePort").read_text().split()[0], "Chromium")
+        targets = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list"))
+        url = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
+        self._socket, self._number = connect(url, max_size=None), 0
+
+    def send(self, method, **parameters):
+        """Call a method of the protocol; returns its result."""
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while (message := json.loads(self._socket.recv(timeout=60))).get("id") != self._number:
+            pass
+        return message["result"]
+
+    def open(self, url):
+        self.send("Page.navigate", url=url)
+
+    def value(self, expression):
+        """Of a JavaScript expression in the page."""
+        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def page(tmp_path):
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (Debian: apt install chromium)")
+    options = ["--accept-lang=en", "--window-size=1400,6000", "--remote-debugging-port=0"]
+    with running([CHROMIUM, *QUIET, *options, f"--user-data-dir={tmp_path}", "about:blank"]):
+        page = Page(tmp_path)
+        page.send("Page.enable")
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=RECORD_DRAWN_TEXT)
+        yield page
+        page.close()
+
+
+@pytest.fixture
+def address(project, free_port):
+    """Of a VisualDL server that shows a run, which was resumed once."""
+    project.pretrain("watched", "--save-checkpoints-steps", "2", num_train_steps=4)
+    project.pretrain("watched", "--save-checkpoints-steps", "2", num_train_steps=6)
+    visualdl = Path(sys.executable).with_name("visualdl")
+    folder = project.folder / "models/watched/visualdl"
+    command = [sys.executable, str(visualdl), "--logdir", str(folder), "--host", "127.0.0.1", "--port", str(free_port)]
+    address = f"http://127.0.0.1:{free_port}/app"
+    with running(command):
+        wait_for(lambda: fetch(f"{address}/api/scalar/tags"), "VisualDL")
+        yield address
+
+
+def fetch(url):
+    request = urllib.request.Request(url, headers={"Accept-Language": "en"})  # without it VisualDL answers 500
+    return json.load(urllib.request.urlopen(request))["data"]
+
+
+@pytest.mark.slow
+def test_browser_shows_every_scalar_and_the_samples_of_a_resumed_run(page, address, project):
+    folder = project.folder / "models/watched"
+    groups = {
+        "pretrain": read_metrics(folder / "metrics.jsonl"),
+        "eval": read_metrics(folder / "metrics.jsonl", "eval"),
+    }
+    tags = {f"{group}/{name}" for group, rows in groups.items() for name in rows[0] if name != "step"}
+    assert len(tags) > 20
+    page.open(f"{address}/scalar")
+    wait_for(lambda: "pretrain" in (page.value("document.body.innerText") or ""), "the scalars' page")
+    page.value(SHOW_GROUP % "pretrain")
+    with contextlib.suppress(AssertionError):  # the comparison says more
+        wait_for(lambda: tags <= set(page.value("window.drawn")), "charts")
+    assert tags <= set(page.value("window.drawn"))
+
+    run = fetch(f"{address}/api/scalar/tags")["runs"][0]
+    for group, name, steps in (("pretrain", "mlm_loss", [2, 4, 6]), ("eval", "disc_auc", [2, 4, 6])):
+        points = fetch(f"{address}/api/scalar/list?run={run}&tag={group}/{name}")
+        assert [step for _, step, _ in points] == steps
+        assert [value for _, _, value in points] == pytest.approx([row[name] for row in groups[group]], rel=1e-6)
+
+    page.open(f"{address}/sample/text")
+    wait_for(lambda: "replaced tokens found" in (page.value("document.body.innerText") or ""), "samples")

@@ -1,0 +1,61 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+KEYS = {
+    "tokenizer": {"mb_per_s", "tokenizers_mb_per_s", "ratio_to_tokenizers", "num_tokens", "tokenizers_num_tokens"},
+    "build": {"mb_per_s_per_core", "speedup_2_workers", "megabytes"},
+    "loader": {"masked_tokens_per_s", "whole_word_masked_tokens_per_s", "batch_ms", "update_ms", "share_of_update"},
+}
+
+
+@pytest.mark.parametrize("what", KEYS)
+def test_benchmark_prints_one_json_object_with_its_figures(what):
+    command = [sys.executable, "tools/benchmark.py", what, "--json", "--megabytes", "1", "--rounds", "1"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert set(figures) == KEYS[what]
+    assert all(value > 0 for value in figures.values())
+    if what == "tokenizer":
+        assert figures["num_tokens"] == figures["tokenizers_num_tokens"]
+
+
+PRETRAIN_OPTIONS = [
+    *("--batch-size", "4", "--max-seq-length", "32", "--vocab-size", "2000", "--rounds", "1", "--updates", "1"),
+    *("--model-hparam-overrides", '{"num_hidden_layers": 1, "hidden_size": 64}'),
+]
+
+
+def test_pretrain_prints_consistent_figures_of_all_sides():
+    command = [sys.executable, "tools/benchmark.py", "pretrain", "--json", *PRETRAIN_OPTIONS]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    # By hand, with H 64, I 256, L 32, E 128, generator of H 16, I 64; 4 slots in each of 4 rows.
+    layers = 2 * (4 * 64 * 64 + 2 * 64 * 256) + 4 * 32 * 64 + 2 * (4 * 16 * 16 + 2 * 16 * 64) + 4 * 32 * 16
+    at_token = layers + 2 * 128 * 64 + 2 * 128 * 16 + 2 * 65 * 64
+    assert figures["gflop_per_update"] == pytest.approx(3 * (128 * at_token + 16 * 2 * 128 * (16 + 2000)) / 1e9)
+    one_round = {  # of which the ratios are those of the rates
+        "ratio_to_paddlenlp": figures["ours_tokens_per_s"] / figures["paddlenlp_tokens_per_s"],
+        "memory_ratio_to_paddlenlp": figures["ours_memory_mb"] / figures["paddlenlp_memory_mb"],
+        "share_of_sgemm": figures["ours_tokens_per_s"] / 128 * figures["gflop_per_update"] / figures["sgemm_gflops"],
+    }
+    for name, value in one_round.items():
+        assert figures[name] == pytest.approx(value)
+    has_torch = (ROOT / ".venv-peers/bin/python").exists()
+    assert (figures["ratio_to_torch"] is None) is not has_torch
+    assert ("make peers" in result.stderr) is not has_torch
+    if has_torch:
+        assert figures["ratio_to_torch"] == pytest.approx(figures["ours_tokens_per_s"] / figures["torch_tokens_per_s"])
+
+
+def test_pretrain_stops_with_the_message_of_a_side_that_fails():
+    overrides = '{"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 7}'
+    command = [sys.executable, "tools/benchmark.py", "pretrain", *PRETRAIN_OPTIONS[:-1], overrides]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "a divisor of hidden_size" in result.stderr

@@ -1,0 +1,210 @@
+"""Measures this package beside its peers: `python tools/benchmark.py WHAT [--json]`.
+
+Every comparison takes turns within one run and reports medians. Figures of a busy machine mean little.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmark_pretrain import pretrain, ratio
+
+SAMPLE = Path(__file__).parent.parent / "electra_paddle/sample/corpus.txt"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("what", choices=BENCHMARKS, metavar="WHAT", help=" or ".join(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--corpus", type=Path, default=SAMPLE, help="a text file [the embedded sample]")
+    parser.add_argument("--vocab-file", type=Path, help="vocabulary [one made from the corpus]")
+    parser.add_argument("--megabytes", type=int, help="the text is repeated up to this size [20, build: 1000]")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side [5]")
+    parser.add_argument("--split-sentences", action="store_true", help="as in the build")
+    parser.add_argument("--segment-rule", default="google", help="as in the build [google]")
+    group = parser.add_argument_group("pretrain")
+    group.add_argument("--size", default="small", help="small, base or large [small]")
+    group.add_argument("--max-seq-length", type=int, default=128, help="tokens of a sequence [128]")
+    group.add_argument("--batch-size", type=int, default=16, help="sequences of an update [16]")
+    group.add_argument("--precision", default="fp32", help="fp32, or on a GPU bf16 [fp32]")
+    group.add_argument("--updates", type=int, default=2, help="of a turn [2]")
+    group.add_argument("--gradient-accumulation-steps", type=int, default=2, help="of ours [2]")
+    group.add_argument("--processes", type=int, help="of ours [one for each core; on a GPU 1]")
+    group.add_argument("--vocab-size", type=int, default=21128, help="entries of the vocabulary [21128]")
+    group.add_argument("--model-hparam-overrides", default="{}", metavar="JSON", help="shape, as in run_pretrain [{}]")
+    arguments = parser.parse_args()
+    os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")  # one thread each
+    figures = BENCHMARKS[arguments.what](arguments)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:28}{value:,.4g}" if isinstance(value, float) else f"{name:28}{value}")
+
+
+def tokenizer(arguments):
+    """Text to ids: ours beside `encode_batch` of the tokenizers library with the same rules."""
+    from tokenizers import BertWordPieceTokenizer
+
+    from electra_paddle.text import Tokenizer
+
+    vocabulary, text = load(arguments)
+    lines = text.split("\n")
+    peer = BertWordPieceTokenizer(dict(vocabulary.ids), lowercase=True)
+    peer._tokenizer.model.max_input_chars_per_word = 200
+    ours = Tokenizer(vocabulary)
+    blocks = ["\n".join(lines[start : start + 2000]) for start in range(0, len(lines), 2000)]
+
+    def encode_ours():
+        return sum(len(ours.encode_lines(block).ids) for block in blocks)
+
+    def encode_peer():  # in batches, as its results need much memory
+        total = 0
+        for start in range(0, len(lines), 2000):
+            batch = peer.encode_batch(lines[start : start + 2000], add_special_tokens=False)
+            total += sum(len(encoding.ids) for encoding in batch)
+        return total
+
+    num_tokens = encode_ours(), encode_peer()  # once before, so that caches are filled on both sides
+    seconds = alternate({"ours": encode_ours, "tokenizers": encode_peer}, arguments.rounds)
+    size = len(text.encode()) / 1e6
+    return {
+        "mb_per_s": size / statistics.median(seconds["ours"]),
+        "tokenizers_mb_per_s": size / statistics.median(seconds["tokenizers"]),
+        "ratio_to_tokenizers": ratio(seconds["tokenizers"], seconds["ours"]),
+        "num_tokens": num_tokens[0],
+        "tokenizers_num_tokens": num_tokens[1],
+    }
+
+
+def build(arguments):
+    """Text to shards, with one worker and with two."""
+    from electra_paddle.config import ShardSettings
+    from electra_paddle.data.build import build_pretraining_data
+
+    vocabulary, text = load(arguments)
+    settings = ShardSettings(split_sentences=arguments.split_sentences, segment_rule=arguments.segment_rule)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        vocabulary.save(folder / "vocab.txt")
+        (folder / "corpus.txt").write_text(text, encoding="utf-8")
+
+        def run(num_workers):
+            out = folder / f"shards_{num_workers}"
+            build_pretraining_data(
+                folder / "corpus.txt", folder / "vocab.txt", out, settings, num_workers, overwrite=True
+            )
+
+        seconds = alternate({"one": lambda: run(1), "two": lambda: run(2)}, arguments.rounds)
+    return {
+        "mb_per_s_per_core": len(text.encode()) / 1e6 / statistics.median(seconds["one"]),
+        "speedup_2_workers": ratio(seconds["one"], seconds["two"]),
+        "megabytes": len(text.encode()) / 1e6,
+    }
+
+
+def loader(arguments):
+    """Masking alone, and what a batch costs beside an update of configs/model/debug.yaml."""
+    import numpy as np
+
+    from electra_paddle.batch import TokenBatch
+    from electra_paddle.config import PretrainingConfig, ShardSettings
+    from electra_paddle.data.build import build_pretraining_data
+    from electra_paddle.data.loader import PretrainingBatches
+    from electra_paddle.data.masking import Draws, mask_batch
+    from electra_paddle.data.shards import Shards
+
+    vocabulary, text = load(arguments)
+    ids = np.random.default_rng(0).integers(200, len(vocabulary), (256, 128))
+    batch = TokenBatch(ids, np.zeros_like(ids), np.ones_like(ids))
+    starts = np.random.default_rng(1).random(ids.shape) < 0.6
+    starts[:, :2] = starts[:, -1:] = True
+
+    def mask(word_starts=None):
+        draws = Draws.make(np.random.default_rng(0), 256, 128, 19)
+        return mask_batch(batch, draws, vocabulary.mask, 0.15, word_starts=word_starts)
+
+    masking = alternate({"tokens": mask, "words": lambda: mask(starts)}, 20 * arguments.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        vocabulary.save(folder / "vocab.txt")
+        (folder / "corpus.txt").write_text(text, encoding="utf-8")
+        build_pretraining_data(folder / "corpus.txt", folder / "vocab.txt", folder / "shards", ShardSettings())
+        config = PretrainingConfig(
+            train_batch_size=32,
+            embedding_size=128,
+            model_hparam_overrides={"num_hidden_layers": 4, "hidden_size": 128},
+        )
+        batches = PretrainingBatches(
+            Shards(folder / "shards", vocabulary), vocabulary, 32, 128, 0.15, config.max_predictions_per_seq, 0
+        )
+        numbers = iter(range(10**9))
+        update = debug_update(config, vocabulary)
+        update(batches[0])
+        seconds = alternate(
+            {"batch": lambda: batches[next(numbers)], "update": lambda: update(batches[0])}, 4 * arguments.rounds
+        )
+    step = statistics.median(seconds["update"])
+    return {
+        "masked_tokens_per_s": ids.size / statistics.median(masking["tokens"]),
+        "whole_word_masked_tokens_per_s": ids.size / statistics.median(masking["words"]),
+        "batch_ms": 1000 * statistics.median(seconds["batch"]),
+        "update_ms": 1000 * step,
+        "share_of_update": statistics.median(seconds["batch"]) / step,
+    }
+
+
+def debug_update(config, vocabulary):
+    """A function that runs one update of pre-training."""
+    from electra_paddle import runtime
+
+    runtime.start()
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+    from electra_paddle.training.loop import to_tensors
+    from electra_paddle.training.optimizer import build_optimizer
+    from electra_paddle.training.schedule import build_schedule
+
+    model = ElectraForJointPretraining(*config.geometries(len(vocabulary)))
+    optimizer = build_optimizer(model, build_schedule(1e-4, 1000, 10, 1.0), 0.01)
+
+    def update(batch):
+        model(to_tensors(batch)).loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+    return update
+
+
+def load(arguments):
+    """(vocabulary, text of the wanted size)."""
+    from electra_paddle.text import Vocabulary, build_vocabulary
+
+    text = arguments.corpus.read_text(encoding="utf-8")
+    size = arguments.megabytes or (1000 if arguments.what == "build" else 20)
+    repeats = max(1, round(size * 1e6 / len(text.encode())))
+    vocabulary = (
+        Vocabulary.load(arguments.vocab_file) if arguments.vocab_file else build_vocabulary(text.split("\n"), 8000)
+    )
+    return vocabulary, "\n\n".join([text.strip("\n")] * repeats) + "\n"
+
+
+def alternate(jobs, rounds):
+    """Seconds of each job, `rounds` times, in turns."""
+    seconds = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+BENCHMARKS = {"tokenizer": tokenizer, "build": build, "loader": loader, "pretrain": pretrain}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""`python tools/benchmark.py pretrain`: whole updates of ours beside its peers'.
+
+Every side is a process of its own (ours: one for each core, as README recommends) that waits until it has its turn.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Listener
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PEERS = Path(__file__).parent / "pretrain_peers"
+TORCH_PYTHON = ROOT / ".venv-peers/bin/python"
+MATRIX_SIZES = {False: 1024, True: 8192}  # is there a GPU -> rows of the matrices that measure the machine
+
+
+def pretrain(arguments):
+    """Updates of ours, of PaddleNLP's class, of Hugging Face's in PyTorch, and the machine's matrix products."""
+    from electra_paddle.config.geometry import training_flops
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        folder = Path(folder)
+        config = prepare(arguments, folder)
+        generator, discriminator = config.geometries(arguments.vocab_size)
+        settings = {
+            "generator": dataclasses.asdict(generator),
+            "discriminator": dataclasses.asdict(discriminator),
+            "batches": str(folder / "batches.npz"),
+            "precision": arguments.precision,
+        }
+        is_gpu = has_gpu()
+        num_processes = arguments.processes or (1 if is_gpu else num_cores())
+        matrices = {"size": MATRIX_SIZES[is_gpu], "repeats": 20, "precision": arguments.precision}
+        launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(num_processes)]
+        launch = [sys.executable] if num_processes == 1 else [*launch, "--log_dir", str(folder / "log")]
+        sides = {
+            "ours": Side([*launch, PEERS / "run_ours.py", json.dumps(run_options(arguments, folder))], num_processes),
+            "sgemm": Side([*launch, PEERS / "run_sgemm.py", json.dumps(matrices)], num_processes),
+            "paddlenlp": Side([sys.executable, PEERS / "run_paddlenlp.py", json.dumps(settings)]),
+        }
+        if TORCH_PYTHON.exists():
+            sides["torch"] = Side([TORCH_PYTHON, PEERS / "run_torch.py", json.dumps(settings)])
+        else:
+            print("no environment of the PyTorch peer: run `make peers`; its figures stay null", file=sys.stderr)
+        for side in sides.values():
+            stack.enter_context(side)
+            side.turn(arguments.updates)  # once before, so that memory and caches are warm
+        turns = {name: [] for name in sides}
+        for _ in range(arguments.rounds):
+            for name, side in sides.items():
+                turns[name].append(side.turn(arguments.updates))
+    num_tokens = arguments.batch_size * arguments.max_seq_length
+    rate = {name: arguments.updates / statistics.median(seconds) for name, seconds in turns.items()}
+    product = 2 * matrices["size"] ** 3 * matrices["repeats"] * num_processes
+    length, num_slots = config.max_seq_length, config.max_predictions_per_seq
+    flops = config.train_batch_size * length * training_flops(generator, discriminator, length, num_slots)
+    figures = {
+        "processes": num_processes,
+        "gflop_per_update": flops / 1e9,
+        "sgemm_gflops": rate["sgemm"] * product / 1e9,
+    }
+    for name in ("ours", "paddlenlp", "torch"):
+        measured = name in sides
+        figures[f"{name}_tokens_per_s"] = rate[name] * num_tokens if measured else None
+        figures[f"{name}_memory_mb"] = sides[name].bytes / 1e6 if measured else None
+    return {
+        **figures,
+        "ratio_to_paddlenlp": ratio(turns["paddlenlp"], turns["ours"]),
+        "memory_ratio_to_paddlenlp": sides["ours"].bytes / sides["paddlenlp"].bytes,
+        "ratio_to_torch": ratio(turns["torch"], turns["ours"]) if "torch" in turns else None,
+        "memory_ratio_to_torch": sides["ours"].bytes / sides["torch"].bytes if "torch" in turns else None,
+        "share_of_sgemm": flops / product * ratio(turns["sgemm"], turns["ours"]),
+    }
+
+
+class Side:
+    """A command whose processes run updates when told.
+
+    Attributes:
+        bytes: peaks of the processes' memory, added up; files that all of them map, as libraries are, count once.
+    """
+
+    def __init__(self, command, num_processes=1):
+        self.command, self.num_processes, self.bytes = list(map(str, command)), num_processes, 0
+
+    def __enter__(self):
+        self._folder = tempfile.TemporaryDirectory()
+        address, self._output = f"{self._folder.name}/socket", open(f"{self._folder.name}/output", "w+")
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        # Threads that wait must not spin: beside other work on the machine that costs a peer most of its speed.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "BENCHMARK_ADDRESS": address, "PYTHONPATH": path}
+        self._listener = Listener(address, "AF_UNIX", backlog=self.num_processes)
+        self._listener._listener._socket.settimeout(5)
+        self._process = subprocess.Popen(
+            self.command, env=environment, stdout=self._output, stderr=subprocess.STDOUT, cwd=self._folder.name
+        )
+        self._connections = [self._accept() for _ in range(self.num_processes)]
+        return self
+
+    def _accept(self):
+        while True:
+            try:
+                return self._listener.accept()
+            except TimeoutError:
+                self._check()
+
+    def _check(self):
+        """Stop with the last lines of a command that has ended."""
+        if self._process.poll() is not None:
+            self._output.seek(0)
+            sys.exit(f"{' '.join(self.command[:4])} ended:\n{''.join(self._output.readlines()[-15:])}")
+
+    def turn(self, num_updates):
+        """Seconds of so many updates: those of the slowest process."""
+        for connection in self._connections:
+            connection.send(num_updates)
+        try:
+            answers = [connection.recv() for connection in self._connections]
+        except EOFError:
+            self._process.wait()
+            self._check()
+        files = [of_files for _, (_, of_files) in answers]
+        self.bytes = sum(peak for _, (peak, _) in answers) - sum(files) + max(files)
+        return max(seconds for seconds, _ in answers)
+
+    def __exit__(self, *_):
+        for connection in getattr(self, "_connections", []):
+            connection.close()  # run_pretrain ends at the end of an update, and so has to get out of its turn
+        self._process.terminate()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+        self._listener.close()
+        self._folder.cleanup()
+
+
+def prepare(arguments, folder):
+    """Write shards of the sample and some batches of them for the peers; returns the PretrainingConfig."""
+    import numpy as np
+
+    from electra_paddle.config import PretrainingConfig, ShardSettings
+    from electra_paddle.data.build import build_pretraining_data
+    from electra_paddle.data.loader import PretrainingBatches
+    from electra_paddle.data.shards import Shards
+    from electra_paddle.text import Vocabulary, build_vocabulary
+
+    text = arguments.corpus.read_text(encoding="utf-8")
+    tokens = build_vocabulary(text.split("\n"), arguments.vocab_size).tokens
+    tokens += [f"[unused_{number}]" for number in range(arguments.vocab_size - len(tokens))]
+    Vocabulary(tokens).save(folder / "vocab.txt")
+    vocabulary = Vocabulary.load(folder / "vocab.txt")
+    shard_settings = ShardSettings(max_seq_length=arguments.max_seq_length, segment_rule="lossless")
+    build_pretraining_data(arguments.corpus, folder / "vocab.txt", folder / "pretrain_shards", shard_settings)
+    config = PretrainingConfig(
+        train_batch_size=arguments.batch_size,
+        max_seq_length=arguments.max_seq_length,
+        model_size=arguments.size,
+        model_hparam_overrides=json.loads(arguments.model_hparam_overrides),
+    )
+    batches = PretrainingBatches(
+        Shards(folder / "pretrain_shards", vocabulary),
+        vocabulary,
+        config.train_batch_size,
+        config.max_seq_length,
+        config.mask_prob,
+        config.max_predictions_per_seq,
+        seed=0,
+    )
+    batches = [batches[number] for number in range(4)]
+    arrays = {
+        name: np.stack([getattr(batch, name) for batch in batches])
+        for name in ("input_ids", "masked_input_ids", "token_type_ids", "attention_mask")
+    }
+    arrays["labels"] = np.stack([dense_labels(batch) for batch in batches])
+    np.savez(folder / "batches.npz", **arrays)
+    return config
+
+
+def run_options(arguments, folder):
+    """Options of `run_pretrain`."""
+    options = {
+        "data-dir": folder,
+        "model-name": "benchmark",
+        "model-size": arguments.size,
+        "model-hparam-overrides": arguments.model_hparam_overrides,
+        "max-seq-length": arguments.max_seq_length,
+        "train-batch-size": arguments.batch_size,
+        "gradient-accumulation-steps": arguments.gradient_accumulation_steps,
+        "save-checkpoints-steps": 10**9,
+    }
+    if arguments.precision != "fp32":
+        options["precision"] = arguments.precision
+    return [text for name, value in options.items() for text in (f"--{name}", str(value))]
+
+
+def dense_labels(batch):
+    """[B, L]: the original tokens at the masked positions, -100 elsewhere."""
+    import numpy as np
+
+    labels = np.full_like(batch.input_ids, -100)
+    used = batch.masked_weights > 0
+    rows = np.nonzero(used)[0]
+    labels[rows, batch.masked_positions[used]] = batch.masked_labels[used]
+    return labels
+
+
+def has_gpu():
+    """Asked in a process of its own, so that this one does not import Paddle."""
+    question = "import paddle, sys; sys.exit(0 if paddle.device.get_device() != 'cpu' else 3)"
+    return subprocess.run([sys.executable, "-c", question], capture_output=True).returncode == 0
+
+
+def num_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ratio(slow, fast):
+    """Median of the rounds' ratios."""
+    return statistics.median(one / other for one, other in zip(slow, fast, strict=True))
