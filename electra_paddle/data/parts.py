@@ -1,12 +1,12 @@
 """Parts of the plan to shards, in one process or several."""
 
-import concurrent.futures
 import contextlib
 import errno
 import json
-import multiprocessing
+import multiprocessing.connection
 import random
 import signal
+import sys
 from collections import Counter
 
 from tqdm import tqdm
@@ -17,37 +17,33 @@ from electra_paddle.data.reading import read_span
 from electra_paddle.data.sentences import boundaries
 from electra_paddle.data.shards import ShardWriter
 from electra_paddle.data.words import WordSegmenter
-from electra_paddle.errors import DataError
+from electra_paddle.errors import DataError, ElectraPaddleError
 from electra_paddle.files import sha256
 from electra_paddle.text import Tokenizer
 
 
 class Progress:
-    """A bar over the bytes of the corpus, fed by all workers."""
+    """A bar over the bytes of the corpus."""
 
     def __init__(self, num_bytes):
-        self.counter = multiprocessing.get_context("spawn").Value("q", 0)
         self._bar = tqdm(total=num_bytes, unit="B", unit_scale=True, desc="build shards")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self.show()
         self._bar.close()
 
     def add(self, count):
         """Count bytes that are done."""
-        with self.counter.get_lock():
-            self.counter.value += count
-        self.show()
-
-    def show(self):
-        self._bar.update(self.counter.value - self._bar.n)
+        self._bar.update(count)
 
 
 class Workers:
     """Makes parts, in this process or in several others.
+
+    Each of the others has a connection of its own. A pool's queues and a counter in common would have locks, and who
+    is killed while it holds one leaves everybody waiting.
 
     Args:
         setup: (ShardSettings, Vocabulary, folder of the parts).
@@ -55,65 +51,112 @@ class Workers:
 
     def __init__(self, num_workers, setup, progress):
         self.num_workers, self.setup, self.progress = num_workers, setup, progress
-        self._maker = self._pool = None
-        self._running = set()
+        self._maker, self._workers = None, []
 
     def __enter__(self):
         if self.num_workers == 1:
             self._maker = PartMaker(*self.setup)
         else:
-            self._pool = concurrent.futures.ProcessPoolExecutor(
-                self.num_workers,
-                multiprocessing.get_context("spawn"),
-                initializer=start_worker,
-                initargs=(*self.setup, self.progress.counter),
-            )
+            self._workers = [Worker() for _ in range(self.num_workers)]
+            for worker in self._workers:
+                worker.send(self.setup)
         return self
 
     def submit(self, part, key):
-        """Make a part; waits while enough of them are under way."""
+        """Make a part; waits while each worker has one to make and one to make next."""
         if self._maker:
             self._maker.make(part, key, self.progress.add)
             return
-        self._running.add(self._pool.submit(make_in_worker, part, key))
-        self._wait(2 * self.num_workers)
+        self._wait(2 * self.num_workers - 1)
+        worker = min(self._workers, key=lambda worker: worker.num_parts)
+        worker.num_parts += 1
+        worker.send((part, key))
 
     def _wait(self, most):
-        try:
-            while len(self._running) > most:
-                done, self._running = concurrent.futures.wait(self._running, 0.2, concurrent.futures.FIRST_COMPLETED)
-                self.progress.show()
-                for future in done:
-                    future.result()
-        except concurrent.futures.BrokenExecutor as broken:
-            raise DataError(
-                "--num-processes",
-                "a worker that was killed, perhaps for want of memory",
-                "all of them alive",
-                "give the same command again, perhaps with fewer processes",
-            ) from broken
+        while sum(worker.num_parts for worker in self._workers) > most:
+            ready = multiprocessing.connection.wait([worker.connection for worker in self._workers])
+            for worker in self._workers:
+                if worker.connection in ready:
+                    self.progress.add(worker.receive())
 
     def __exit__(self, kind, *error):
-        if self._pool:
-            try:
-                if kind is None:
-                    self._wait(0)
-            finally:
-                self._pool.shutdown(cancel_futures=True)
+        try:
+            if kind is None:
+                self._wait(0)
+                for worker in self._workers:
+                    worker.send(None)
+        except BaseException:
+            kind = True
+            raise
+        finally:
+            for worker in self._workers:
+                worker.join(at_once=kind is not None)
 
 
-def start_worker(settings, vocabulary, partial, counter):
-    global _maker, _counter
+class Worker:
+    """A process that makes parts, one after the other.
+
+    Attributes:
+        num_parts: parts that it has been given and has not finished.
+    """
+
+    def __init__(self):
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=make_parts, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()  # its death then ends the connection
+        self.num_parts = 0
+
+    def send(self, message):
+        try:
+            self.connection.send(message)
+        except OSError as broken:
+            raise self._lost() from broken
+
+    def receive(self):
+        """How many bytes are done since the last message."""
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError) as broken:
+            raise self._lost() from broken
+        if isinstance(message, Exception):
+            raise message
+        if message is None:
+            self.num_parts -= 1
+        return message or 0
+
+    def join(self, at_once):
+        if at_once:
+            self.process.terminate()
+        self.process.join()
+        self.connection.close()
+
+    def _lost(self):
+        return DataError(
+            "--num-processes",
+            "a worker that was killed, perhaps for want of memory",
+            "all of them alive",
+            "give the same command again, perhaps with fewer processes",
+        )
+
+
+def make_parts(connection):
+    """The work of a worker; it gets the setup of a PartMaker, then parts, then None.
+
+    It sends numbers of bytes that are done, None after each part, and what went wrong.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the work
-    _maker, _counter = PartMaker(settings, vocabulary, partial), counter
-
-
-def make_in_worker(part, key):
-    def add(count):
-        with _counter.get_lock():
-            _counter.value += count
-
-    _maker.make(part, key, add)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # half a shard is removed on the way
+    with contextlib.suppress(EOFError):  # the main process is gone
+        maker = PartMaker(*connection.recv())
+        while task := connection.recv():
+            try:
+                maker.make(*task, connection.send)
+            except ElectraPaddleError as error:
+                connection.send(error)
+            else:
+                connection.send(None)
 
 
 class Encoder:

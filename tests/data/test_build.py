@@ -122,13 +122,15 @@ def test_killed_again_and_again_the_same_command_ends_with_the_same_bytes(corpus
     assert not (corpus / "killed.partial").exists()
 
 
-def test_worker_that_is_killed_ends_the_build_with_one_line(corpus):
-    (corpus / "corpus.txt").write_text(random_text(0, 60_000), encoding="utf-8")
+@pytest.mark.parametrize("delay", [0, 0.3, 0.8])  # while it starts, and while it works
+def test_worker_that_is_killed_ends_the_build_with_one_line(corpus, delay):
+    (corpus / "corpus.txt").write_text(3 * random_text(0, 60_000), encoding="utf-8")
     command = [*COMMAND, "--corpus-dir", "corpus.txt", "--vocab-file", "vocab.txt", "--output-dir", "out"]
     process = subprocess.Popen([*command, "--num-processes", "2"], cwd=corpus, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (workers := spawned(process.pid)):
         time.sleep(0.05)
+    time.sleep(delay)
     os.kill(workers[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
