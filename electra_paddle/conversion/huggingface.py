@@ -1,0 +1,241 @@
+"""Hugging Face's ELECTRA folders become pretrained directories, and back. Neither needs PyTorch."""
+
+import dataclasses
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from electra_paddle.conversion.directories import Network, check_vocabulary, new_folder, write_json, write_network
+from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
+from electra_paddle.conversion.shapes import expected_shapes, infer_geometry
+from electra_paddle.conversion.torch_file import read_torch_file
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.initialization import initial_value
+from electra_paddle.tensors import read_tensors, save_arrays
+from electra_paddle.text import Vocabulary
+
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
+ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining", None: "ElectraModel"}
+PREFIX = "electra."  # of the encoder's names; Hugging Face's bare encoder has none
+LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
+OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+SETTINGS = ("do_lower_case", "strip_accents")  # of a tokenizer that ours knows too
+
+
+def convert_from_hf(source, out, vocab_file=None, partial=False):
+    """Make a pretrained directory of a Hugging Face folder.
+
+    Args:
+        out: folder, which is made.
+        vocab_file: the vocabulary, where the folder has none.
+        partial: convert what fits although something is missing (its numbers are random then) or left over.
+
+    Returns:
+        list of lines that report what was done.
+
+    Raises:
+        CheckpointError, DataError: the source is damaged, incomplete or not ELECTRA's. Nothing is written then.
+    """
+    with new_folder(out) as folder:
+        return convert_folder(source, folder, vocab_file, partial)
+
+
+def convert_folder(source, folder, vocab_file=None, partial=False, name=None):
+    """Like `convert_from_hf`, into a folder that nobody sees yet.
+
+    Args:
+        name: what the source is called in the model card; default the folder's name.
+    """
+    source = Path(source)
+    network = read_network(source, partial)
+    vocab_file = Path(vocab_file or source / pretrained.VOCABULARY)
+    if not vocab_file.is_file():
+        raise CheckpointError(vocab_file, "no such file", "the vocabulary of these weights", "give --vocab-file")
+    vocabulary = Vocabulary.load(vocab_file)
+    check_vocabulary(network.geometry, vocabulary, vocab_file)
+    write_network(network, folder, vocabulary, tokenizer_settings(source), name or source.resolve().name)
+    return network.report
+
+
+def read_network(source, partial=False):
+    """The Network in a Hugging Face folder.
+
+    Raises:
+        CheckpointError: names the file and what is missing, left over or of another shape.
+    """
+    path = find_weights(source)
+    config = pretrained.read_config(source) if (source / pretrained.CONFIG).exists() else {}
+    arrays = rename_old(read_torch_file(path) if path.suffix == ".bin" else read_tensors(path))
+    check_is_electra(arrays, config, path)
+    kind = kind_of(arrays, path, partial)
+    table = name_table(kind, num_layers(arrays), has_projection(arrays))
+    skipped = [name for name in HUGGINGFACE_EXTRAS if name in arrays]
+    check_tied(arrays, path)
+    missing = [names.huggingface for names in table if names.huggingface not in arrays]
+    extra = sorted(arrays.keys() - {names.huggingface for names in table} - set(skipped))
+    if (missing or extra) and not partial:
+        raise CheckpointError(path, *complaint(missing, extra), "give --partial to convert what fits")
+    converted = {
+        names.paddle: to_paddle(arrays[names.huggingface], names.is_transposed)
+        for names in table
+        if names.huggingface in arrays
+    }
+    geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config)
+    fill(converted, kind, geometry, path)
+    report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
+    report += [f"PARTIAL: {name} is left out" for name in extra]
+    report += [f"skipped: {name}" for name in skipped]
+    loaded = len(table) - len(missing)
+    report.append(f"{path}: {loaded} parameters loaded, {len(missing)} missing, {len(extra)} extra")
+    if kind is None:
+        report.append(f"NOTE: {path}: an encoder without head: whatever is built on it is untrained")
+    return Network(kind, geometry, converted, report)
+
+
+def find_weights(folder):
+    """The file of weights in a folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for name in WEIGHTS_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    found = "no such folder" if not folder.is_dir() else f"neither {' nor '.join(WEIGHTS_FILES)}"
+    raise CheckpointError(folder, found, "a Hugging Face ELECTRA folder, or the name of a published model")
+
+
+def rename_old(arrays):
+    """The names of today: old files have gamma and beta, and those of a bare encoder no prefix."""
+    for old, new in OLD_NAMES.items():
+        arrays = {name.replace(old, new): array for name, array in arrays.items()}
+    if "embeddings.word_embeddings.weight" in arrays:
+        arrays = {PREFIX + name: array for name, array in arrays.items()}
+    return arrays
+
+
+def check_is_electra(arrays, config, path):
+    """Refuse another architecture; the names of BERT's bare encoder are ELECTRA's and those of a pooler."""
+    kind = config.get("model_type", "electra")
+    poolers = [name for name in arrays if "pooler.dense" in name]
+    if kind == "electra" and PREFIX + "embeddings.word_embeddings.weight" in arrays and not poolers:
+        return
+    found = f"a checkpoint of {kind}" if kind != "electra" else f"{(poolers or sorted(arrays))[0]}"
+    raise CheckpointError(path, found, "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)")
+
+
+def kind_of(arrays, path, partial):
+    """Which network it is, by its head."""
+    kinds = [kind for kind in ("generator", "discriminator") if any(name.startswith(kind) for name in arrays)]
+    if len(kinds) > 1:
+        raise CheckpointError(path, "the heads of both networks", "a generator or a discriminator")
+    return kinds[0] if kinds else None
+
+
+def num_layers(arrays):
+    return 1 + max((int(match[1]) for match in map(LAYER.match, arrays) if match), default=-1)
+
+
+def has_projection(arrays):
+    """Whether embeddings and hidden states differ in size, as far as the tensors tell."""
+    words, query = (
+        arrays.get(PREFIX + name)
+        for name in ("embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight")
+    )
+    return PREFIX + "embeddings_project.weight" in arrays or (query is not None and words.shape[1] != query.shape[1])
+
+
+def check_tied(arrays, path):
+    """Refuse an output table that is not the word embeddings: Paddle's generator has no place for it."""
+    table, words = arrays.get("generator_lm_head.weight"), arrays["electra.embeddings.word_embeddings.weight"]
+    if table is not None and not np.array_equal(table, words):
+        raise CheckpointError(path, "generator_lm_head.weight unlike the word embeddings", "the same table twice")
+
+
+def complaint(missing, extra):
+    """(found, expected) about names."""
+    if missing:
+        return f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""), "every parameter"
+    more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
+    return f"{extra[0]}{more}, which this network lacks", "the parameters of ELECTRA's pre-training"
+
+
+def to_paddle(array, is_transposed):
+    """float32, as Paddle holds it."""
+    return np.ascontiguousarray(array.T if is_transposed else array, dtype="float32")
+
+
+def fill(arrays, kind, geometry, path):
+    """Check every array's shape, and give random numbers to those that are missing."""
+    for name, shape in expected_shapes(kind, geometry).items():
+        array = arrays.setdefault(name, None)
+        if array is None:
+            arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
+        elif array.shape != shape:
+            raise CheckpointError(path, f"{name} {list(array.shape)} (as Paddle holds it)", list(shape))
+
+
+def tokenizer_settings(folder):
+    """What a tokenizer_config.json says about normalisation; lower case where it says nothing."""
+    path = folder / pretrained.TOKENIZER
+    settings = pretrained.read_json(path) if path.exists() else {}
+    return {"do_lower_case": True} | {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+
+
+def convert_to_hf(source, out):
+    """Make a Hugging Face folder of a pretrained directory, or one each of a folder with both networks.
+
+    Returns:
+        list of lines that report what was done.
+
+    Raises:
+        CheckpointError: nothing to convert, half a pair, or parameters that do not fit. Nothing is written then.
+    """
+    source = Path(source)
+    if (source / pretrained.CONFIG).is_file():
+        with new_folder(out) as folder:
+            return [write_hf_folder(source, folder)]
+    names = [name for name in ("generator", "discriminator") if (source / name / pretrained.CONFIG).is_file()]
+    if len(names) == 1:
+        raise CheckpointError(source, f"{names[0]}/ alone", "both networks", f"name {source / names[0]} to convert it")
+    if not names:
+        raise CheckpointError(source, f"no {pretrained.CONFIG}, generator/ or discriminator/", "a pretrained directory")
+    with new_folder(out) as folder:
+        return [write_hf_folder(source / name, folder / name) for name in names]
+
+
+def write_hf_folder(source, folder):
+    """Write what transformers reads; returns a line that reports."""
+    config = pretrained.read_config(source)
+    architecture = (config.get("architectures") or ["none"])[0]
+    path = source / pretrained.WEIGHTS
+    kinds = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator", "ElectraModel": None}
+    if architecture not in kinds:
+        raise CheckpointError(source / pretrained.CONFIG, f"architecture {architecture}", " or ".join(kinds))
+    kind, arrays = kinds[architecture], read_tensors(path)
+    geometry, notes = infer_geometry({name: array.shape for name, array in arrays.items()}, path, config)
+    table = name_table(kind, geometry.num_hidden_layers, geometry.embedding_size != geometry.hidden_size)
+    missing = [names.paddle for names in table if names.paddle not in arrays]
+    extra = sorted(arrays.keys() - {names.paddle for names in table})
+    if missing or extra:
+        raise CheckpointError(path, *complaint(missing, extra))
+    fill(arrays, kind, geometry, path)
+    vocabulary = Vocabulary.load(source / pretrained.VOCABULARY)
+    check_vocabulary(geometry, vocabulary, source / pretrained.VOCABULARY)
+    folder.mkdir(exist_ok=True)
+    entries = {"architectures": [ARCHITECTURES[kind]], "model_type": "electra", "layer_norm_eps": 1e-12}
+    write_json(folder / pretrained.CONFIG, {**entries, **dataclasses.asdict(geometry), "torch_dtype": "float32"})
+    tensors = {
+        names.huggingface.removeprefix("" if kind else PREFIX): arrays[names.paddle].T
+        if names.is_transposed
+        else arrays[names.paddle]
+        for names in table
+    }
+    save_arrays(tensors, folder / WEIGHTS_FILES[0], form="pt")
+    shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
+    settings = {"tokenizer_class": "ElectraTokenizer", "model_max_length": geometry.max_position_embeddings}
+    write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})
+    return "\n".join([*notes, f"{source}: {len(table)} parameters written for transformers' {ARCHITECTURES[kind]}"])
