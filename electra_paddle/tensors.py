@@ -8,7 +8,7 @@ from electra_paddle.errors import CheckpointError
 
 
 def save_tensors(tensors, path):
-    """Write name -> Paddle tensor; PaddleNLP reads the file too.
+    """Write name -> Paddle tensor or array; PaddleNLP reads the file too.
 
     Raises:
         OSError: it cannot be written.
@@ -16,7 +16,7 @@ def save_tensors(tensors, path):
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in tensors.items()}
+    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
         save_file(arrays, path, metadata={"format": "np"})
     except SafetensorError as error:  # it wraps the operating system's

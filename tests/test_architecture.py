@@ -12,7 +12,7 @@ LEVELS = [
     {"released"},
     {"config", "runtime", "text", "tensors", "files"},
     {"data", "models", "training"},
-    {"finetuning", "hub"},
+    {"finetuning", "conversion", "hub"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -29,6 +29,7 @@ HEAVY = {
     "huggingface_hub",
     "jieba",
     "zstandard",
+    "google_crc32c",
 }
 ONLY_IMPORTER = {
     "jieba": "data/words.py",
@@ -36,6 +37,7 @@ ONLY_IMPORTER = {
     "paddle.distributed": "runtime.py",
     "visualdl": "training/visual.py",
     "paddlehub": "hub/module.py",
+    "google_crc32c": "conversion/tensor_bundle.py",
 }
 PACKAGE = ROOT / "electra_paddle"
 
