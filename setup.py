@@ -49,8 +49,8 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=2.6.2,<3.4"],
         "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
-        "convert": ["tensorflow-cpu>=2.12"],
-        "dev": ["hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "websockets>=12", "wheel"],
+        "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
+        "dev": ["google-crc32c", "hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "websockets>=12", "wheel"],
     },
     entry_points={"console_scripts": ["electra-paddle=electra_paddle.cli:main"]},
     classifiers=[

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+import warnings
 
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted
@@ -13,6 +14,9 @@ COMMANDS = (
     "verify_shards",
     "run_pretrain",
     "run_finetuning",
+    "convert_tf",
+    "convert_hf",
+    "models",
     "export_hub_module",
 )
 
@@ -37,6 +41,7 @@ def run_command(name, arguments, program):
     command = importlib.import_module(f"electra_paddle.commands.{name}")
     parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
+    warnings.filterwarnings("ignore", "Setuptools is replacing distutils")  # as Paddle is imported
     try:
         command.run(parser.parse_args(arguments))
     except ElectraPaddleError as error:

@@ -9,6 +9,7 @@ from electra_paddle.errors import DataError
 from electra_paddle.files import sha256
 
 OWNER = "hfl"  # Joint Laboratory of HIT and iFLYTEK Research
+LICENCE = "Apache-2.0"  # as the publishers state; what the licence of the text means for the weights they do not say
 COMPONENTS = ("discriminator", "generator")
 TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
@@ -26,6 +27,10 @@ class ReleasedModel:
     size: str
 
     @property
+    def training_data(self):
+        return SERIES[self.series][0]
+
+    @property
     def name(self):
         return f"{self.series}-{self.size}"
 
@@ -33,15 +38,12 @@ class ReleasedModel:
         return f"{OWNER}/{self.name}-{component}"
 
 
-MODELS = tuple(
-    ReleasedModel(series, size)
-    for series, sizes in {
-        "chinese-electra": ("small", "small-ex", "base", "large"),
-        "chinese-electra-180g": ("small", "small-ex", "base", "large"),
-        "chinese-legal-electra": ("small", "base", "large"),
-    }.items()
-    for size in sizes
-)
+SERIES = {  # series -> (training data, sizes)
+    "chinese-electra": ("Wikipedia and other web text, 5.4 billion tokens", ("small", "small-ex", "base", "large")),
+    "chinese-electra-180g": ("180 GB of web text", ("small", "small-ex", "base", "large")),
+    "chinese-legal-electra": ("judicial documents", ("small", "base", "large")),
+}
+MODELS = tuple(ReleasedModel(series, size) for series, (_, sizes) in SERIES.items() for size in sizes)
 
 
 def repository(name):

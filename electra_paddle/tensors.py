@@ -9,17 +9,8 @@ import numpy as np
 from electra_paddle.errors import CheckpointError
 
 
-def save_tensors(tensors, path):
-    """Write name -> Paddle tensor; PaddleNLP reads the file too.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    save_arrays({name: tensor.numpy() for name, tensor in tensors.items()}, path)
-
-
-def save_arrays(arrays, path, form="np"):
-    """Write name -> array.
+def save_tensors(tensors, path, form="np"):
+    """Write name -> Paddle tensor or array; PaddleNLP reads the file too.
 
     Args:
         form: for whom the file is: "np", or "pt" for Hugging Face's transformers.
@@ -30,8 +21,9 @@ def save_arrays(arrays, path, form="np"):
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, {"format": form})
+        save_file(arrays, path, metadata={"format": form})
     except SafetensorError as error:  # it wraps the operating system's
         raise OSError(str(error)) from error
 

@@ -30,6 +30,7 @@ HEAVY = {
     "huggingface_hub",
     "jieba",
     "zstandard",
+    "google_crc32c",
 }
 ONLY_IMPORTER = {
     "jieba": "data/words.py",
@@ -37,6 +38,7 @@ ONLY_IMPORTER = {
     "paddle.distributed": "runtime.py",
     "visualdl": "training/visual.py",
     "paddlehub": "hub/module.py",
+    "google_crc32c": "conversion/tensor_bundle.py",
 }
 PACKAGE = ROOT / "electra_paddle"
 

@@ -3,14 +3,15 @@
 import contextlib
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 from electra_paddle.config import Geometry
-from electra_paddle.errors import CheckpointError, DataError
+from electra_paddle.errors import CheckpointError
 from electra_paddle.models.pretrained_directory import CARD, CONFIG, TOKENIZER, VOCABULARY, WEIGHTS
-from electra_paddle.tensors import save_arrays
+from electra_paddle.tensors import save_tensors
 
 ARCHITECTURES = {"generator": "ElectraGenerator", "discriminator": "ElectraDiscriminator", None: "ElectraModel"}
 
@@ -50,18 +51,18 @@ def new_folder(out):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_vocabulary(geometry, vocabulary, where):
+def check_vocabulary(geometry, vocabulary, source):
     """Refuse a vocabulary that is not the embeddings'.
 
     Raises:
-        DataError: it has another number of entries.
+        CheckpointError: it has another number of entries.
     """
-    if len(vocabulary) != geometry.vocab_size:
-        raise DataError(
-            where,
-            f"{len(vocabulary):,} lines",
-            f"{geometry.vocab_size:,}, a line for each row of the word embeddings",
-            "take the vocabulary of these weights",
+    if geometry.vocab_size != len(vocabulary):
+        raise CheckpointError(
+            source,
+            f"word embeddings of {geometry.vocab_size:,} entries and a vocabulary of {len(vocabulary):,} lines",
+            "the vocabulary of these weights",
+            "give --vocab-file",
         )
 
 
@@ -81,20 +82,27 @@ def write_network(network, folder, vocabulary, tokenizer, source):
         "paddlenlp_version": None,
     }
     write_json(folder / CONFIG, dict(sorted(config.items())))
-    save_arrays(network.arrays, folder / WEIGHTS)
+    save_tensors(network.arrays, folder / WEIGHTS)
     vocabulary.save(folder / VOCABULARY)
     write_json(folder / TOKENIZER, {"tokenizer_class": "ElectraTokenizer", **tokenizer})
-    (folder / CARD).write_text(model_card(network, source), encoding="utf-8")
+    card = model_card(network.kind or "encoder", network.geometry, network.arrays, source)
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def write_json(path, entries):
     path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def model_card(network, source):
-    shape, count = network.geometry, sum(array.size for array in network.arrays.values())
+def model_card(title, shape, arrays, source):
+    """Text of a README.md.
+
+    Args:
+        shape: Geometry.
+        source: what the weights come from.
+    """
+    count = sum(math.prod(array.shape) for array in arrays.values())
     return (
-        f"# ELECTRA {network.kind or 'encoder'}, from {source}\n\n"
+        f"# ELECTRA {title}, from {source}\n\n"
         f"Converted by electra_paddle. {shape.num_hidden_layers} layers, hidden size {shape.hidden_size}, "
         f"{shape.num_attention_heads} attention heads, embedding size {shape.embedding_size}, vocabulary of "
         f"{shape.vocab_size:,} entries, {count:,} parameters.\n\n"

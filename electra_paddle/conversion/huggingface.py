@@ -1,63 +1,22 @@
-"""Hugging Face's ELECTRA folders become pretrained directories, and back. Neither needs PyTorch."""
+"""The network in a Hugging Face folder, read without PyTorch."""
 
-import dataclasses
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 
-from electra_paddle.conversion.directories import Network, check_vocabulary, new_folder, write_json, write_network
+from electra_paddle.conversion.directories import Network
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
 from electra_paddle.conversion.shapes import expected_shapes, infer_geometry
 from electra_paddle.conversion.torch_file import read_torch_file
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.initialization import initial_value
-from electra_paddle.tensors import read_tensors, save_arrays
-from electra_paddle.text import Vocabulary
+from electra_paddle.tensors import read_tensors
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
-ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining", None: "ElectraModel"}
 PREFIX = "electra."  # of the encoder's names; Hugging Face's bare encoder has none
 LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-SETTINGS = ("do_lower_case", "strip_accents")  # of a tokenizer that ours knows too
-
-
-def convert_from_hf(source, out, vocab_file=None, partial=False):
-    """Make a pretrained directory of a Hugging Face folder.
-
-    Args:
-        out: folder, which is made.
-        vocab_file: the vocabulary, where the folder has none.
-        partial: convert what fits although something is missing (its numbers are random then) or left over.
-
-    Returns:
-        list of lines that report what was done.
-
-    Raises:
-        CheckpointError, DataError: the source is damaged, incomplete or not ELECTRA's. Nothing is written then.
-    """
-    with new_folder(out) as folder:
-        return convert_folder(source, folder, vocab_file, partial)
-
-
-def convert_folder(source, folder, vocab_file=None, partial=False, name=None):
-    """Like `convert_from_hf`, into a folder that nobody sees yet.
-
-    Args:
-        name: what the source is called in the model card; default the folder's name.
-    """
-    source = Path(source)
-    network = read_network(source, partial)
-    vocab_file = Path(vocab_file or source / pretrained.VOCABULARY)
-    if not vocab_file.is_file():
-        raise CheckpointError(vocab_file, "no such file", "the vocabulary of these weights", "give --vocab-file")
-    vocabulary = Vocabulary.load(vocab_file)
-    check_vocabulary(network.geometry, vocabulary, vocab_file)
-    write_network(network, folder, vocabulary, tokenizer_settings(source), name or source.resolve().name)
-    return network.report
 
 
 def read_network(source, partial=False):
@@ -70,7 +29,7 @@ def read_network(source, partial=False):
     config = pretrained.read_config(source) if (source / pretrained.CONFIG).exists() else {}
     arrays = rename_old(read_torch_file(path) if path.suffix == ".bin" else read_tensors(path))
     check_is_electra(arrays, config, path)
-    kind = kind_of(arrays, path, partial)
+    kind = kind_of(arrays, path)
     table = name_table(kind, num_layers(arrays), has_projection(arrays))
     skipped = [name for name in HUGGINGFACE_EXTRAS if name in arrays]
     check_tied(arrays, path)
@@ -127,7 +86,7 @@ def check_is_electra(arrays, config, path):
     raise CheckpointError(path, found, "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)")
 
 
-def kind_of(arrays, path, partial):
+def kind_of(arrays, path):
     """Which network it is, by its head."""
     kinds = [kind for kind in ("generator", "discriminator") if any(name.startswith(kind) for name in arrays)]
     if len(kinds) > 1:
@@ -140,12 +99,10 @@ def num_layers(arrays):
 
 
 def has_projection(arrays):
-    """Whether embeddings and hidden states differ in size, as far as the tensors tell."""
-    words, query = (
-        arrays.get(PREFIX + name)
-        for name in ("embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight")
-    )
-    return PREFIX + "embeddings_project.weight" in arrays or (query is not None and words.shape[1] != query.shape[1])
+    """Whether embeddings and hidden states differ in size."""
+    words = arrays["electra.embeddings.word_embeddings.weight"]
+    query = arrays.get("electra.encoder.layer.0.attention.self.query.weight", words)
+    return words.shape[-1] != query.shape[-1]
 
 
 def check_tied(arrays, path):
@@ -171,71 +128,7 @@ def to_paddle(array, is_transposed):
 def fill(arrays, kind, geometry, path):
     """Check every array's shape, and give random numbers to those that are missing."""
     for name, shape in expected_shapes(kind, geometry).items():
-        array = arrays.setdefault(name, None)
-        if array is None:
+        if name not in arrays:
             arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
-        elif array.shape != shape:
-            raise CheckpointError(path, f"{name} {list(array.shape)} (as Paddle holds it)", list(shape))
-
-
-def tokenizer_settings(folder):
-    """What a tokenizer_config.json says about normalisation; lower case where it says nothing."""
-    path = folder / pretrained.TOKENIZER
-    settings = pretrained.read_json(path) if path.exists() else {}
-    return {"do_lower_case": True} | {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
-
-
-def convert_to_hf(source, out):
-    """Make a Hugging Face folder of a pretrained directory, or one each of a folder with both networks.
-
-    Returns:
-        list of lines that report what was done.
-
-    Raises:
-        CheckpointError: nothing to convert, half a pair, or parameters that do not fit. Nothing is written then.
-    """
-    source = Path(source)
-    if (source / pretrained.CONFIG).is_file():
-        with new_folder(out) as folder:
-            return [write_hf_folder(source, folder)]
-    names = [name for name in ("generator", "discriminator") if (source / name / pretrained.CONFIG).is_file()]
-    if len(names) == 1:
-        raise CheckpointError(source, f"{names[0]}/ alone", "both networks", f"name {source / names[0]} to convert it")
-    if not names:
-        raise CheckpointError(source, f"no {pretrained.CONFIG}, generator/ or discriminator/", "a pretrained directory")
-    with new_folder(out) as folder:
-        return [write_hf_folder(source / name, folder / name) for name in names]
-
-
-def write_hf_folder(source, folder):
-    """Write what transformers reads; returns a line that reports."""
-    config = pretrained.read_config(source)
-    architecture = (config.get("architectures") or ["none"])[0]
-    path = source / pretrained.WEIGHTS
-    kinds = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator", "ElectraModel": None}
-    if architecture not in kinds:
-        raise CheckpointError(source / pretrained.CONFIG, f"architecture {architecture}", " or ".join(kinds))
-    kind, arrays = kinds[architecture], read_tensors(path)
-    geometry, notes = infer_geometry({name: array.shape for name, array in arrays.items()}, path, config)
-    table = name_table(kind, geometry.num_hidden_layers, geometry.embedding_size != geometry.hidden_size)
-    missing = [names.paddle for names in table if names.paddle not in arrays]
-    extra = sorted(arrays.keys() - {names.paddle for names in table})
-    if missing or extra:
-        raise CheckpointError(path, *complaint(missing, extra))
-    fill(arrays, kind, geometry, path)
-    vocabulary = Vocabulary.load(source / pretrained.VOCABULARY)
-    check_vocabulary(geometry, vocabulary, source / pretrained.VOCABULARY)
-    folder.mkdir(exist_ok=True)
-    entries = {"architectures": [ARCHITECTURES[kind]], "model_type": "electra", "layer_norm_eps": 1e-12}
-    write_json(folder / pretrained.CONFIG, {**entries, **dataclasses.asdict(geometry), "torch_dtype": "float32"})
-    tensors = {
-        names.huggingface.removeprefix("" if kind else PREFIX): arrays[names.paddle].T
-        if names.is_transposed
-        else arrays[names.paddle]
-        for names in table
-    }
-    save_arrays(tensors, folder / WEIGHTS_FILES[0], form="pt")
-    shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
-    settings = {"tokenizer_class": "ElectraTokenizer", "model_max_length": geometry.max_position_embeddings}
-    write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})
-    return "\n".join([*notes, f"{source}: {len(table)} parameters written for transformers' {ARCHITECTURES[kind]}"])
+        elif arrays[name].shape != shape:
+            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", list(shape))

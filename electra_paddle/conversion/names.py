@@ -58,6 +58,7 @@ HEADS = {
     ),
     None: (),  # the encoder by itself
 }
+CLASSIFIER = ("classifier", "dense", "classifier", LINEAR)
 BODIES = {"generator": "generator", "discriminator": "electra", None: "electra"}  # where TensorFlow's variables lie
 
 # What Hugging Face's files hold besides: a buffer, and the table of words once more.
@@ -95,6 +96,15 @@ def name_table(network, num_hidden_layers, has_projection, body=None, embeddings
             f"electra.encoder.layer.{number}.",
         )
     return table + expand(HEADS[network])
+
+
+def task_table(task, variables):
+    """The Names of a task's head in a fine-tuned checkpoint.
+
+    Args:
+        variables: TensorFlow's names of what the checkpoint holds, which tell the kind of the head.
+    """
+    return expand([CLASSIFIER], "", f"task_specific/{task}/", "")
 
 
 def expand(modules, paddle="", tensorflow="", huggingface=""):

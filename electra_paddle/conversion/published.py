@@ -58,30 +58,50 @@ def published_name(path_or_name):
     return next((each for each in (name, match and match[1]) if each and released.repository(each)), None)
 
 
-def keep(repository, asked=None):
-    """The pretrained directory of a repository, made when it is first asked for.
+def fetch_folders(path_or_name):
+    """The Hugging Face folders of a path or a published name.
+
+    Returns:
+        network -> folder; the network is "" where there is one folder only.
+    """
+    name = published_name(path_or_name)
+    if name is None or Path(path_or_name).exists():
+        return {"": Path(path_or_name)}
+    repositories = released.repositories_of(name)
+    folders = [fetch(repository, name) for repository in repositories]
+    return dict(zip(released.COMPONENTS if folders[1:] else [""], folders, strict=True))
+
+
+def fetch(repository, asked=None):
+    """The Hugging Face folder of a repository, in huggingface_hub's cache.
 
     Args:
         asked: what the user asked for, named in messages.
+
+    Raises:
+        DataError: something that is needed cannot be fetched.
+    """
+    weights = cached_weights(repository) or fetch_weights(repository, asked)
+    commit = weights.parent.name
+    released.fetch_file(repository, pretrained.VOCABULARY, asked, commit)
+    for filename in (pretrained.CONFIG, pretrained.TOKENIZER):
+        released.fetch_file(repository, filename, asked, commit, is_optional=True)
+    return weights.parent
+
+
+def keep(repository, asked=None):
+    """The pretrained directory of a repository, made when it is first asked for.
 
     Raises:
         CheckpointError, DataError: it cannot be fetched, or is not what it should be. Nothing is kept then.
     """
     from filelock import FileLock
 
-    weights = cached_weights(repository)
-    kept = kept_directory(repository, weights)
+    kept = kept_directory(repository)
     if kept:
         return kept
-    weights = weights or fetch_weights(repository, asked)
-    commit = weights.parent.name
-    for filename, is_optional in (
-        (pretrained.VOCABULARY, False),
-        (pretrained.CONFIG, True),
-        (pretrained.TOKENIZER, True),
-    ):
-        released.fetch_file(repository, filename, asked, commit, is_optional)
-    folder = kept_folder(repository) / f"{commit}-{LAYOUT}"
+    source = fetch(repository, asked)
+    folder = kept_folder(repository) / f"{source.name}-{LAYOUT}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,7 +110,7 @@ def keep(repository, asked=None):
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():  # another process may have made it in the meantime
             with new_folder(folder) as partial:
-                report = convert_folder(weights.parent, partial, name=repository)
+                report = convert_folder(source, partial, name=repository)
             print("\n".join([*report, f"{repository}: kept in {folder}"]), file=sys.stderr)
     return folder
 
@@ -101,9 +121,10 @@ def kept_folder(repository):
     return Path(constants.HF_HOME) / "electra-paddle" / repository.replace("/", "--")
 
 
-def kept_directory(repository, weights):
-    """What was kept of the repository's cached weights; without those the newest of all; None if there is nothing."""
+def kept_directory(repository):
+    """What was kept of the weights in huggingface_hub's cache; without those the newest of all; None if nothing was."""
     folders = [folder for folder in kept_folder(repository).glob(f"*-{LAYOUT}") if folder.is_dir()]
+    weights = cached_weights(repository)
     if weights is not None:
         folders = [folder for folder in folders if folder.name == f"{weights.parent.name}-{LAYOUT}"]
     return max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
@@ -131,10 +152,9 @@ def geometry(model, component):
 
 def state_of(repository):
     """What is on this computer of a repository: "converted", "downloaded" or "no"."""
-    weights = cached_weights(repository)
-    if kept_directory(repository, weights):
+    if kept_directory(repository):
         return "converted"
-    return "downloaded" if weights else "no"
+    return "downloaded" if cached_weights(repository) else "no"
 
 
 def from_pretrained(path_or_name, encoder=False):

@@ -32,13 +32,24 @@ def save_pretrained(model, folder, vocabulary, do_lower_case, card):
         model: a PaddleNLP ELECTRA model.
         card: text of README.md, in Markdown.
     """
+    write_pretrained(type(model).__name__, model.config, model.state_dict(), folder, vocabulary, do_lower_case, card)
+
+
+def write_pretrained(architecture, config, tensors, folder, vocabulary, do_lower_case, card):
+    """Write what a model consists of, as `save_pretrained` does.
+
+    Args:
+        architecture: name of PaddleNLP's class, or of one of this package's.
+        config: an ElectraConfig.
+        tensors: name -> Paddle tensor or array.
+    """
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    model.config.architectures = [type(model).__name__]
-    model.config.save_pretrained(str(partial))
-    save_tensors(model.state_dict(), partial / WEIGHTS)
+    config.architectures = [architecture]
+    (partial / CONFIG).write_text(config.to_json_string(), encoding="utf-8")
+    save_tensors(tensors, partial / WEIGHTS)
     vocabulary.save(partial / VOCABULARY)
     tokenizer = {"tokenizer_class": "ElectraTokenizer", "do_lower_case": do_lower_case}
     (partial / TOKENIZER).write_text(json.dumps(tokenizer, indent=2) + "\n", encoding="utf-8")

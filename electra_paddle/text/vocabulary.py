@@ -21,7 +21,8 @@ class Vocabulary:
     """
 
     def __init__(self, tokens, name="vocabulary"):
-        self.tokens = [token.strip() for token in tokens]
+        self._lines = list(tokens)
+        self.tokens = [token.strip() for token in self._lines]
         self.ids = {token: index for index, token in enumerate(self.tokens)}
         missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
         if missing:
@@ -54,7 +55,7 @@ class Vocabulary:
         if released:
             path = fetch_file(released, "vocab.txt", asked=path_or_name)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes().decode("utf-8")
         except OSError as error:
             raise DataError(
                 path_or_name,
@@ -66,7 +67,8 @@ class Vocabulary:
         return cls(text.removesuffix("\n").split("\n"), str(path_or_name))
 
     def save(self, path):
-        Path(path).write_text("".join(token + "\n" for token in self.tokens), encoding="utf-8")
+        """Write vocab.txt as it was read; one of Chinese BERT's tokens is white space, which others may not strip."""
+        Path(path).write_text("".join(line + "\n" for line in self._lines), encoding="utf-8", newline="")
 
 
 def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):

@@ -1,0 +1,123 @@
+"""Where a checkpoint comes from: a published zip, an unpacked folder, or a checkpoint's prefix."""
+
+import contextlib
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from electra_paddle.errors import CheckpointError
+
+# What is unpacked of a zip. Weights hardly shrink when they are compressed: the published ones to 9 tenths.
+WANTED = re.compile(r"(.*\.index|.*\.data-\d{5}-of-\d{5}|checkpoint|vocab\.txt|.*\.json)$")
+LARGEST_EXPANSION = 50
+LARGEST_TEXT = 10_000_000  # bytes of a file that is no weights
+
+
+class Source(NamedTuple):
+    """Files of a TensorFlow checkpoint."""
+
+    prefix: Path
+    vocab_file: Path | None
+    configs: dict  # "generator" or "discriminator" -> entries of its configuration, as far as there are any
+
+
+@contextlib.contextmanager
+def open_source(path):
+    """The Source of a path; what is unpacked for it goes when the context ends.
+
+    Args:
+        path: a zip, a folder with one checkpoint (or with a file `checkpoint` that names one), or a prefix.
+
+    Raises:
+        CheckpointError: there is none, there are several, or the zip is not to be trusted.
+    """
+    path = Path(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory(prefix="electra_paddle_") as folder:
+            unpack(path, Path(folder))
+            yield find_source(Path(folder), shown=path)
+    elif path.suffix == ".zip":
+        raise CheckpointError(path, "no zip" if path.exists() else "no such file", "a published zip")
+    else:
+        yield find_source(path, shown=path)
+
+
+def unpack(path, folder):
+    """Unpack a checkpoint's files.
+
+    Raises:
+        CheckpointError: a damaged zip, an entry that would leave the folder, or one that would grow beyond measure.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            for entry in entries:
+                check_entry(entry, path)
+            for entry in entries:
+                if WANTED.match(PurePosixPath(entry.filename).name):
+                    target = folder / entry.filename
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(entry) as stream, open(target, "wb") as out:  # never a link
+                        shutil.copyfileobj(stream, out, 1 << 20)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zipfile.zlib.error) as error:
+        raise CheckpointError(path, f"a damaged zip ({error})", "a published zip", "fetch it again") from error
+
+
+def check_entry(entry, path):
+    name = PurePosixPath(entry.filename.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
+        raise CheckpointError(path, f"entry {entry.filename!r}", "entries within the zip's own folder")
+    is_text = ".data-" not in name.name and ".meta" not in name.name and WANTED.match(name.name)
+    is_bomb = entry.file_size > LARGEST_EXPANSION * max(1, entry.compress_size) and entry.file_size > 1_000_000
+    if is_bomb or (is_text and entry.file_size > LARGEST_TEXT):
+        sizes = f"{entry.filename} of {entry.file_size:,} bytes, packed to {entry.compress_size:,}"
+        raise CheckpointError(path, sizes, "weights, which hardly shrink, and short texts")
+
+
+def find_source(path, shown):
+    """The Source of a folder or a prefix."""
+    if path.is_dir():
+        prefix = find_prefix(path, shown)
+    elif path.with_name(path.name + ".index").is_file():
+        prefix = path
+    elif path.suffix == ".index" and path.is_file():
+        prefix = path.with_suffix("")
+    else:
+        raise CheckpointError(
+            shown, "no such zip, folder or checkpoint", "SOURCE.zip, a folder, or PREFIX of PREFIX.index"
+        )
+    folders = [prefix.parent] + ([path] if path.is_dir() else [])
+    vocab_file = next((folder / "vocab.txt" for folder in folders if (folder / "vocab.txt").is_file()), None)
+    return Source(prefix, vocab_file, find_configs(folders))
+
+
+def find_prefix(folder, shown):
+    """The checkpoint's prefix in a folder or below it: the one that a file `checkpoint` names, or the only one."""
+    named = []
+    for text in sorted(folder.rglob("checkpoint")):
+        match = re.search(r'^model_checkpoint_path: "(.+)"', text.read_text(encoding="utf-8", errors="replace"), re.M)
+        # Its own name only: people move folders, and what lies elsewhere is not asked for.
+        if match and text.with_name(PurePosixPath(match[1]).name + ".index").is_file():
+            named.append(text.with_name(PurePosixPath(match[1]).name))
+    found = named or sorted(file.with_suffix("") for file in folder.rglob("*.index"))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "no .index"
+        raise CheckpointError(shown, names, "one TensorFlow checkpoint", "name its prefix" if found else "")
+    return found[0]
+
+
+def find_configs(folders):
+    """The configurations beside a checkpoint whose file names tell a network."""
+    configs = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.json"))):
+        for network in ("generator", "discriminator"):
+            if network in path.name and network not in configs:
+                with contextlib.suppress(ValueError, OSError):
+                    config = json.loads(path.read_text(encoding="utf-8"))
+                    if isinstance(config, dict):
+                        configs[network] = config
+    return configs

@@ -1,0 +1,124 @@
+"""Which networks a TensorFlow checkpoint holds, and their parameters under Paddle's names."""
+
+import re
+from typing import NamedTuple
+
+from electra_paddle.config import Geometry
+from electra_paddle.conversion.names import BODIES, name_table, task_table
+from electra_paddle.conversion.shapes import infer_geometry
+from electra_paddle.errors import CheckpointError
+
+SLOTS = {"adam_m": "moment1", "adam_v": "moment2"}  # TensorFlow's and Paddle's name of Adam's moments
+STEP = "global_step"
+IGNORED = ("temperature",)  # not trained
+WORDS = "embeddings/word_embeddings"
+
+
+class Layout(NamedTuple):
+    """How the variables of a checkpoint make up its networks."""
+
+    networks: tuple  # "generator", "discriminator": those that it has
+    generator_body: str  # where the generator's encoder lies: "generator" or "electra"
+    generator_embeddings: str  # where its embeddings lie
+    tasks: tuple  # whose heads it has, if it is fine-tuned
+
+    def tables(self, variables):
+        """Network, or task of a fine-tuned checkpoint -> its Names."""
+        if not self.tasks:
+            return {network: self.table(network, variables) for network in self.networks}
+        encoder = self.table(None, variables)
+        return {task: encoder + task_table(task, variables) for task in self.tasks}
+
+    def table(self, network, variables):
+        body = self.generator_body if network == "generator" else "electra"
+        embeddings = self.generator_embeddings if network == "generator" else "electra"
+        pattern = re.compile(rf"{body}/encoder/layer_(\d+)/")
+        layers = {int(match[1]) for match in map(pattern.match, variables) if match}
+        has_projection = f"{body}/embeddings_project/kernel" in variables
+        return name_table(network, max(layers, default=-1) + 1, has_projection, body, embeddings)
+
+
+class Network(NamedTuple):
+    """One network of a checkpoint."""
+
+    geometry: Geometry
+    arrays: dict  # Paddle's name -> array
+    notes: list  # what its configuration says otherwise
+
+
+def find_layout(variables, source, partial=False):
+    """The Layout of a checkpoint.
+
+    Args:
+        variables: names.
+        source: named in messages.
+        partial: whether one network of the two is enough.
+
+    Raises:
+        CheckpointError: it is not ELECTRA's, or has half of a pair.
+    """
+    if f"electra/{WORDS}" not in variables:
+        if any(name.startswith("bert/") for name in variables):
+            raise CheckpointError(source, "a checkpoint of BERT (variables bert/...)", "one of ELECTRA (electra/...)")
+        first = min(variables, default="no variable at all")
+        raise CheckpointError(source, f"no electra/{WORDS} ({first} is the first)", "a checkpoint of ELECTRA")
+
+    def has(scope):
+        return any(name.startswith(scope + "/") for name in variables)
+
+    tasks = sorted({name.split("/")[1] for name in variables if name.startswith("task_specific/")})
+    networks = [network for network in BODIES if network and has(f"{network}_predictions")]
+    if not tasks and not networks:
+        raise CheckpointError(
+            source, "an encoder without a head", "the heads of generator or discriminator, or of a task"
+        )
+    if not tasks and len(networks) == 1 and not partial:
+        other = {"generator": "discriminator", "discriminator": "generator"}[networks[0]]
+        raise CheckpointError(
+            source,
+            f"a {networks[0]} and no {other} ({other}_predictions/...)",
+            "both networks",
+            f"give --partial to convert the {networks[0]} alone",
+        )
+    return Layout(
+        tuple(networks),
+        "generator" if has("generator/encoder") else "electra",
+        "generator" if f"generator/{WORDS}" in variables else "electra",
+        tuple(tasks),
+    )
+
+
+def check_names(tables, variables, source, partial):
+    """Refuse a checkpoint that lacks a parameter or has one that no network takes, unless `partial`.
+
+    Returns:
+        (missing variables, variables left over, skipped ones: Adam's moments and the step).
+    """
+    expected = {names.tensorflow for table in tables.values() for names in table}
+    skipped = {name for name in variables if is_skipped(name)}
+    missing, extra = sorted(expected - variables.keys()), sorted(variables.keys() - expected - skipped)
+    for found, names in (("no", missing), ("unknown", extra)):
+        if names and not partial:
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            raise CheckpointError(
+                source,
+                f"{found} {names[0]}{more}",
+                "every variable of the networks and no other",
+                "give --partial to convert what fits",
+            )
+    return missing, extra, sorted(skipped)
+
+
+def is_skipped(name):
+    """Whether a variable belongs to no network: Adam's moments, the step."""
+    last = name.rsplit("/", 1)[-1]
+    return last in SLOTS or last in (STEP, *IGNORED)
+
+
+def read_network(bundle, table, config, source):
+    """The Network of a table of names; variables that the checkpoint lacks are left out."""
+    present = [names for names in table if names.tensorflow in bundle.entries]
+    shapes = {names.paddle: bundle.entries[names.tensorflow].shape for names in present}
+    geometry, notes = infer_geometry(shapes, source, config)
+    arrays = {names.paddle: bundle[names.tensorflow].astype("float32", copy=False) for names in present}
+    return Network(geometry, arrays, notes)

@@ -1,0 +1,101 @@
+"""Whether converted networks compute what they should.
+
+Shapes: B batch, L sequence, P masked positions, V vocabulary.
+"""
+
+import numpy as np
+
+from electra_paddle.batch import CorruptedBatch, MaskedBatch
+from electra_paddle.errors import CheckpointError
+
+TOLERANCE = 1e-5
+LENGTH = 16  # tokens of the sequences of which a fingerprint is made
+
+
+def load_networks(folder, geometries, layout):
+    """The joint model, filled from the pretrained directories that were written; it does not train.
+
+    Args:
+        geometries: network -> Geometry.
+        layout: what the networks share.
+    """
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+    from electra_paddle.models.warm_start import fill_networks
+
+    model = ElectraForJointPretraining(
+        geometries.get("generator"),
+        geometries.get("discriminator"),
+        untied_generator=layout.generator_body == "generator",
+        untied_generator_embeddings=layout.generator_embeddings == "generator",
+    )
+    fill_networks(model, {name: folder / name for name in geometries}, None)
+    model.eval()
+    return model
+
+
+def fingerprint(model):
+    """Lines that tell each network's logits for some fixed tokens, so that two conversions can be compared."""
+    ids = (np.arange(2 * LENGTH).reshape(2, LENGTH) * 7919 % model.vocab_size).astype("int64")
+    ones, zeros = np.ones_like(ids), np.zeros_like(ids)
+    positions = np.tile(np.arange(LENGTH), (2, 1))
+    logits = run(model, (ids, zeros, ones), ids, positions, ids)
+    return [
+        f"fingerprint of the {name}: logits from {values.min():.5f} to {values.max():.5f}, mean {values.mean():.5f}"
+        for name, values in logits.items()
+    ]
+
+
+def check(model, path):
+    """Compare logits with those of a file.
+
+    Args:
+        path: .npz with `input_ids`, `input_mask` and `segment_ids` [B, L], and for some prefixes such as `B_`
+            `gen_input_ids` [B, L], `masked_lm_positions` [B, P], `gen_logits` [B, P, V], `disc_input_ids` [B, L] and
+            `disc_logits` [B, L].
+
+    Returns:
+        lines that tell the largest differences.
+
+    Raises:
+        CheckpointError: no such file, or a difference above 1e-5.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            golden = {name: file[name] for name in file.files}
+        cases = [name.removesuffix("gen_input_ids") for name in golden if name.endswith("gen_input_ids")]
+        rows = [golden[name].astype("int64") for name in ("input_ids", "segment_ids", "input_mask")]
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(path, f"no readable logits ({error})", "a .npz of inputs and logits") from error
+    lines = []
+    for case in cases:
+        inputs = [golden[case + name] for name in ("gen_input_ids", "masked_lm_positions", "disc_input_ids")]
+        logits = run(model, rows, *(array.astype("int64") for array in inputs))
+        for name, short in (("generator", "gen"), ("discriminator", "disc")):
+            if name in logits:
+                difference = np.abs(logits[name] - golden[f"{case}{short}_logits"]).max()
+                if not difference <= TOLERANCE:
+                    raise CheckpointError(
+                        path, f"{case}{short}_logits off by {difference:.2g}", f"at most {TOLERANCE:.0e}"
+                    )
+                lines.append(f"{path}: {case}{short}_logits within {difference:.2g}")
+    return lines
+
+
+def run(model, rows, generator_ids, positions, discriminator_ids):
+    """Network -> logits: [B, P, V] of the generator, [B, L] of the discriminator.
+
+    Args:
+        rows: (input_ids, token_type_ids, attention_mask), each [B, L].
+    """
+    import paddle
+
+    rows = [paddle.to_tensor(array) for array in rows]
+    batch = MaskedBatch(*rows, paddle.to_tensor(generator_ids), paddle.to_tensor(positions), *(None,) * 5)
+    logits = {}
+    with paddle.no_grad():
+        if model.generator is not None:
+            logits["generator"] = model.generate(batch).numpy()
+        if model.discriminator is not None:
+            corrupted = CorruptedBatch(paddle.to_tensor(discriminator_ids), None)
+            logits["discriminator"] = model.discriminate(corrupted, batch).numpy()
+    return logits
