@@ -6,7 +6,10 @@ Every comparison takes turns within one run and reports medians. Figures of a bu
 import argparse
 import json
 import os
+import resource
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +31,7 @@ def main():
     parser.add_argument("--split-sentences", action="store_true", help="as in the build")
     parser.add_argument("--segment-rule", default="google", help="as in the build [google]")
     group = parser.add_argument_group("pretrain")
-    group.add_argument("--size", default="small", help="small, base or large [small]")
+    group.add_argument("--size", help="small, base or large [small; convert: base]")
     group.add_argument("--max-seq-length", type=int, default=128, help="tokens of a sequence [128]")
     group.add_argument("--batch-size", type=int, default=16, help="sequences of an update [16]")
     group.add_argument("--precision", default="fp32", help="fp32, or on a GPU bf16 [fp32]")
@@ -39,6 +42,7 @@ def main():
     group.add_argument("--model-hparam-overrides", default="{}", metavar="JSON", help="shape, as in run_pretrain [{}]")
     arguments = parser.parse_args()
     os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")  # one thread each
+    arguments.size = arguments.size or ("base" if arguments.what == "convert" else "small")
     figures = BENCHMARKS[arguments.what](arguments)
     if arguments.json:
         print(json.dumps(figures))
@@ -180,6 +184,39 @@ def debug_update(config, vocabulary):
     return update
 
 
+def convert(arguments):
+    """A TensorFlow checkpoint with random weights of a published size to pretrained directories, with its test."""
+    from electra_paddle.config import PretrainingConfig
+    from electra_paddle.conversion.convert_tf import convert_to_tf
+    from electra_paddle.models.pretrained_directory import save_pretrained
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+    from electra_paddle.text import Vocabulary
+    from electra_paddle.text.vocabulary import SPECIAL_TOKENS
+
+    words = [f"[unused{number}]" for number in range(arguments.vocab_size - len(SPECIAL_TOKENS))]
+    vocabulary = Vocabulary([*SPECIAL_TOKENS, *words])
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        shapes = PretrainingConfig(model_size=arguments.size).geometries(len(vocabulary))
+        model = ElectraForJointPretraining(*shapes, seed=None)
+        for name in ("generator", "discriminator"):
+            save_pretrained(getattr(model, name), folder / "paddle" / name, vocabulary, True, "")
+        convert_to_tf(folder / "paddle", folder / "tf")
+        seconds = []
+        for number in range(arguments.rounds):
+            command = [sys.executable, Path(__file__).parent / "convert_tf.py", folder / "tf", folder / f"out{number}"]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - start)
+            shutil.rmtree(folder / f"out{number}")
+        source_bytes = sum(path.stat().st_size for path in (folder / "tf").iterdir())
+    return {
+        "seconds": statistics.median(seconds),
+        "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6,
+        "source_mb": source_bytes / 1e6,
+    }
+
+
 def load(arguments):
     """(vocabulary, text of the wanted size)."""
     from electra_paddle.text import Vocabulary, build_vocabulary
@@ -204,7 +241,7 @@ def alternate(jobs, rounds):
     return seconds
 
 
-BENCHMARKS = {"tokenizer": tokenizer, "build": build, "loader": loader, "pretrain": pretrain}
+BENCHMARKS = {"tokenizer": tokenizer, "build": build, "loader": loader, "pretrain": pretrain, "convert": convert}
 
 if __name__ == "__main__":
     sys.exit(main())

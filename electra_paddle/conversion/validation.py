@@ -27,6 +27,7 @@ def load_networks(folder, geometries, layout):
         geometries.get("discriminator"),
         untied_generator=layout.generator_body == "generator",
         untied_generator_embeddings=layout.generator_embeddings == "generator",
+        seed=None,
     )
     fill_networks(model, {name: folder / name for name in geometries}, None)
     model.eval()

@@ -29,7 +29,7 @@ class ElectraForJointPretraining(nn.Layer):
         untied_generator: false makes both networks one encoder with two heads.
         untied_generator_embeddings: true gives the generator an embedding block of its own.
         gen_weight, disc_weight, temperature, disallow_correct: as in PretrainingConfig.
-        seed: fixes the initial weights.
+        seed: fixes the initial weights; None where others will be filled in anyway.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class ElectraForJointPretraining(nn.Layer):
         self.vocab_size = shape.vocab_size
         self.gen_weight, self.disc_weight = gen_weight, disc_weight
         self.temperature, self.disallow_correct = temperature, disallow_correct
-        initialize(self, seed, shape.initializer_range)
+        if seed is not None:
+            initialize(self, seed, shape.initializer_range)
         speed_up(self)
 
     def forward(self, batch, gumbel_uniforms=None):

@@ -1,0 +1,315 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import shared_file
+from small_checkpoint import SHAPE, TOKENS, random_variables, write_checkpoint
+
+from electra_paddle.cli import run_command
+from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
+from electra_paddle.conversion.tensor_bundle import TensorBundle, data_path
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models.pretrained_directory import load_encoder, read_config
+from electra_paddle.tensors import read_tensors
+
+
+def read_all(prefix):
+    bundle = TensorBundle(prefix)
+    return {name: bundle[name] for name in bundle.entries}
+
+
+def assert_same_variables(one, other):
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        assert array.dtype == other[name].dtype and array.shape == other[name].shape
+        assert array.tobytes() == other[name].tobytes(), name
+
+
+@pytest.mark.parametrize(
+    "name", ["tf_release/electra_small", "tf_release_micro/electra_small", "tf_checkpoint/model.ckpt-30"]
+)
+def test_checkpoint_of_the_reference_computes_the_same_and_goes_back_to_the_same_bytes(tmp_path, name):
+    source = shared_file(f"golden/{name}.index").with_suffix("")
+    golden = shared_file("golden/pretraining_forward" + (".npz" if "release/" in name else "_micro.npz"))
+    report = convert_from_tf(source.parent, tmp_path / "out", check_file=golden)
+    assert sum("_logits within" in line for line in report) == 4
+    convert_to_tf(tmp_path / "out", tmp_path / "back", prefix=source.name)
+    for path in source.parent.iterdir():
+        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"slots": True},
+        {"body": "electra"},  # untied_generator false
+        {"embeddings": "generator"},  # untied_generator_embeddings true
+        {"embeddings": "generator", "slots": True},
+        {"body": "electra", "slots": True},
+    ],
+)
+def test_every_layout_goes_to_paddle_and_back(tmp_path, options):
+    variables = random_variables(**options)
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    report = convert_from_tf(prefix, tmp_path / "out")
+    assert [line for line in report if "parameters" in line]
+    convert_to_tf(tmp_path / "out", tmp_path / "back")
+    assert_same_variables(read_all(next((tmp_path / "back").glob("*.index")).with_suffix("")), variables)
+    assert (tmp_path / "out/checkpoints/step_00000007").is_dir() == ("slots" in options)
+
+
+@pytest.mark.parametrize(("network", "body"), [("generator", "electra"), ("discriminator", "generator")])
+def test_network_without_partner_is_half_a_pair_unless_told(tmp_path, network, body):
+    """What electra_objective false and uniform_generator true leave."""
+    variables = random_variables((network,), body=body)
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    with pytest.raises(CheckpointError, match=f"found a {network} and no .*, expected both networks; give --partial"):
+        convert_from_tf(prefix, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    convert_from_tf(prefix, tmp_path / "out", partial=True)
+    convert_to_tf(tmp_path / "out", tmp_path / "back")
+    assert_same_variables(read_all(tmp_path / "back/electra"), variables)
+
+
+def test_source_may_be_a_zip_a_folder_or_a_prefix(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables(), "electra_small")
+    with zipfile.ZipFile(tmp_path / "small.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in prefix.parent.iterdir():
+            archive.write(path, f"chinese_electra_small/{path.name}")
+        archive.writestr("__MACOSX/._electra_small.meta", b"\0" * 2000)
+    for source in (tmp_path / "small.zip", prefix.parent, prefix, prefix.with_name("electra_small.index")):
+        convert_from_tf(source, tmp_path / "out" / source.name)
+    contents = {(folder / "discriminator/model.safetensors").read_bytes() for folder in (tmp_path / "out").iterdir()}
+    assert len(contents) == 1
+
+
+def test_file_named_checkpoint_chooses_among_several(tmp_path):
+    for step in (1, 2):
+        write_checkpoint(tmp_path / "tf", random_variables(seed=step), f"model.ckpt-{step}")
+    with pytest.raises(CheckpointError, match="found model.ckpt-1, model.ckpt-2, expected one TensorFlow checkpoint"):
+        convert_from_tf(tmp_path / "tf", tmp_path / "out")
+    (tmp_path / "tf/checkpoint").write_text('model_checkpoint_path: "/elsewhere/model.ckpt-1"\n')
+    convert_from_tf(tmp_path / "tf", tmp_path / "out")
+    words = read_tensors(tmp_path / "out/generator/model.safetensors")["electra.embeddings.word_embeddings.weight"]
+    assert np.array_equal(words, random_variables(seed=1)["electra/embeddings/word_embeddings"])
+
+
+def test_tensors_win_over_a_configuration_that_is_another_networks(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    wrong = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 128, "hidden_dropout_prob": 0.2}
+    for network in ("generator", "discriminator"):
+        prefix.with_name(f"{network}.json").write_text(json.dumps(wrong))
+    report = convert_from_tf(prefix.parent, tmp_path / "out")
+    assert sum("the configuration's hidden_size is 32, the tensors' 8" in line for line in report) == 1
+    generator, discriminator = (read_config(tmp_path / "out" / name) for name in ("generator", "discriminator"))
+    assert (generator["hidden_size"], generator["num_attention_heads"], generator["intermediate_size"]) == (8, 1, 32)
+    assert (discriminator["num_attention_heads"], discriminator["hidden_dropout_prob"]) == (4, 0.2)
+
+
+def test_fine_tuned_checkpoint_becomes_a_classifier(tmp_path):
+    import paddle
+
+    from electra_paddle.models.heads import ElectraClassifier
+    from electra_paddle.models.pretrained_directory import load_config, load_model
+
+    variables = {
+        name: array for name, array in random_variables(("discriminator",)).items() if "predictions" not in name
+    }
+    rng = np.random.default_rng(1)
+    variables["task_specific/chnsenticorp/dense/kernel"] = rng.normal(size=(32, 2)).astype("float32")
+    variables["task_specific/chnsenticorp/dense/bias"] = rng.normal(size=2).astype("float32")
+    prefix = write_checkpoint(tmp_path / "tf", {**variables, "global_step": np.array(9, "int64")})
+    assert run_command("convert_tf", [str(prefix), str(tmp_path / "out")], "convert_tf") == 0
+    folder = tmp_path / "out/chnsenticorp"
+    model = ElectraClassifier(load_config(folder))
+    load_model(model, folder)
+    model.eval()
+    ids = paddle.to_tensor([[2, 7, 8, 3]])
+    hidden = model.electra(ids)[:, 0].numpy()
+    expected = hidden @ variables["task_specific/chnsenticorp/dense/kernel"]
+    expected = expected + variables["task_specific/chnsenticorp/dense/bias"]
+    assert np.allclose(model(ids).numpy(), expected, atol=1e-5)
+
+
+def test_missing_and_unknown_variables_are_refused_and_partial_lists_them(tmp_path):
+    variables = random_variables()
+    del variables["generator/encoder/layer_1/output/dense/bias"]
+    variables["electra/pooler/kernel"] = np.zeros((2, 2), "float32")
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    with pytest.raises(CheckpointError, match="found no generator/encoder/layer_1/output/dense/bias, expected every"):
+        convert_from_tf(prefix, tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+    report = convert_from_tf(prefix, tmp_path / "out", partial=True)
+    assert "PARTIAL: generator/encoder/layer_1/output/dense/bias is missing, its numbers are random" in report
+    assert "PARTIAL: electra/pooler/kernel is left out" in report
+    load_encoder_of(tmp_path / "out/discriminator")
+
+
+def load_encoder_of(folder):
+    from electra_paddle.models.heads import ElectraClassifier
+    from electra_paddle.models.pretrained_directory import load_config
+
+    load_encoder(ElectraClassifier(load_config(folder)), folder)
+
+
+def bert(variables):
+    return {name.replace("electra/", "bert/"): array for name, array in variables.items()}
+
+
+def encoder_only(variables):
+    return {name: array for name, array in variables.items() if name.startswith("electra/")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (bert, r"found a checkpoint of BERT \(variables bert/...\), expected one of ELECTRA"),
+        (
+            lambda variables: {"a": np.zeros(1, "float32")},
+            r"found no electra/embeddings/word_embeddings \(a is the first",
+        ),
+        (encoder_only, "found an encoder without a head"),
+    ],
+)
+def test_other_checkpoints_are_named(tmp_path, change, message):
+    prefix = write_checkpoint(tmp_path / "tf", change(random_variables()))
+    with pytest.raises(CheckpointError, match=message):
+        convert_from_tf(prefix, tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+
+
+def cut_data(prefix):
+    data_path(prefix).write_bytes(data_path(prefix).read_bytes()[:-9])
+
+
+def damage_data(prefix):
+    path = data_path(prefix)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_data, "bytes, expected .*; it was cut short"),
+        (lambda prefix: data_path(prefix).unlink(), "no such file, expected shard 1 of 1"),
+        (damage_data, "found damaged bytes in .*, expected those of its checksum"),
+        (lambda prefix: prefix.with_name("electra.index").write_bytes(b"\0" * 100), "found a damaged table"),
+        (lambda prefix: prefix.with_name("vocab.txt").unlink(), "no vocab.txt beside the checkpoint.*--vocab-file"),
+        (
+            lambda prefix: prefix.with_name("vocab.txt").write_text("\n".join(TOKENS[:40]) + "\n", encoding="utf-8"),
+            "word embeddings of 50 entries and a vocabulary of 40 lines",
+        ),
+    ],
+)
+def test_damaged_source_ends_in_one_line_and_writes_nothing(tmp_path, capsys, damage, message):
+    import re
+
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    damage(prefix)
+    assert run_command("convert_tf", [str(prefix), str(tmp_path / "out")], "convert_tf") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ") and re.search(message, line)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_index_whose_block_has_a_flipped_bit_is_refused(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    index = prefix.with_name("electra.index")
+    data = bytearray(index.read_bytes())
+    for position in (30, len(data) // 2, len(data) - 60):
+        index.write_bytes(bytes(data[:position]) + bytes([data[position] ^ 4]) + bytes(data[position + 1 :]))
+        with pytest.raises(CheckpointError):
+            TensorBundle(prefix)
+
+
+def test_logits_that_differ_leave_nothing_behind(tmp_path):
+    source = shared_file("golden/tf_release_micro/electra_small.index").with_suffix("")
+    golden = dict(np.load(shared_file("golden/pretraining_forward_micro.npz"), allow_pickle=False))
+    golden["B_disc_logits"] = golden["B_disc_logits"] + np.float32(0.001)
+    np.savez(tmp_path / "golden.npz", **golden)
+    with pytest.raises(CheckpointError, match="B_disc_logits off by 0.001, expected at most 1e-05"):
+        convert_from_tf(source, tmp_path / "out", check_file=tmp_path / "golden.npz")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_folder_that_is_there_is_not_touched(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("mine")
+    with pytest.raises(CheckpointError, match="found something there already, expected a new folder"):
+        convert_from_tf(prefix, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.index", "/evil.index", "a/../../evil.index", "..\\evil.index", "C:evil.index"]
+)
+def test_zip_entry_that_leaves_the_folder_is_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr(name, b"evil")
+    with pytest.raises(CheckpointError, match="expected entries within the zip's own folder"):
+        convert_from_tf(tmp_path / "evil.zip", tmp_path / "out/deep/deeper")
+    assert not list(tmp_path.rglob("evil.index"))
+
+
+@pytest.mark.parametrize("name", ["electra.data-00000-of-00001", "vocab.txt"])
+def test_zip_bomb_is_refused_before_anything_is_unpacked(tmp_path, name, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, b"\0" * 20_000_000)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("something is unpacked"))
+    with pytest.raises(CheckpointError, match="20,000,000 bytes, packed to .*, expected weights, which hardly shrink"):
+        convert_from_tf(tmp_path / "bomb.zip", tmp_path / "out")
+
+
+def test_truncated_zip_is_refused(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    with zipfile.ZipFile(tmp_path / "small.zip", "w") as archive:
+        for path in prefix.parent.iterdir():
+            archive.write(path, path.name)
+    whole = (tmp_path / "small.zip").read_bytes()
+    (tmp_path / "short.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="found no zip, expected a published zip"):
+        convert_from_tf(tmp_path / "short.zip", tmp_path / "out")
+    at = whole.index(b"[MASK]")
+    (tmp_path / "flipped.zip").write_bytes(whole[:at] + b"X" + whole[at + 1 :])
+    with pytest.raises(CheckpointError, match="a damaged zip .*vocab.txt.*, expected a published zip; fetch it again"):
+        convert_from_tf(tmp_path / "flipped.zip", tmp_path / "out")
+
+
+def test_white_space_token_of_the_vocabulary_survives(tmp_path):
+    tokens = [*TOKENS[:-1], "\u2028"]
+    prefix = write_checkpoint(tmp_path / "tf", random_variables(), tokens=tokens)
+    convert_from_tf(prefix, tmp_path / "out")
+    assert (tmp_path / "out/generator/vocab.txt").read_bytes() == prefix.with_name("vocab.txt").read_bytes()
+
+
+def test_pair_that_was_not_trained_together_does_not_become_one_checkpoint(tmp_path):
+    for seed in (1, 2):
+        convert_from_tf(write_checkpoint(tmp_path / f"tf{seed}", random_variables(seed=seed)), tmp_path / f"out{seed}")
+    (tmp_path / "out1/generator").rename(tmp_path / "generator1")
+    (tmp_path / "out2/generator").rename(tmp_path / "out1/generator")
+    with pytest.raises(CheckpointError, match="two networks of different embeddings, expected a pair"):
+        convert_to_tf(tmp_path / "out1", tmp_path / "back")
+    assert not list(tmp_path.glob("back*"))
+
+
+def test_resumable_checkpoint_has_moments_of_zero(tmp_path):
+    variables = random_variables()
+    convert_from_tf(write_checkpoint(tmp_path / "tf", variables), tmp_path / "out")
+    convert_to_tf(tmp_path / "out", tmp_path / "back", resumable=True)
+    back = read_all(tmp_path / "back/model.ckpt-0")
+    assert back.pop("global_step") == 0
+    assert len(back) == 3 * len(variables)
+    assert not any(array.any() for name, array in back.items() if name.endswith(("adam_m", "adam_v")))
+
+
+def test_shape_of_the_small_discriminator_of_the_tests_is_told(tmp_path):
+    convert_from_tf(write_checkpoint(tmp_path / "tf", random_variables()), tmp_path / "out")
+    config = read_config(tmp_path / "out/discriminator")
+    told = {name: config[name] for name in ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers")}
+    assert told == {"vocab_size": 50, "embedding_size": 16, "hidden_size": 32, "num_hidden_layers": 2}
+    assert SHAPE.num_attention_heads == config["num_attention_heads"]
