@@ -22,7 +22,8 @@ lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-# The environment of the PyTorch peer that `tools/benchmark.py pretrain` measures.
+# PyTorch and transformers in an environment of their own: `tools/benchmark.py pretrain` measures itself against them,
+# and a slow test lets them read and write what is converted.
 peers: .venv-peers/.complete
 
 .venv-peers/.complete: requirements/peers.txt

@@ -117,9 +117,7 @@ def keep(repository, asked=None):
 
 
 def kept_folder(repository):
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HOME) / "electra-paddle" / repository.replace("/", "--")
+    return released.home() / "electra-paddle" / repository.replace("/", "--")
 
 
 def kept_directory(repository):
