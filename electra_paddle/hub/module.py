@@ -62,7 +62,10 @@ class ElectraModule(nn.Layer, TransformerModule):
         config.num_labels = self.num_classes
         self.model = ElectraClassifier(config)
         initialize(self.model, seed=0)
-        pretrained.load_encoder(self.model, self.assets)
+        if self.task is None:
+            pretrained.load_bare_encoder(self.model.electra, self.assets)
+        else:
+            pretrained.load_encoder(self.model, self.assets)
         self.criterion = nn.CrossEntropyLoss()
         self.metric = paddle.metric.Accuracy()
         self.is_trained = load_checkpoint is not None
