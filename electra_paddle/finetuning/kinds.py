@@ -12,6 +12,7 @@ from electra_paddle.errors import ConfigError
 
 REGISTRY = {  # kind -> module and class
     "classification": ("electra_paddle.finetuning.classification", "Classification"),
+    "tagging": ("electra_paddle.finetuning.tagging", "Tagging"),
 }
 
 

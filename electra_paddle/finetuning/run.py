@@ -12,7 +12,7 @@ from electra_paddle.errors import CheckpointError
 from electra_paddle.files import sha256
 from electra_paddle.finetuning import report
 from electra_paddle.finetuning.features import fingerprint, load_features
-from electra_paddle.finetuning.model import read_task
+from electra_paddle.finetuning.model import build_model, read_task
 from electra_paddle.finetuning.trial import Trial
 from electra_paddle.models.pretrained_directory import WEIGHTS
 
@@ -27,6 +27,7 @@ NOT_OF_IDENTITY = {
 
 def run_task(job):
     """Run all trials of a Job; returns the Results."""
+    build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written
     features = make_features(job)
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
