@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
+from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_rows
 from electra_paddle.finetuning.kinds import TaskKind
@@ -135,6 +136,21 @@ class Classification(TaskKind):
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
         write_atomically(path, "\n".join(lines) + "\n")
         return [path]
+
+    def example(self, number, given):
+        """Of a text, or of a pair of texts."""
+        texts = (given,) if isinstance(given, str) else tuple(given)
+        num_texts = 2 if "text_b" in self.description.columns else 1
+        if len(texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise DataError(f"texts[{number}]", repr(given), "a text" if num_texts == 1 else "a pair of texts")
+        return ClassificationExample(str(number), f"texts[{number}]", *(*texts, None)[:2], -1)
+
+    def plain(self, prediction, with_probabilities=False):
+        """The label, or with probabilities (label, {label: probability})."""
+        label = self.description.labels[prediction.label]
+        if not with_probabilities:
+            return label
+        return label, dict(zip(self.description.labels, prediction.probabilities.tolist(), strict=True))
 
 
 def softmax(logits):

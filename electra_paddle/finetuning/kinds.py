@@ -117,6 +117,18 @@ class TaskKind(abc.ABC):
             trial: number of the trial, from 1.
         """
 
+    @abc.abstractmethod
+    def example(self, number, given):
+        """The unlabelled example of what a user gives `Finetuned.predict`, for the given place in the list.
+
+        Raises:
+            DataError: it is nothing that this kind takes.
+        """
+
+    @abc.abstractmethod
+    def plain(self, prediction, with_probabilities=False):
+        """What `Finetuned.predict` returns of a prediction: text, lists and dicts."""
+
     def write_report(self, folder, split, examples, predictions):
         """Write tables and pictures of one split beside the results; returns the paths."""
         return []

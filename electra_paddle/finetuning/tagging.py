@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds import TaskKind
@@ -144,6 +144,18 @@ class Tagging(TaskKind):
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.txt"
         write_atomically(path, "\n".join(lines))
         return [path]
+
+    def example(self, number, given):
+        """Of a text, whose characters are its tokens, or of a list of tokens."""
+        tokens = tuple(given)
+        if not tokens or not all(isinstance(token, str) and token for token in tokens):
+            raise DataError(f"texts[{number}]", repr(given), "a text or a list of tokens")
+        return TaggingExample(str(number), f"texts[{number}]", tokens, (-1,) * len(tokens))
+
+    def plain(self, prediction, with_probabilities=False):
+        """A tag for each token, or with probabilities (tag, probability)."""
+        tags = self._names(prediction.tags)
+        return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
 
     def write_report(self, folder, split, examples, predictions):
         if not self.has_entities:
