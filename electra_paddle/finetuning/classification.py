@@ -9,6 +9,7 @@ from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_rows
 from electra_paddle.finetuning.kinds import TaskKind
+from electra_paddle.finetuning.report import write_atomically
 from electra_paddle.text import encode_pair, pad
 
 
@@ -123,8 +124,6 @@ class Classification(TaskKind):
         return {"accuracy": 100 * right / len(examples)}
 
     def write_predictions(self, output_dir, split, trial, examples, predictions):
-        from electra_paddle.finetuning.report import write_atomically
-
         labels = self.description.labels
         names = ["id", "label", *(f"probability_{label}" for label in labels if self.config.write_probabilities)]
         lines = ["\t".join(names)]
@@ -136,6 +135,26 @@ class Classification(TaskKind):
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
         write_atomically(path, "\n".join(lines) + "\n")
         return [path]
+
+    def write_report(self, stem, examples, predictions):
+        """Precision and recall of each class, and a picture of which was taken for which."""
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+        from electra_paddle.finetuning.pictures import confusion_figure, save_figure
+
+        labels = self.description.labels
+        answers = [example.label for example in examples], [prediction.label for prediction in predictions]
+        numbers = list(range(len(labels)))
+        columns = precision_recall_fscore_support(*answers, labels=numbers, zero_division=0)
+        rows = [
+            f"{label}\t{100 * precision:.2f}\t{100 * recall:.2f}\t{100 * f1:.2f}\t{count}"
+            for label, precision, recall, f1, count in zip(labels, *columns, strict=True)
+        ]
+        paths = [f"{stem}_classes.tsv", f"{stem}_confusion.png"]
+        write_atomically(paths[0], "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n")
+        matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
+        save_figure(confusion_figure(matrix, labels), paths[1])
+        return paths
 
     def example(self, number, given):
         """Of a text, or of a pair of texts."""

@@ -35,12 +35,14 @@ class TaskKind(abc.ABC):
             and `input_ids`, special tokens included.
         metrics: names of the scores, in percent, higher is better; the first is what trials and models are compared
             by unless the description names another.
+        table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
         settings: names of the configuration's entries that shape features.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
     Feature: ClassVar[type]
     metrics: ClassVar[tuple]
+    table_metrics: ClassVar[tuple] = ()
     settings: ClassVar[tuple] = ("max_seq_length",)
     always_writes: ClassVar[bool] = False
 
@@ -129,6 +131,10 @@ class TaskKind(abc.ABC):
     def plain(self, prediction, with_probabilities=False):
         """What `Finetuned.predict` returns of a prediction: text, lists and dicts."""
 
-    def write_report(self, folder, split, examples, predictions):
-        """Write tables and pictures of one split beside the results; returns the paths."""
+    def write_report(self, stem, examples, predictions):
+        """Write tables and pictures of one split's predictions; returns their paths.
+
+        Args:
+            stem: path that the names of the files begin with.
+        """
         return []

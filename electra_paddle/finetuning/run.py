@@ -110,7 +110,8 @@ def write_split(job, number, split, evaluation):
     if evaluation.scores:
         figures = " - ".join(f"{key}: {value:.2f}" for key, value in evaluation.scores.items())
         print(f"{job.name} {split}: {figures}")
-        kind.write_report(config.output_dir / "results", split, examples, evaluation.predictions)
+        stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
+        kind.write_report(stem, examples, evaluation.predictions)
     is_wanted = config.write_test_outputs or kind.always_writes or not evaluation.scores
     if is_wanted and number <= config.n_writes_test:
         stem = job.files[split].stem

@@ -157,13 +157,14 @@ class Tagging(TaskKind):
         tags = self._names(prediction.tags)
         return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
 
-    def write_report(self, folder, split, examples, predictions):
+    def write_report(self, stem, examples, predictions):
+        """Precision and recall of each class of entities."""
         if not self.has_entities:
             return []
         from seqeval.metrics import classification_report
 
         names = [self._names(example.tags) for example in examples], [self._names(row.tags) for row in predictions]
-        path = folder / f"{self.description.name}_{split}_classes.txt"
+        path = f"{stem}_classes.txt"
         write_atomically(path, classification_report(*names, digits=4, zero_division=0))
         return [path]
 
