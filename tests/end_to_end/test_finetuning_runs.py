@@ -124,3 +124,23 @@ def test_only_the_last_model_is_kept_if_asked(project):
     finetune(project, "last", "--num-trials", "2", "--keep-all-models", "false", "--num-train-epochs", "0.5")
     folders = [path.name for path in (project.folder / "models/last/finetuning_models").iterdir()]
     assert folders == ["chnsenticorp_model_2"]
+
+
+def test_suite_runs_its_tasks_and_writes_one_report(project):
+    (project.folder / "pairs.yaml").write_text("columns: {label: 0, text_a: 1, text_b: 2}\n")
+    (project.folder / "suite.yaml").write_text(
+        "tasks: [chnsenticorp, pairs.yaml]\nhparams: {num_trials: 2, num_train_epochs: 0.5}\n"
+        "source: a paper\npublished: {chnsenticorp: {Great: {dev: 99.9}}}\n"
+    )
+    folder = project.folder / "finetuning_data/pairs"
+    folder.mkdir()
+    for split in ("train", "dev"):
+        rows = [f"{label}\t{chr(0x4E00 + number)}\t一丁" for number, label in enumerate(("same", "other") * 8)]
+        (folder / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    output = finetune(project, "suite", "--suite", "suite.yaml", "--num-train-epochs", "1")
+    report = (project.folder / "models/suite/results/suite_report.md").read_text()
+    assert "models/suite/results/suite_report.md and suite_report.html written" in output
+    assert report.count("| suite | ") == 2 and "Great" not in report  # 120 examples are not the published ones
+    assert "## pairs\n\naccuracy: maximum (mean) of 2 trials. Examples: train 16, dev 16" in report
+    names = {path.name for path in (project.folder / "models/suite/results").iterdir()}
+    assert {"pairs_results.png", "pairs_dev_2_confusion.png", "pairs_dev_2_classes.tsv"} <= names
