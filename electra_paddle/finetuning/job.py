@@ -91,6 +91,7 @@ def prepare(config, description):
     if not config.do_train:
         for trial in range(1, config.num_trials + 1):
             check_head(job, job.model_dir(trial))
+    note_missing(config, folder, files)
     return job
 
 
@@ -105,9 +106,14 @@ def find_files(config, description, folder):
         elif wanted[split] and split == "train":
             names = description.names(split)
             raise DataError(folder / names[0], "no such file", f"the training data of {description.name}")
-        elif wanted[split] and split != "challenge":
-            print(f"{folder}: no {split} split, skipped")
     return files
+
+
+def note_missing(config, folder, files):
+    """Say which splits are skipped because there is no file."""
+    for split, is_wanted in (("dev", config.do_eval), ("test", config.do_test)):
+        if is_wanted and split not in files:
+            print(f"{folder}: no {split} split, skipped")
 
 
 def with_labels(config, description, folder):
