@@ -57,11 +57,12 @@ class ClassificationBatch(NamedTuple):
     input_ids: Any  # [B, L] int64
     token_type_ids: Any  # [B, L] int64
     attention_mask: Any  # [B, L] int64
-    labels: Any  # [B] int64
+    labels: Any  # [B] int64, -1 where there is none
+    weights: Any  # [B] float32: how often a row's loss counts
 
 
 class ClassificationOutput(NamedTuple):
     """One forward pass of a classifier."""
 
-    loss: Any  # scalar, summed over the batch
+    loss: Any  # scalar, the weighted sum over the batch
     logits: Any  # [B, C]

@@ -46,13 +46,17 @@ def add_entries(parser, config_class):
         )
 
 
-def resolve(config_class, arguments):
+def resolve(config_class, arguments, recommended=None):
     """The configuration that parsed command-line arguments describe.
+
+    Args:
+        recommended: entries that take the place of defaults.
 
     Raises:
         ConfigError: a file that cannot be read, an unknown entry, or a value of the wrong type.
     """
-    merged, sources = {}, {}
+    merged = dict(recommended or {})
+    sources = dict.fromkeys(merged, "recommended")
     for source in arguments.hparams:
         values, name = read_hparams(source)
         merged.update(values)

@@ -38,6 +38,14 @@ class ElectraClassifier(ElectraPretrainedModel):
             parameter.set_value(initial_value(f"classifier.{name}", parameter.shape, seed, std=0.02))
 
 
-def classification_loss(logits, labels):
-    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it."""
-    return F.cross_entropy(logits.astype("float32"), labels, reduction="sum")
+def classification_loss(logits, labels, weights=None):
+    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it.
+
+    Args:
+        logits: [..., C].
+        labels: [...]; -1 where there is none, which counts nothing.
+        weights: [...], how often each counts; once unless given.
+    """
+    losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
+    losses = losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
+    return (losses if weights is None else losses * weights).sum()

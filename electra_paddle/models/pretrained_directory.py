@@ -21,12 +21,13 @@ CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
 )
 
 
-def save_pretrained(model, folder, vocabulary, do_lower_case, card):
+def save_pretrained(model, folder, vocabulary, do_lower_case, card, more=None):
     """Write a model; the folder appears, or is replaced, when all of it is written.
 
     Args:
         model: a PaddleNLP ELECTRA model.
         card: text of README.md, in Markdown.
+        more: name -> text of further files.
     """
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
@@ -38,7 +39,8 @@ def save_pretrained(model, folder, vocabulary, do_lower_case, card):
     vocabulary.save(partial / VOCABULARY)
     tokenizer = {"tokenizer_class": "ElectraTokenizer", "do_lower_case": do_lower_case}
     (partial / TOKENIZER).write_text(json.dumps(tokenizer, indent=2) + "\n", encoding="utf-8")
-    (partial / CARD).write_text(card, encoding="utf-8")
+    for name, text in {CARD: card, **(more or {})}.items():
+        (partial / name).write_text(text, encoding="utf-8")
     replace_folder(partial, folder)
 
 

@@ -1,0 +1,143 @@
+"""Files of the formats that tasks come in, as rows; each knows its file and line."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from electra_paddle.errors import DataError
+
+
+class Row(NamedTuple):
+    """One row of a file."""
+
+    where: str  # file and line, for messages
+    cells: dict  # column -> text; without "label" in an unlabelled file
+
+
+def read_rows(path, layout, needs_label, problems):
+    """Yield the Rows of a file.
+
+    Args:
+        layout: a TaskDescription, of the file's split.
+        needs_label: whether a file without labels is refused.
+        problems: Problems.
+    """
+    if layout.format == "tsv":
+        return read_tsv(path, layout, needs_label, problems)
+    return read_objects(path, layout, needs_label, problems)
+
+
+def read_bytes(path):
+    """The bytes of a file, without a byte order mark."""
+    try:
+        return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise DataError(path, error.strerror.lower(), "a file of this task") from error
+
+
+def read_lines(path, problems):
+    """Yield (file and line, text) of the lines of a file that are not blank."""
+    for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
+        where = f"{path}:{number}"
+        try:
+            text = line.decode("utf-8").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            problems.add(where, f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text")
+            continue
+        if text.strip():
+            yield where, text
+
+
+def read_tsv(path, layout, needs_label, problems):
+    """Rows of a file with tabs between cells; quotes have no meaning there."""
+    columns = None
+    for where, line in read_lines(path, problems):
+        cells = line.split("\t")
+        if columns is None:
+            has_header = is_header(cells, layout) if layout.header == "auto" else layout.header
+            columns = find_columns(cells, layout, has_header, needs_label, where)
+            if has_header:
+                continue
+        if len(cells) <= max(columns.values()):
+            problems.add(where, f"{len(cells)} columns", f"{max(columns.values()) + 1}, tab-separated")
+            continue
+        yield Row(where, {name: cells[number] for name, number in columns.items()})
+
+
+def is_header(cells, layout):
+    """Whether a first line names the columns: plain identifiers all of them, and no known label."""
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", cell.strip()) for cell in cells):
+        return False
+    known = {*(layout.labels or ()), *layout.aliases}
+    return not known.intersection(cells)
+
+
+def find_columns(cells, layout, has_header, needs_label, where):
+    """Name -> number of each column of a file; the label may be missing where none is needed."""
+    named = [name for name in layout.columns.values() if isinstance(name, str)]
+    if named and not has_header:
+        raise DataError(where, "no header", f"columns {', '.join(named)}")
+    columns = {}
+    for name, column in layout.columns.items():
+        if isinstance(column, int):
+            columns[name] = column
+        elif column in cells:
+            columns[name] = cells.index(column)
+        elif name != "label" or needs_label:
+            raise DataError(where, f"columns {', '.join(cells)}", f"a column {column!r}")
+    label = columns.get("label")
+    if label is not None and not needs_label and len(cells) == max(columns.values()):
+        columns.pop("label")
+        columns = {name: number - (number > label) for name, number in columns.items()}
+    return columns
+
+
+def read_objects(path, layout, needs_label, problems):
+    """Rows of JSON objects: an array of them, or one a line."""
+    is_first, has_label = True, True
+    for where, value in objects(path, problems):
+        if not isinstance(value, dict):
+            problems.add(where, type(value).__name__, "a JSON object")
+            continue
+        cells = {name: look_up(value, str(key)) for name, key in layout.columns.items()}
+        if is_first:
+            is_first, has_label = False, needs_label or cells.get("label") is not None
+        if not has_label:
+            cells.pop("label", None)
+        lacking = [layout.columns[name] for name, cell in cells.items() if cell is None]
+        if lacking:
+            problems.add(where, f"no {lacking[0]!r}", f"an object with {', '.join(map(str, layout.columns.values()))}")
+            continue
+        if isinstance(cells.get("label"), list):
+            if len(cells["label"]) != 1:
+                problems.add(where, f"{len(cells['label'])} labels", "one label")
+                continue
+            (cells["label"],) = cells["label"]
+        yield Row(where, {name: cell if isinstance(cell, str) else str(cell) for name, cell in cells.items()})
+
+
+def objects(path, problems):
+    """Yield (where, value) of a JSON array, or of the lines of a file."""
+    content = read_bytes(path)
+    if content.lstrip()[:1] == b"[":
+        try:
+            values = json.loads(content)
+        except ValueError as error:
+            raise DataError(path, f"no valid JSON ({error})", "a JSON array, or one JSON object a line") from error
+        yield from ((f"{path}[{number}]", value) for number, value in enumerate(values))
+        return
+    for where, line in read_lines(path, problems):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            problems.add(where, f"no valid JSON ({error})", "one JSON object a line")
+            continue
+        yield where, value
+
+
+def look_up(value, key):
+    """`value["a"]["b"]` for the key a.b; None where there is no such thing."""
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

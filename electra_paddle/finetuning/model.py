@@ -1,0 +1,76 @@
+"""A network as the training loop takes it, and the directory that it is written to."""
+
+import json
+from pathlib import Path
+
+from paddle import nn
+
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.initialization import initialize
+
+TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
+
+
+class TaskModel(nn.Layer):
+    """A TaskKind's network whose forward pass takes a batch and returns the kind's output."""
+
+    def __init__(self, kind, network):
+        super().__init__()
+        speed_up(network)
+        self.kind, self.network = kind, network
+
+    def forward(self, batch):
+        return self.kind.forward(self.network, batch)
+
+
+def build_model(job, seed):
+    """A TaskModel: encoder of the pre-trained model, head from the seed."""
+    from paddlenlp.transformers import ElectraConfig
+
+    labels = job.kind.description.labels
+    electra_config = ElectraConfig.from_dict(job.network)
+    if labels:
+        electra_config.id2label = dict(enumerate(labels))
+        electra_config.num_labels = len(labels)
+    network = job.kind.build_network(electra_config)
+    initialize(network, seed)
+    if job.source and not job.config.random_init:
+        pretrained.load_encoder(network, job.source)
+    return TaskModel(job.kind, network)
+
+
+def save_finetuned(job, network, trial, seed, identity):
+    """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
+    config, description = job.config, job.kind.description
+    task = {
+        "name": description.name,
+        "kind": description.kind,
+        "labels": list(description.labels or ()),
+        "is_pair": "text_b" in description.columns,
+        "settings": {name: getattr(config, name) for name in job.kind.settings},
+        "identity": identity,
+    }
+    card = f"# {config.model_name} fine-tuned on {description.name}\n\nTrial {trial}, seed {seed}.\n"
+    pretrained.save_pretrained(
+        network,
+        job.model_dir(trial),
+        job.tokenizer.vocabulary,
+        config.do_lower_case,
+        card,
+        {TASK: json.dumps(task, indent=2, ensure_ascii=False) + "\n"},
+    )
+
+
+def read_task(folder):
+    """What task.json of a fine-tuned directory says.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(folder) / TASK
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error
