@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-NO_ANSWER = "empty"  # what the original writes where no span is possible
-
 
 class SpanScores(NamedTuple):
     """The most probable starts of a window, and the most probable ends of each."""
@@ -45,7 +43,7 @@ def original_text(context, window, start, end):
 
 
 def best_answers(context, windows, scores, max_answer_length, n_best_size=1, write=original_text):
-    """The Answers with the highest scores, best first, each text once; at least one.
+    """The Answers with the highest scores, best first, each text once; none if no span is possible.
 
     Args:
         windows: those of one question.
@@ -60,7 +58,7 @@ def best_answers(context, windows, scores, max_answer_length, n_best_size=1, wri
             break
         text = write(context, windows[window], start, end)
         answers.setdefault(text, Answer(text, start_score, end_score))
-    return list(answers.values()) or [Answer(NO_ANSWER, 0.0, 0.0)]
+    return list(answers.values())
 
 
 def possible_spans(windows, scores, max_answer_length):
@@ -72,7 +70,7 @@ def possible_spans(windows, scores, max_answer_length):
     for number, (window, span) in enumerate(zip(windows, scores, strict=True)):
         starts, start_scores = span.starts[:, None], span.start_scores[:, None]  # [S, 1]
         is_possible = (window.own_start <= starts) & (starts < window.own_stop)
-        is_possible = is_possible & (starts <= span.ends) & (span.ends < starts + max_answer_length)
+        is_possible = is_possible & (starts <= span.ends) & (span.ends - starts < max_answer_length)
         is_possible &= span.ends < window.second + len(window.char_starts)  # [S, E]
         each = (np.full_like(span.ends, number), starts, span.ends, start_scores, span.end_scores)
         columns.append([np.broadcast_to(column, is_possible.shape)[is_possible] for column in each])
@@ -102,10 +100,6 @@ def n_best_entries(answers):
     ]
 
 
-def annotated_answer(context, windows, max_answer_length, write=original_text):
-    """What decoding gives for the annotated answer, if the network finds exactly that: the best it can reach."""
-    scores = []
-    for window in windows:
-        start, end = np.array([window.start]), np.array([[window.end]])
-        scores.append(SpanScores(start, np.zeros(1), end, np.zeros((1, 1))))
-    return best_answers(context, windows, scores, max_answer_length, write=write)[0].text
+def annotated_spans(window):
+    """SpanScores as a network would give them that finds what is annotated and nothing else."""
+    return SpanScores(np.array([window.start]), np.zeros(1), np.array([[window.end]]), np.zeros((1, 1)))

@@ -9,11 +9,11 @@ approximated by the common ones.
 
 import re
 
-ABBREVIATIONS = {  # fmt: skip
-    "dr", "mr", "mrs", "ms", "messrs", "prof", "rev", "hon", "st", "sr", "jr", "gov", "sen", "rep", "gen", "col",
-    "lt", "sgt", "capt", "maj", "adm", "inc", "corp", "co", "ltd", "bros", "vs", "jan", "feb", "aug", "sept",
-    "oct", "nov", "dec", "ave"
-}
+ABBREVIATIONS = {
+    "dr", "mr", "mrs", "ms", "messrs", "prof", "rev", "hon", "st", "sr", "jr", "gov", "sen", "rep", "gen",
+    "col", "lt", "sgt", "capt", "maj", "adm", "inc", "corp", "co", "ltd", "bros", "vs", "jan", "feb", "aug",
+    "sept", "oct", "nov", "dec", "ave",
+}  # fmt: skip
 INNER_PERIOD = re.compile(
     r"""(?P<word>[^\s("\[{;&\#@)}\],?!'][^\s("\[{;@)}\]?!']*)?  # what stands before it, without its opening marks
     (?<!\.)\.(?!\.)

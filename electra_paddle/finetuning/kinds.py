@@ -12,6 +12,7 @@ from electra_paddle.errors import ConfigError
 
 REGISTRY = {  # kind -> module and class
     "classification": ("electra_paddle.finetuning.classification", "Classification"),
+    "reading_comprehension": ("electra_paddle.finetuning.reading_comprehension", "ReadingComprehension"),
 }
 
 

@@ -151,4 +151,4 @@ def nearest(text, part, position):
     before = text.rfind(part, 0, position + len(part))
     if NOWHERE in (before, after):
         return max(before, after)
-    return before if position - before < after - position else after
+    return before if position - before <= after - position else after

@@ -23,7 +23,7 @@ class Window(NamedTuple):
     own_start: int  # answers that begin from here
     own_stop: int  # to here are this window's: elsewhere another window shows more around them
     start: int  # first and
-    end: int  # last token of the answer; 0 and 0 where the window lacks any of it
+    end: int  # last token of the answer; 0 and 0 where the window lacks any of it, -1 and -1 without labels
     char_starts: Any  # [L - second - 1] place in the text of each token's first character
     char_ends: Any  # [L - second - 1] place after its last
 
@@ -53,6 +53,7 @@ def windows(number, question, tokenizer, settings):
     doc_starts, length = place_windows(len(encoded.ids), settings.max_seq_length - second - 1, settings.doc_stride)
     doc_stops = np.minimum(doc_starts + length, len(encoded.ids))
     owned = own_ranges(doc_starts, doc_stops, len(encoded.ids))
+    without = 0 if question.answers else -1
     rows = []
     for doc_start, doc_stop, (own_start, own_stop) in zip(doc_starts, doc_stops, owned, strict=True):
         part = slice(doc_start, doc_stop)
@@ -66,8 +67,8 @@ def windows(number, question, tokenizer, settings):
                 int(doc_start),
                 int(own_start + shift),
                 int(own_stop + shift),
-                int(first + shift) if is_inside else 0,
-                int(last + shift) if is_inside else 0,
+                int(first + shift) if is_inside else without,
+                int(last + shift) if is_inside else without,
                 encoded.starts[part],
                 encoded.ends[part],
             )
