@@ -52,20 +52,20 @@ class PretrainingOutput(NamedTuple):
 
 
 class ClassificationBatch(NamedTuple):
-    """Padded sequences with their classes."""
+    """Padded sequences with their classes, one each or, for tagging, one for each token."""
 
     input_ids: Any  # [B, L] int64
     token_type_ids: Any  # [B, L] int64
     attention_mask: Any  # [B, L] int64
-    labels: Any  # [B] int64, -1 where there is none
+    labels: Any  # [B] or [B, L] int64, -1 where there is none
     weights: Any  # [B] float32: how often a row's loss counts
 
 
 class ClassificationOutput(NamedTuple):
-    """One forward pass of a classifier."""
+    """One forward pass of a classifier or a tagger."""
 
     loss: Any  # scalar, the weighted sum over the batch
-    logits: Any  # [B, C]
+    logits: Any  # [B, C] or [B, L, C]
 
 
 class ReadingBatch(NamedTuple):

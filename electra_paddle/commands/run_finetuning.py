@@ -1,5 +1,7 @@
 """Fine-tuning on tasks, in several trials, with maximum and mean as published."""
 
+from pathlib import Path
+
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
 
 DESCRIPTION = "Fine-tune a pre-trained model on tasks and report its scores; the same command again resumes."
@@ -8,33 +10,44 @@ DESCRIPTION = "Fine-tune a pre-trained model on tasks and report its scores; the
 def add_arguments(parser):
     add_entries(parser, FinetuningConfig)
     parser.add_argument("--task", help="the same as --task-names: a name, or a file that describes a task")
+    parser.add_argument(
+        "--suite", type=Path, help="run the tasks of this file, configs/suite/chinese.yaml for instance"
+    )
 
 
 def run(arguments):
     from electra_paddle import runtime
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.job import prepare
+    from electra_paddle.finetuning.suite import load_suite, write_report
 
     if arguments.task:
         arguments.task_names = arguments.task
     config = resolve(FinetuningConfig, arguments)
-    descriptions = [load_description(task) for task in config.task_names]
-    jobs = [prepare(config_for(arguments, config, description), description) for description in descriptions]
+    suite = load_suite(arguments.suite) if arguments.suite else None
+    tasks = suite.tasks if suite and not arguments.task_names else config.task_names
+    jobs = []
+    for task in tasks:
+        description = load_description(task)
+        jobs.append(prepare(config_for(arguments, description, suite.hparams_of(task) if suite else {}), description))
     runtime.start()
     with runtime.last_to_fail():
         from electra_paddle.finetuning.run import run_task
 
-        for job in jobs:
-            run_task(job)
+        results = [run_task(job) for job in jobs]
+    if suite and runtime.is_main():
+        path = write_report(suite, list(zip(jobs, results, strict=True)), arguments.suite.stem, config.output_dir)
+        print(f"{path} and {path.with_suffix('.html').name} written")
     runtime.leave()
 
 
-def config_for(arguments, config, description):
-    """The configuration for one task: with `recommended`, the task's values below the user's."""
-    if not config.recommended:
-        return config
+def config_for(arguments, description, hparams):
+    """The FinetuningConfig for one task, of the task's recommended values if wanted, a suite's and the user's."""
     from electra_paddle.finetuning.job import find_source, size_of
 
+    config = resolve(FinetuningConfig, arguments, hparams)
+    if not config.recommended:
+        return config
     recommended = description.recommended
     size = size_of(find_source(config)[1])
-    return resolve(FinetuningConfig, arguments, {**recommended.get("all", {}), **recommended.get(size, {})})
+    return resolve(FinetuningConfig, arguments, {**recommended.get("all", {}), **recommended.get(size, {}), **hparams})

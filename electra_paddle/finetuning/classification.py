@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
+from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_rows
 from electra_paddle.finetuning.kinds import TaskKind
+from electra_paddle.finetuning.report import write_atomically
 from electra_paddle.text import encode_pair, pad
 
 
@@ -122,8 +124,6 @@ class Classification(TaskKind):
         return {"accuracy": 100 * right / len(examples)}
 
     def write_predictions(self, output_dir, split, trial, examples, predictions):
-        from electra_paddle.finetuning.report import write_atomically
-
         labels = self.description.labels
         names = ["id", "label", *(f"probability_{label}" for label in labels if self.config.write_probabilities)]
         lines = ["\t".join(names)]
@@ -135,6 +135,41 @@ class Classification(TaskKind):
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
         write_atomically(path, "\n".join(lines) + "\n")
         return [path]
+
+    def write_report(self, stem, examples, predictions):
+        """Precision and recall of each class, and a picture of which was taken for which."""
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+        from electra_paddle.finetuning.pictures import confusion_figure, save_figure
+
+        labels = self.description.labels
+        answers = [example.label for example in examples], [prediction.label for prediction in predictions]
+        numbers = list(range(len(labels)))
+        columns = precision_recall_fscore_support(*answers, labels=numbers, zero_division=0)
+        rows = [
+            f"{label}\t{100 * precision:.2f}\t{100 * recall:.2f}\t{100 * f1:.2f}\t{count}"
+            for label, precision, recall, f1, count in zip(labels, *columns, strict=True)
+        ]
+        paths = [f"{stem}_classes.tsv", f"{stem}_confusion.png"]
+        write_atomically(paths[0], "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n")
+        matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
+        save_figure(confusion_figure(matrix, labels), paths[1])
+        return paths
+
+    def example(self, number, given):
+        """Of a text, or of a pair of texts."""
+        texts = (given,) if isinstance(given, str) else tuple(given)
+        num_texts = 2 if "text_b" in self.description.columns else 1
+        if len(texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise DataError(f"texts[{number}]", repr(given), "a text" if num_texts == 1 else "a pair of texts")
+        return ClassificationExample(str(number), f"texts[{number}]", *(*texts, None)[:2], -1)
+
+    def plain(self, prediction, with_probabilities=False):
+        """The label, or with probabilities (label, {label: probability})."""
+        label = self.description.labels[prediction.label]
+        if not with_probabilities:
+            return label
+        return label, dict(zip(self.description.labels, prediction.probabilities.tolist(), strict=True))
 
 
 def softmax(logits):

@@ -141,3 +141,60 @@ def look_up(value, key):
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def read_sentences(path, layout, needs_tags, problems):
+    """Yield (file and line, tokens, tags) of each sentence of a file; tags are None in a file without them.
+
+    In the format bio a line is a token and its tag, and a blank line ends a sentence; in JSON the columns `token` and
+    `tag` name two lists. Of a sentence with a bad line nothing is used.
+    """
+    read = read_bio if layout.format == "bio" else read_token_lists
+    has_tags = None
+    for where, tokens, tags in read(path, layout, problems):
+        if has_tags is None:
+            has_tags = needs_tags or tags is not None
+        if has_tags and (tags is None or len(tags) != len(tokens)):
+            problems.add(where, f"{len(tags or ())} tags for {len(tokens)} tokens", "a tag for each token")
+        elif not tokens:
+            problems.add(where, "no tokens", "at least one")
+        else:
+            yield where, tokens, tags if has_tags else None
+
+
+def read_bio(path, layout, problems):
+    """(file and line, tokens, tags) of paragraphs of lines."""
+    token_column, tag_column = layout.columns["token"], layout.columns["tag"]
+    first, tokens, tags, is_bad = None, [], [], False
+    for number, line in enumerate([*read_bytes(path).split(b"\n"), b""], 1):
+        where = f"{path}:{number}"
+        try:
+            cells = re.split("[ \t]+", line.decode("utf-8").strip(" \t\r"))
+        except UnicodeDecodeError as error:
+            problems.add(where, f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text")
+            is_bad = True
+            continue
+        if cells == [""]:
+            if tokens and not is_bad:
+                yield first, tokens, tags or None
+            first, tokens, tags, is_bad = None, [], [], False
+            continue
+        first = first or where
+        lacks_tag = len(cells) <= tag_column
+        if len(cells) <= token_column or (tokens and lacks_tag == bool(tags)):
+            problems.add(where, f"{len(cells)} columns", f"{max(token_column, tag_column) + 1}, a token and its tag")
+            is_bad = True
+            continue
+        tokens.append(cells[token_column])
+        if not lacks_tag:
+            tags.append(cells[tag_column])
+
+
+def read_token_lists(path, layout, problems):
+    """(file and line, tokens, tags) of JSON objects."""
+    for where, value in objects(path, problems):
+        tokens, tags = (look_up(value, str(layout.columns[name])) for name in ("token", "tag"))
+        if not isinstance(tokens, list) or not isinstance(tags, (list, type(None))):
+            problems.add(where, f"no list under {layout.columns['token']!r}", "lists of tokens and of tags")
+            continue
+        yield where, tokens, tags

@@ -12,6 +12,7 @@ from electra_paddle.errors import ConfigError
 
 REGISTRY = {  # kind -> module and class
     "classification": ("electra_paddle.finetuning.classification", "Classification"),
+    "tagging": ("electra_paddle.finetuning.tagging", "Tagging"),
     "reading_comprehension": ("electra_paddle.finetuning.reading_comprehension", "ReadingComprehension"),
 }
 
@@ -35,13 +36,17 @@ class TaskKind(abc.ABC):
             and `input_ids`, special tokens included.
         metrics: names of the scores, in percent, higher is better; the first is what trials and models are compared
             by unless the description names another.
+        table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
         settings: names of the configuration's entries that shape features.
+        kept: names of further ones that a fine-tuned model is used with.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
     Feature: ClassVar[type]
     metrics: ClassVar[tuple]
+    table_metrics: ClassVar[tuple] = ()
     settings: ClassVar[tuple] = ("max_seq_length",)
+    kept: ClassVar[tuple] = ()
     always_writes: ClassVar[bool] = False
 
     def __init__(self, description, config):
@@ -117,6 +122,22 @@ class TaskKind(abc.ABC):
             trial: number of the trial, from 1.
         """
 
-    def write_report(self, folder, split, examples, predictions):
-        """Write tables and pictures of one split beside the results; returns the paths."""
+    @abc.abstractmethod
+    def example(self, number, given):
+        """The unlabelled example of what a user gives `Finetuned.predict`, for the given place in the list.
+
+        Raises:
+            DataError: it is nothing that this kind takes.
+        """
+
+    @abc.abstractmethod
+    def plain(self, prediction, with_probabilities=False):
+        """What `Finetuned.predict` returns of a prediction: text, lists and dicts."""
+
+    def write_report(self, stem, examples, predictions):
+        """Write tables and pictures of one split's predictions; returns their paths.
+
+        Args:
+            stem: path that the names of the files begin with.
+        """
         return []

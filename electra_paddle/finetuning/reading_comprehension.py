@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ReadingBatch, ReadingOutput
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import DataError
 from electra_paddle.finetuning import answers as decoding
 from electra_paddle.finetuning import chinese_metric
 from electra_paddle.finetuning.kinds import TaskKind
 from electra_paddle.finetuning.reference_reading import ReferenceWriter, rejection
 from electra_paddle.finetuning.report import write_atomically
-from electra_paddle.finetuning.squad import answer_span, read_questions
+from electra_paddle.finetuning.squad import Question, answer_span, read_questions
 from electra_paddle.finetuning.windows import Window, WindowSettings, windows
 from electra_paddle.text import pad
 
@@ -27,7 +27,7 @@ class ReadingPrediction(NamedTuple):
     """What is answered to a question."""
 
     text: str
-    answers: Any  # list of answers.Answer, best first; one unless more are to be written
+    answers: Any  # list of up to n_best_size answers.Answer, best first
     reachable: str  # what had been answered if the network had found just what is annotated
 
 
@@ -36,18 +36,17 @@ class ReadingComprehension(TaskKind):
 
     Feature = Window
     metrics = ("average", "f1", "em")
+    table_metrics = ("em", "f1")
     settings = ("max_seq_length", "max_query_length", "doc_stride", "compat")
+    kept = (
+        "joint_prediction",
+        "answerable_classifier",
+        "answerable_uses_start_logits",
+        "beam_size",
+        "n_best_size",
+        "max_answer_length",
+    )
     always_writes = True
-
-    def __init__(self, description, config):
-        super().__init__(description, config)
-        if config.max_seq_length < config.max_query_length + 4:
-            raise ConfigError(
-                "max_seq_length",
-                config.max_seq_length,
-                f"at least {config.max_query_length + 4}",
-                "a question of max_query_length tokens, the special tokens and one token of the text have to fit",
-            )
 
     @property
     def is_reference(self):
@@ -138,12 +137,11 @@ class ReadingComprehension(TaskKind):
         ]
 
     def _predict(self, question, own_windows, spans):
-        count = self.config.n_best_size if self.config.write_probabilities else 1
         none = REFERENCE_NO_ANSWER if self.is_reference else ""
         best, reachable = (
             decoding.best_answers(question.context, own_windows, each, self.max_answer_length, number, self._write)
             or [decoding.Answer(none, 0.0, 0.0)]
-            for each, number in ((spans, count), (map(decoding.annotated_spans, own_windows), 1))
+            for each, number in ((spans, self.config.n_best_size), (map(decoding.annotated_spans, own_windows), 1))
         )
         return ReadingPrediction(best[0].text, best, reachable[0].text)
 
@@ -184,6 +182,21 @@ class ReadingComprehension(TaskKind):
         return [
             write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()
         ]
+
+    def example(self, number, given):
+        """Of a pair: question and text."""
+        where = f"texts[{number}]"
+        is_pair = isinstance(given, (tuple, list)) and len(given) == 2
+        if not is_pair or not all(isinstance(part, str) and part.strip() for part in given):
+            raise DataError(where, repr(given), "a pair of texts: a question and what is asked about")
+        return Question(str(number), where, *given)
+
+    def plain(self, prediction, with_probabilities=False):
+        """The answer, or with probabilities (answer, {each of the best: its probability among them})."""
+        if not with_probabilities:
+            return prediction.text
+        entries = decoding.n_best_entries(prediction.answers)
+        return prediction.text, {entry["text"]: entry["probability"] for entry in entries}
 
 
 def write_json(path, content):

@@ -1,9 +1,13 @@
-"""Scores over trials: lines as the original writes them, JSON, and a table of maximum and mean."""
+"""Scores over trials: lines as the original writes them, JSON, a picture, and a table of maximum and mean."""
 
 import json
 import os
 import statistics
 from pathlib import Path
+
+from electra_paddle.finetuning.pictures import save_figure, spread_figure
+
+SPLITS = {"dev": "Development", "test": "Test", "challenge": "Challenge"}  # as the original's tables call them
 
 
 def write_atomically(path, text):
@@ -16,19 +20,22 @@ def write_atomically(path, text):
 
 
 class Results:
-    """The trials of a Job and what is written of them: `results/TASK_results.{txt,json,md}`.
+    """The trials of a Job and what is written of them: `results/TASK_results.{txt,json,md,png}`.
 
     Attributes:
         rows: one dict a trial: seed, identity, and split -> {metric: value}.
-        summary: split -> maximum, mean and standard deviation of the metric that counts.
+        metric: the one that counts.
+        table_metrics: those of a table.
+        num_examples: split -> examples.
     """
 
     def __init__(self, job):
         self.task, self.metric = job.name, job.kind.main_metric
+        self.table_metrics = job.kind.table_metrics or (self.metric,)
         self.model_name, self.num_trials = job.config.output_dir.name, job.config.num_trials
-        self.folder = job.config.output_dir / "results"
+        self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
         self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
-        self.rows, self._earlier = [], read_rows(self.folder / f"{self.task}_results.json")
+        self.rows, self._earlier = [], read_rows(Path(f"{self.stem}.json"))
 
     def earlier(self, number, identity):
         """The scores of a trial that an earlier run has finished, or None."""
@@ -40,8 +47,19 @@ class Results:
         self.rows.append({"seed": seed, "identity": identity, **scores})
 
     @property
+    def trials(self):
+        """One dict a trial: split -> {metric: value}."""
+        return [split_scores(row) for row in self.rows]
+
+    @property
     def summary(self):
-        return summarize([split_scores(row) for row in self.rows], self.metric)
+        """Split -> maximum, mean and standard deviation of the metric that counts."""
+        return summarize(self.trials, self.metric)
+
+    def cells(self):
+        """Split -> what stands in a table's cell."""
+        summaries = [summarize(self.trials, metric) for metric in self.table_metrics]
+        return {split: " / ".join(max_and_mean(summary[split]) for summary in summaries) for split in self.summary}
 
     def write(self):
         """Write what there is so far, and after the last trial print the table."""
@@ -51,8 +69,8 @@ class Results:
         lines = [
             f"{self.task} {split} trial {number}: "
             + " - ".join(f"{name}: {value:.2f}" for name, value in scores.items())
-            for number, row in enumerate(self.rows, 1)
-            for split, scores in split_scores(row).items()
+            for number, trial in enumerate(self.trials, 1)
+            for split, scores in trial.items()
         ]
         kept = self._earlier[len(self.rows) :]  # finished before, and not looked at yet
         result = {
@@ -62,17 +80,20 @@ class Results:
             "trials": self.rows + kept,
             "summary": summary,
         }
-        stem = str(self.folder / f"{self.task}_results")
-        write_atomically(f"{stem}.txt", "\n".join(lines) + "\n")
-        write_atomically(f"{stem}.json", json.dumps(result, indent=2) + "\n")
-        table = markdown_table(self.model_name, summary)
-        write_atomically(f"{stem}.md", f"{self.heading}\n\n{table}\n")
+        table = markdown_table([(self.model_name, self.cells())])
+        write_atomically(f"{self.stem}.txt", "\n".join(lines) + "\n")
+        write_atomically(f"{self.stem}.json", json.dumps(result, indent=2) + "\n")
+        write_atomically(f"{self.stem}.md", f"{self.heading}\n\n{table}\n")
+        if len(self.rows) > 1:
+            values = {split: [trial[split][self.metric] for trial in self.trials] for split in summary}
+            save_figure(spread_figure(values, f"{self.task}, {self.metric}"), f"{self.stem}.png")
         if len(self.rows) == self.num_trials:
-            print(f"\n{self.heading}\n\n{table}\n\n{stem}.json written")
+            spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in summary.items())
+            print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
 
     @property
     def heading(self):
-        return f"{self.task}, {self.metric}: maximum (mean) of {len(self.rows)} trials"
+        return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} trials"
 
 
 def read_rows(path):
@@ -89,7 +110,7 @@ def split_scores(row):
 
 
 def summarize(trials, metric):
-    """split -> maximum, mean and standard deviation of the metric.
+    """split -> maximum, mean and standard deviation of a metric.
 
     Args:
         trials: one dict a trial: split -> {metric: value}.
@@ -102,8 +123,22 @@ def summarize(trials, metric):
     return summary
 
 
-def markdown_table(model_name, summary):
-    """One row: maximum and, in brackets, mean of each split."""
-    header = "| model | " + " | ".join(summary) + " |"
-    cells = " | ".join(f"{scores['max']:.2f} ({scores['mean']:.2f})" for scores in summary.values())
-    return f"{header}\n|{'-|' * (len(summary) + 1)}\n| {model_name} | {cells} |"
+def max_and_mean(scores):
+    return f"{scores['max']:.2f} ({scores['mean']:.2f})"
+
+
+def columns_of(rows):
+    """The splits that any row has, in the order of the published tables."""
+    return [split for split in SPLITS if any(split in cells for _, cells in rows)]
+
+
+def markdown_table(rows):
+    """A table laid out as the original's.
+
+    Args:
+        rows: (model's name, split -> cell) pairs.
+    """
+    splits = columns_of(rows)
+    lines = ["| Model | " + " | ".join(SPLITS[split] for split in splits) + " |", "|-|" + ":-:|" * len(splits)]
+    lines += [f"| {name} | " + " | ".join(cells.get(split, "-") for split in splits) + " |" for name, cells in rows]
+    return "\n".join(lines)

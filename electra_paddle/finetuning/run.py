@@ -12,7 +12,7 @@ from electra_paddle.errors import CheckpointError
 from electra_paddle.files import sha256
 from electra_paddle.finetuning import report
 from electra_paddle.finetuning.features import fingerprint, load_features
-from electra_paddle.finetuning.model import read_task
+from electra_paddle.finetuning.model import build_model, read_task
 from electra_paddle.finetuning.trial import Trial
 from electra_paddle.models.pretrained_directory import WEIGHTS
 
@@ -27,6 +27,7 @@ NOT_OF_IDENTITY = {
 
 def run_task(job):
     """Run all trials of a Job; returns the Results."""
+    build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written
     features = make_features(job)
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
@@ -109,7 +110,8 @@ def write_split(job, number, split, evaluation):
     if evaluation.scores:
         figures = " - ".join(f"{key}: {value:.2f}" for key, value in evaluation.scores.items())
         print(f"{job.name} {split}: {figures}")
-        kind.write_report(config.output_dir / "results", split, examples, evaluation.predictions)
+        stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
+        kind.write_report(stem, examples, evaluation.predictions)
     is_wanted = config.write_test_outputs or kind.always_writes or not evaluation.scores
     if is_wanted and number <= config.n_writes_test:
         stem = job.files[split].stem

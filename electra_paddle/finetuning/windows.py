@@ -46,7 +46,7 @@ def windows(number, question, tokenizer, settings):
         settings: WindowSettings.
     """
     vocabulary = tokenizer.vocabulary
-    asked = tokenizer.encode(question.text)[: settings.max_query_length]
+    asked = tokenizer.encode(question.text)[: question_length(settings)]
     encoded = tokenizer.encode_lines(question.context)
     first, last = answer_tokens(question, encoded, tokenizer, settings.is_reference)
     second = len(asked) + 2
@@ -74,6 +74,12 @@ def windows(number, question, tokenizer, settings):
             )
         )
     return rows
+
+
+def question_length(settings):
+    """Tokens that a question may have: half of the sequence, if max_query_length leaves no room for the text."""
+    leaves_room = settings.max_query_length + 3 < settings.max_seq_length
+    return settings.max_query_length if leaves_room else settings.max_seq_length // 2 - 2
 
 
 def answer_tokens(question, encoded, tokenizer, is_reference):
