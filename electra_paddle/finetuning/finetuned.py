@@ -47,12 +47,13 @@ class Finetuned:
         """What the task's kind answers to each of the texts, in their order.
 
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
-        returns a tag for each character or token; a reader takes pairs of question and text. Texts longer than the training's max_seq_length are cut by a
-        classifier; other kinds read all of them.
+        returns a tag for each character or token; a reader takes pairs of question and text and returns passages.
+        Texts longer than the training's max_seq_length are cut by a classifier; other kinds read all of them.
 
         Args:
             texts: a list.
-            with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability).
+            with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability); of a
+                reader (passage, {passage: probability among the best}).
 
         Raises:
             DataError: something else than a list, or one of its elements is nothing that the kind takes.

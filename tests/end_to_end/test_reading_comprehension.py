@@ -1,7 +1,13 @@
 import json
 import random
+import subprocess
+import sys
 
 import pytest
+from conftest import ROOT, assert_close
+
+from electra_paddle import from_finetuned
+from electra_paddle.tensors import read_tensors
 
 CHARACTERS = [chr(0x4E00 + number) for number in range(40)]
 OPTIONS = [
@@ -31,9 +37,9 @@ def reader(project):
     rng = random.Random(0)
     task = project.folder / "finetuning_data/cmrc2018"
     task.mkdir()
-    for split, count in (("train", 150), ("dev", 20), ("eval", 10)):
+    for split, count in (("train", 100), ("dev", 20), ("eval", 10)):
         write_questions(task / f"{split}.json", count, rng, is_labelled=split != "eval")
-    arguments = ["--output-dir", "models/reader", "--num-train-epochs", "15", "--write-probabilities", "true"]
+    arguments = ["--output-dir", "models/reader", "--num-train-epochs", "10", "--write-probabilities", "true"]
     return project, project.run("tasks/run_finetuning.py", *OPTIONS, *arguments)
 
 
@@ -86,3 +92,44 @@ def test_reference_mode_runs(reader):
     names = {path.name for path in (project.folder / "models/as_original/results/cmrc2018_qa").iterdir()}
     assert {"cmrc2018_dev_preds.json", "cmrc2018_dev_1_preds.json", "cmrc2018_dev_2_preds.json"} <= names
     assert "em_ceiling" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["reader", "as_original"])
+def test_fine_tuned_reader_is_used_in_one_call(name, reader):
+    project, _ = reader
+    context = "".join(CHARACTERS[:20]) + CHARACTERS[35] + "".join(CHARACTERS[:20])
+    (answer,) = from_finetuned(project.folder / f"models/{name}/finetuning_models/cmrc2018_model_1").predict(
+        [("".join(CHARACTERS[:3]), context)]
+    )
+    assert answer in context
+    if name == "reader":
+        assert answer == CHARACTERS[35]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_single_process_s_weights_and_scores(reader):
+    project, _ = reader
+    common = [
+        "--num-train-epochs",
+        "0.5",
+        "--model-hparam-overrides",
+        '{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}',
+    ]
+    project.run("tasks/run_finetuning.py", *OPTIONS, *common, "--output-dir", "models/one")
+    launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log_reader"]
+    command = [sys.executable, *launcher, ROOT / "tasks/run_finetuning.py", *OPTIONS, *common]
+    subprocess.run(
+        [*map(str, command), "--output-dir", "models/two"], cwd=project.folder, check=True, capture_output=True
+    )
+    one, two = (
+        read_tensors(project.folder / f"models/{name}/finetuning_models/cmrc2018_model_1/model.safetensors")
+        for name in ("one", "two")
+    )
+    for name, array in one.items():
+        if name not in ("reading.start.bias", "reading.end.bias"):  # softmax ignores them: their gradient is rounding
+            assert_close(two[name], array)
+    texts = [
+        (project.folder / f"models/{name}/results/cmrc2018_qa/cmrc2018_eval_preds.json").read_text()
+        for name in ("one", "two")
+    ]
+    assert texts[0] == texts[1]
