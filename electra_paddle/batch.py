@@ -66,3 +66,21 @@ class ClassificationOutput(NamedTuple):
 
     loss: Any  # scalar, the weighted sum over the batch
     logits: Any  # [B, C] or [B, L, C]
+
+
+class ReadingBatch(NamedTuple):
+    """Questions with parts of their texts, and where the answers stand."""
+
+    input_ids: Any  # [B, L] int64
+    token_type_ids: Any  # [B, L] int64
+    attention_mask: Any  # [B, L] int64
+    start_positions: Any  # [B] int64, 0 where the answer is elsewhere, -1 where there is no label
+    end_positions: Any  # [B] int64, the answer's last token
+    weights: Any  # [B] float32: how often a row's loss counts
+
+
+class ReadingOutput(NamedTuple):
+    """One forward pass of a reader."""
+
+    loss: Any  # scalar, the weighted sum over the batch
+    scores: Any  # models.reading.ReadingScores

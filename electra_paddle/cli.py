@@ -13,6 +13,7 @@ COMMANDS = (
     "verify_shards",
     "run_pretrain",
     "run_finetuning",
+    "evaluate_cmrc",
     "export_hub_module",
 )
 

@@ -91,6 +91,7 @@ def test_some_libraries_have_one_importer(path):
         ["tools/benchmark.py", "--help"],
         ["tasks/run_pretrain.py", "--help"],
         ["tasks/run_finetuning.py", "--help"],
+        ["tasks/evaluate_cmrc.py", "--help"],
         ["tools/export_hub_module.py", "--help"],
     ],
 )

@@ -75,7 +75,7 @@ class FinetuningConfig:
     max_query_length: int = entry(64, "tokens of a question; longer ones are cut")
     doc_stride: int = entry(128, "tokens from the start of a window of a long text to the next window's")
     n_best_size: int = entry(20, "answers that are looked at")
-    max_answer_length: int = entry(30, "tokens of an answer")
+    max_answer_length: int | None = entry(None, "tokens of an answer; default 200, with compat reference 30")
     joint_prediction: bool = entry(True, "the end of an answer depends on its start")
     beam_size: int = entry(20, "starts, and ends for each, that joint prediction looks at")
     answerable_classifier: bool = entry(True, "also learn whether a window has the answer")
@@ -94,7 +94,7 @@ class FinetuningConfig:
         set_default_paths(self, init_checkpoint=model_dir, output_dir=model_dir)
         require_at_least(self, 1, "train_batch_size", "eval_batch_size", "predict_batch_size", "log_steps")
         require_at_least(self, 1, "save_checkpoints_steps", "gradient_accumulation_steps", "max_query_length")
-        require_at_least(self, 1, "doc_stride", "n_best_size", "max_answer_length", "beam_size")
+        require_at_least(self, 1, "doc_stride", "n_best_size", "beam_size")
         require_at_least(self, 4, "max_seq_length")
         require_at_least(self, 0, "learning_rate", "num_train_epochs", "layerwise_lr_decay", "weight_decay_rate")
         require_at_least(self, 0, "early_stopping", "n_writes_test", "answerable_weight", "max_bad_steps")
@@ -102,7 +102,7 @@ class FinetuningConfig:
         require_one_of(self, "on_error", ("stop", "skip"))
         require_one_of(self, "compat", ("corrected", "reference"))
         require_one_of(self, "model_size", (None, "small", "base", "large"))
-        for name in ("num_processes", "eval_steps"):
+        for name in ("num_processes", "eval_steps", "max_answer_length"):
             if getattr(self, name) is not None:
                 require_at_least(self, 1, name)
         if self.num_trials == 0:

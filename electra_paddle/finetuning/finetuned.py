@@ -23,10 +23,12 @@ def from_finetuned(folder):
     folder, task = Path(folder), read_task(folder)
     columns = {"text_a": 0, "text_b": 1} if task["is_pair"] else {"text_a": 0}
     description = TaskDescription(task["name"], task["kind"], columns=columns, labels=tuple(task["labels"]))
-    kind = make_kind(description, FinetuningConfig(**task["settings"]))
+    tokenizer = pretrained.load_tokenizer(folder)
+    config = FinetuningConfig(init_checkpoint=folder, do_lower_case=tokenizer.do_lower_case, **task["settings"])
+    kind = make_kind(description, config)
     network = kind.build_network(pretrained.load_config(folder))
     pretrained.load_model(network, folder)
-    return Finetuned(kind, TaskModel(kind, network), pretrained.load_tokenizer(folder))
+    return Finetuned(kind, TaskModel(kind, network), tokenizer)
 
 
 class Finetuned:
@@ -45,12 +47,13 @@ class Finetuned:
         """What the task's kind answers to each of the texts, in their order.
 
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
-        returns a tag for each character or token. Texts longer than the training's max_seq_length are cut by a
-        classifier; other kinds read all of them.
+        returns a tag for each character or token; a reader takes pairs of question and text and returns passages.
+        Texts longer than the training's max_seq_length are cut by a classifier; other kinds read all of them.
 
         Args:
             texts: a list.
-            with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability).
+            with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability); of a
+                reader (passage, {passage: probability among the best}).
 
         Raises:
             DataError: something else than a list, or one of its elements is nothing that the kind takes.

@@ -13,6 +13,7 @@ from electra_paddle.errors import ConfigError
 REGISTRY = {  # kind -> module and class
     "classification": ("electra_paddle.finetuning.classification", "Classification"),
     "tagging": ("electra_paddle.finetuning.tagging", "Tagging"),
+    "reading_comprehension": ("electra_paddle.finetuning.reading_comprehension", "ReadingComprehension"),
 }
 
 
@@ -37,6 +38,7 @@ class TaskKind(abc.ABC):
             by unless the description names another.
         table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
         settings: names of the configuration's entries that shape features.
+        kept: names of further ones that a fine-tuned model is used with.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
@@ -44,6 +46,7 @@ class TaskKind(abc.ABC):
     metrics: ClassVar[tuple]
     table_metrics: ClassVar[tuple] = ()
     settings: ClassVar[tuple] = ("max_seq_length",)
+    kept: ClassVar[tuple] = ()
     always_writes: ClassVar[bool] = False
 
     def __init__(self, description, config):

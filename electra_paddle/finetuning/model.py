@@ -49,7 +49,7 @@ def save_finetuned(job, network, trial, seed, identity):
         "kind": description.kind,
         "labels": list(description.labels or ()),
         "is_pair": "text_b" in description.columns,
-        "settings": {name: getattr(config, name) for name in job.kind.settings},
+        "settings": {name: getattr(config, name) for name in (*job.kind.settings, *job.kind.kept)},
         "identity": identity,
     }
     card = f"# {config.model_name} fine-tuned on {description.name}\n\nTrial {trial}, seed {seed}.\n"
