@@ -87,7 +87,11 @@ def test_other_settings_begin_anew(project, undisturbed):
     assert "finished before" not in output
 
 
-@pytest.mark.parametrize("options", [[], ["--gradient-accumulation-steps", "2"]], ids=["plain", "accumulated"])
+@pytest.mark.parametrize(
+    "options",
+    [["--gradient-accumulation-steps", "2"], pytest.param([], marks=pytest.mark.slow)],
+    ids=["accumulated", "plain"],
+)
 def test_two_processes_have_the_metric_and_the_weights_of_one(project, options):
     """Batches of 7 of 120 rows, which two processes cannot share equally."""
     common = ["--model-hparam-overrides", DROPOUT_OFF, "--write-test-outputs", "true", "--learning-rate", "1e-3"]
