@@ -26,10 +26,9 @@ class Problems:
         Raises:
             DataError: with "stop".
         """
-        error = DataError(where, found, expected, advice)
         if self.on_error == "stop":
-            raise error
-        self.errors.append(error)
+            raise DataError(where, found, expected, advice)
+        self.errors.append(DataError(where, found, expected))
 
     def report(self, path):
         """List what was left out, on standard error."""
@@ -38,4 +37,4 @@ class Problems:
         if self.errors:
             print(f"{path}: {len(self.errors):,} rows skipped:", file=sys.stderr)
         for error in self.errors:
-            print(f"  {str(error).rpartition('; ')[0]}", file=sys.stderr)
+            print(f"  {error}", file=sys.stderr)

@@ -34,10 +34,11 @@ def run_task(job):
     config, results = job.config, report.Results(job)
     for number in itertools.count(1) if config.num_trials < 0 else range(1, config.num_trials + 1):
         seed = config.seed + number - 1
-        identity = identity_of(job, seed)
+        deciding = ["train", "dev"] if config.eval_steps else ["train"]  # for the weights
+        identity = identity_of(job, seed, job.files)
         scores = results.earlier(number, identity) if config.do_train else None
         if scores is None:
-            scores = run_trial(job, features, number, seed, identity)
+            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding))
         elif runtime.is_main():
             print(f"{job.name}, trial {number}: finished before with the same settings, its scores are taken")
         results.add(seed, identity, scores)
@@ -63,8 +64,8 @@ def make_features(job):
     }
 
 
-def identity_of(job, seed):
-    """A hash of everything that decides about a trial's weights and scores."""
+def identity_of(job, seed, splits):
+    """A hash of everything that decides about a trial, as far as it uses some splits."""
     config = dataclasses.asdict(job.config)
     deciding = {
         "version": __version__,
@@ -72,7 +73,11 @@ def identity_of(job, seed):
         "config": {name: value for name, value in config.items() if name not in NOT_OF_IDENTITY},
         "network": job.network,
         "weights": sha256(job.source / WEIGHTS) if job.source else None,
-        "files": {split: fingerprint(job.kind, path, split, job.tokenizer) for split, path in job.files.items()},
+        "files": {
+            split: fingerprint(job.kind, path, split, job.tokenizer)
+            for split, path in job.files.items()
+            if split in splits
+        },
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -122,7 +122,7 @@ class Trial:
     def _restore(self):
         """Go on from the newest checkpoint; returns the updates done. Those of other settings are removed."""
         if runtime.is_main():
-            for folder in self.checkpoint_dir.parent.glob(f"{self.job.name}_{self.number}_*"):
+            for folder in self.checkpoint_dir.parent.glob(f"{self.job.name}_{self.number}_{'[0-9a-f]' * 8}"):
                 if folder != self.checkpoint_dir:
                     shutil.rmtree(folder, ignore_errors=True)
         checkpoint = self.checkpoints.latest()

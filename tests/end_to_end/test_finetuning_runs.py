@@ -81,10 +81,14 @@ def test_finished_run_given_again_reports_the_same_and_trains_no_more(project, u
     assert (project.folder / f"models/{undisturbed}/results/chnsenticorp_results.json").read_bytes() == before
 
 
-def test_other_settings_begin_anew(project, undisturbed):
+def test_another_split_is_evaluated_without_training_again_and_other_settings_begin_anew(project):
+    finetune(project, "changed", "--num-train-epochs", "0.5", "--do-test", "false")
+    trained = project.folder / "models/changed/finetuning_models/chnsenticorp_model_1/model.safetensors"
+    before = trained.stat().st_mtime_ns
     finetune(project, "changed", "--num-train-epochs", "0.5")
-    output = finetune(project, "changed", "--num-train-epochs", "1")
-    assert "finished before" not in output
+    assert trained.stat().st_mtime_ns == before and set(results(project, "changed")["summary"]) == {"dev", "test"}
+    finetune(project, "changed", "--num-train-epochs", "1")
+    assert trained.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from electra_paddle import from_finetuned, runtime
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
-from electra_paddle.errors import DataError
+from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.finetuning.description import built_in_tasks, load_description
 from electra_paddle.finetuning.job import prepare
 from electra_paddle.finetuning.kinds import REGISTRY
@@ -168,3 +168,8 @@ def test_recommended_values_are_hyper_parameters(task, size):
     recommended = load_description(task).recommended
     config = resolve(FinetuningConfig, parser.parse_args([]), {**recommended["all"], **recommended[size]})
     assert config.learning_rate == float(recommended[size]["learning_rate"])
+
+
+def test_folder_that_is_no_fine_tuned_model_is_refused(model_dir):
+    with pytest.raises(CheckpointError, match="task.json: found no readable description"):
+        from_finetuned(model_dir)
