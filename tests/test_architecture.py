@@ -24,6 +24,8 @@ HEAVY = {
     "tensorflow",
     "visualdl",
     "matplotlib",
+    "seqeval",
+    "sklearn",
     "pydantic",
     "tokenizers",
     "huggingface_hub",
@@ -35,6 +37,8 @@ ONLY_IMPORTER = {
     "zstandard": "data/compression.py",
     "paddle.distributed": "runtime.py",
     "visualdl": "training/visual.py",
+    "seqeval": "finetuning/tagging.py",
+    "sklearn": "finetuning/classification.py",
     "paddlehub": "hub/module.py",
 }
 PACKAGE = ROOT / "electra_paddle"

@@ -69,7 +69,7 @@ class FinetuningConfig:
     eval_steps: int | None = entry(None, "updates between evaluations on dev, of which the best model is kept")
     early_stopping: int = entry(0, "evaluations in a row without a better one after which a trial ends; 0: none")
     write_test_outputs: bool = entry(False, "write predictions of splits with labels too")
-    n_writes_test: int = entry(5, "trials whose predictions are written")
+    n_writes_test: int = entry(5, "trials whose predictions, tables and pictures are written")
     write_probabilities: bool = entry(False, "write the probabilities of all classes beside the predictions")
     # reading comprehension
     max_query_length: int = entry(64, "tokens of a question; longer ones are cut")

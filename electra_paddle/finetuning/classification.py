@@ -158,7 +158,7 @@ class Classification(TaskKind):
 
     def example(self, number, given):
         """Of a text, or of a pair of texts."""
-        texts = (given,) if isinstance(given, str) else tuple(given)
+        texts = tuple(given) if isinstance(given, (list, tuple)) else (given,)
         num_texts = 2 if "text_b" in self.description.columns else 1
         if len(texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise DataError(f"texts[{number}]", repr(given), "a text" if num_texts == 1 else "a pair of texts")

@@ -50,17 +50,18 @@ def read_lines(path, problems):
 
 
 def read_tsv(path, layout, needs_label, problems):
-    """Rows of a file with tabs between cells; quotes have no meaning there."""
+    """Rows of a file with tabs between cells, as many in each line as in the first; quotes have no meaning there."""
     columns = None
     for where, line in read_lines(path, problems):
         cells = line.split("\t")
         if columns is None:
             has_header = is_header(cells, layout) if layout.header == "auto" else layout.header
             columns = find_columns(cells, layout, has_header, needs_label, where)
+            width = max(len(cells), 1 + max(columns.values()))
             if has_header:
                 continue
-        if len(cells) <= max(columns.values()):
-            problems.add(where, f"{len(cells)} columns", f"{max(columns.values()) + 1}, tab-separated")
+        if len(cells) != width:
+            problems.add(where, f"{len(cells)} columns", f"{width}, tab-separated")
             continue
         yield Row(where, {name: cells[number] for name, number in columns.items()})
 

@@ -4,9 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from electra_paddle import runtime
 from electra_paddle.config.geometry import SIZES, discriminator_geometry
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS
+from electra_paddle.finetuning.formats import read_lines
 from electra_paddle.finetuning.kinds import make_kind
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
@@ -91,6 +93,8 @@ def prepare(config, description):
     if not config.do_train:
         for trial in range(1, config.num_trials + 1):
             check_head(job, job.model_dir(trial))
+    if runtime.is_main():
+        note_missing(config, folder, files)
     return job
 
 
@@ -105,26 +109,30 @@ def find_files(config, description, folder):
         elif wanted[split] and split == "train":
             names = description.names(split)
             raise DataError(folder / names[0], "no such file", f"the training data of {description.name}")
-        elif wanted[split] and split != "challenge":
-            print(f"{folder}: no {split} split, skipped")
     return files
+
+
+def note_missing(config, folder, files):
+    """Say which splits are skipped because there is no file."""
+    for split, is_wanted in (("dev", config.do_eval), ("test", config.do_test)):
+        if is_wanted and split not in files:
+            print(f"{folder}: no {split} split, skipped")
 
 
 def with_labels(config, description, folder):
     """The description with its labels, which may stand in a file of theirs or only in the training data."""
     if description.labels is not None:
         return description
-    kind, problems = make_kind(description, config), Problems(config.on_error)
-    path = description.labels_file and folder / description.labels_file
-    if path and path.is_file():
-        labels = tuple(path.read_text(encoding="utf-8-sig").split("\n"))
-        labels = tuple(label.strip() for label in labels if label.strip())
+    problems = Problems(config.on_error)
+    listed = folder / description.labels_file if description.labels_file else None
+    training = description.find_file(folder, "train")
+    if listed and listed.is_file():
+        labels = tuple(line.strip() for _, line in read_lines(listed, problems))
+    elif training:
+        labels = make_kind(description, config).find_labels(training, problems)
     else:
-        path = description.find_file(folder, "train")
-        if path is None:
-            names = description.names("train")
-            raise DataError(folder / names[0], "no such file", "training data, from which the labels are read")
-        labels = kind.find_labels(path, problems)
+        names = description.names("train")
+        raise DataError(folder / names[0], "no such file", "training data, from which the labels are read")
     return dataclasses.replace(description, labels=labels)
 
 
@@ -132,7 +140,8 @@ def read_split(kind, path, split):
     """The examples of a file; what is skipped is listed."""
     problems = Problems(kind.config.on_error)
     examples = kind.read(Path(path), split, problems)
-    problems.report(path)
+    if runtime.is_main():
+        problems.report(path)
     if not examples:
         raise DataError(path, "no examples", "at least one")
     return examples[:NUM_DEBUG_EXAMPLES] if kind.config.debug else examples

@@ -110,10 +110,12 @@ def write_split(job, number, split, evaluation):
     if evaluation.scores:
         figures = " - ".join(f"{key}: {value:.2f}" for key, value in evaluation.scores.items())
         print(f"{job.name} {split}: {figures}")
+    if number > config.n_writes_test:
+        return
+    if evaluation.scores:
         stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
         kind.write_report(stem, examples, evaluation.predictions)
-    is_wanted = config.write_test_outputs or kind.always_writes or not evaluation.scores
-    if is_wanted and number <= config.n_writes_test:
+    if config.write_test_outputs or kind.always_writes or not evaluation.scores:
         stem = job.files[split].stem
         for path in kind.write_predictions(config.output_dir, stem, number, examples, evaluation.predictions):
             print(f"{path} written")

@@ -147,7 +147,7 @@ class Tagging(TaskKind):
 
     def example(self, number, given):
         """Of a text, whose characters are its tokens, or of a list of tokens."""
-        tokens = tuple(given)
+        tokens = tuple(given) if isinstance(given, (str, list, tuple)) else ()
         if not tokens or not all(isinstance(token, str) and token for token in tokens):
             raise DataError(f"texts[{number}]", repr(given), "a text or a list of tokens")
         return TaggingExample(str(number), f"texts[{number}]", tokens, (-1,) * len(tokens))

@@ -66,8 +66,10 @@ class Trial:
             config.learning_rate, self.num_steps, self.num_steps * config.warmup_proportion, config.lr_decay_power
         )
         self.optimizer = build_optimizer(self.model, schedule, config.weight_decay_rate, self._layer_factors())
-        precision, _ = runtime.usable_precision(config.precision)
+        precision, reason = runtime.usable_precision(config.precision)
         fuse_attention(self.model.network, precision)
+        if reason and runtime.is_main():
+            print(f"precision fp32: {reason}")
         self.loss_scale = LossScale(is_active=precision == "fp16")
         self.checkpoints = Checkpoints(self.checkpoint_dir, {"identity": self.identity}, keep=2)
         start = self._restore()

@@ -166,3 +166,14 @@ def test_impossible_value_names_its_entry(entries, message):
 def test_debug_is_a_short_run_whose_entries_can_be_overridden():
     config = configure(debug=True, train_batch_size=4)
     assert (config.train_batch_size, config.use_tfrecords_if_existing) == (4, False)
+
+
+def test_recommended_values_take_the_place_of_defaults_only():
+    parser = argparse.ArgumentParser()
+    add_entries(parser, FinetuningConfig)
+    arguments = parser.parse_args(["--learning-rate", "1e-5", "--hparams", "{train_batch_size: 8}"])
+    recommended = {"learning_rate": "3e-4", "train_batch_size": 64, "max_seq_length": 512}
+    config = resolve(FinetuningConfig, arguments, recommended)
+    assert (config.learning_rate, config.train_batch_size, config.max_seq_length) == (1e-5, 8, 512)
+    with pytest.raises(ConfigError, match="recommended: max_seq_lenght: found an unknown hyper-parameter"):
+        resolve(FinetuningConfig, arguments, {"max_seq_lenght": 512})

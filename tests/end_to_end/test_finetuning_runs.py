@@ -87,7 +87,11 @@ def test_other_settings_begin_anew(project, undisturbed):
     assert "finished before" not in output
 
 
-@pytest.mark.parametrize("options", [[], ["--gradient-accumulation-steps", "2"]], ids=["plain", "accumulated"])
+@pytest.mark.parametrize(
+    "options",
+    [["--gradient-accumulation-steps", "2"], pytest.param([], marks=pytest.mark.slow)],
+    ids=["accumulated", "plain"],
+)
 def test_two_processes_have_the_metric_and_the_weights_of_one(project, options):
     """Batches of 7 of 120 rows, which two processes cannot share equally."""
     common = ["--model-hparam-overrides", DROPOUT_OFF, "--write-test-outputs", "true", "--learning-rate", "1e-3"]
@@ -144,3 +148,52 @@ def test_suite_runs_its_tasks_and_writes_one_report(project):
     assert "## pairs\n\naccuracy: maximum (mean) of 2 trials. Examples: train 16, dev 16" in report
     names = {path.name for path in (project.folder / "models/suite/results").iterdir()}
     assert {"pairs_results.png", "pairs_dev_2_confusion.png", "pairs_dev_2_classes.tsv"} <= names
+
+
+def test_terminated_run_saves_first_and_goes_on_to_the_same_weights(project, undisturbed):
+    process = start(project, "terminated", "--num-trials", "2")
+    log = project.folder / "models/terminated/finetuning_logs/chnsenticorp_1/metrics.jsonl"
+    while not log.exists() or not log.read_text():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "of trial 1 is saved, the same command goes on" in output
+    assert "chnsenticorp, trial 1: resuming after" in finetune(project, "terminated", "--num-trials", "2")
+    expected = weights(project, undisturbed)
+    for name, value in weights(project, "terminated").items():
+        assert (value == expected[name]).all(), name
+
+
+def test_debug_run_needs_no_pretrained_weights_and_is_short(project):
+    output = finetune(project, "debug", "--debug", "true", "--init-checkpoint", "none", "--log-examples", "true")
+    assert "chnsenticorp_results.json written" in output and "train.tsv:2: [CLS] " in output
+    assert results(project, "debug")["num_examples"] == {"train": 100, "dev": 30, "test": 30}
+    config = json.loads(
+        (project.folder / "models/debug/finetuning_models/chnsenticorp_model_1/config.json").read_text()
+    )
+    assert (config["num_hidden_layers"], config["hidden_size"]) == (3, 144)
+
+
+def test_bad_rows_are_skipped_and_listed_and_an_unlabelled_split_is_predicted(project):
+    folder = project.folder / "finetuning_data/mood"
+    folder.mkdir()
+    (project.folder / "mood.yaml").write_text("labels: [sad, glad]\n")
+    rows = ["sad\t一", "glad\t丁", "angry\t七", "sad\t", "glad"] * 3
+    for split in ("train", "dev"):
+        (folder / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "eval.tsv").write_text("".join(f"{chr(0x4E00 + number)}\n" for number in range(35)), encoding="utf-8")
+    options = ["--task", "mood.yaml", "--on-error", "skip", "--write-probabilities", "true"]
+    output = finetune(project, "mood", *options)
+    assert "finetuning_data/mood/train.tsv: 9 rows skipped:" in output
+    assert "  finetuning_data/mood/train.tsv:3: found label 'angry', expected sad or glad" in output
+    saved = json.loads((project.folder / "models/mood/results/mood_results.json").read_text())
+    assert set(saved["summary"]) == {"dev"} and saved["num_examples"] == {"train": 6, "dev": 6, "test": 35}
+    path = project.folder / "models/mood/test_predictions/mood_eval_1_predictions.tsv"
+    header, *lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert header == ["id", "label", "probability_sad", "probability_glad"]
+    assert [line[0] for line in lines] == [str(number) for number in range(35)]
+    for _, label, *probabilities in lines:
+        assert sum(map(float, probabilities)) == pytest.approx(1, abs=1e-5)
+        assert label == ["sad", "glad"][np.argmax([float(value) for value in probabilities])]

@@ -71,6 +71,7 @@ def test_header_is_told_from_a_first_row(tmp_path, header):
     [
         ("label\ttext_a\n1\t好\n2\t坏\n", r"t.tsv:3: found label '2', expected 0 or 1"),
         ("label\ttext_a\n1\n", r"t.tsv:2: found 1 columns, expected 2"),
+        ("1\t好\n0\t坏\t了\n", r"t.tsv:2: found 3 columns, expected 2, tab-separated"),
         ("label\ttext_a\n1\t \n", r"t.tsv:2: found an empty text"),
         ("1\t好\n1\t".encode() + b"\xc4\xe3\n", r"t.tsv:2: found invalid UTF-8 at byte 2 of the line"),
     ],
@@ -95,6 +96,11 @@ def test_test_split_may_lack_labels(tmp_path, content):
     examples, _ = read(tmp_path / "t.tsv", content, split="test")
     assert rows(examples) == [("好", None, -1), ("坏", None, -1)]
     assert not make_kind(REVIEWS, FinetuningConfig()).is_labelled(examples)
+
+
+def test_row_of_another_width_is_no_unlabelled_one(tmp_path):
+    with pytest.raises(DataError, match=r"t.tsv:2: found 2 columns, expected 1"):
+        read(tmp_path / "t.tsv", "好\n1\t坏\n", split="test")
 
 
 def test_other_languages_are_left_out_and_counted(tmp_path):

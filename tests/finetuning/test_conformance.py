@@ -8,6 +8,7 @@ import pytest
 
 from electra_paddle import from_finetuned, runtime
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
+from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import built_in_tasks, load_description
 from electra_paddle.finetuning.job import prepare
 from electra_paddle.finetuning.kinds import REGISTRY
@@ -144,9 +145,19 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
     answers = finetuned.predict(given)
     assert len(answers) == len(given)
     if description.kind == "classification":
-        assert set(answers) <= set(finetuned.labels)
+        for answer, (label, probabilities) in zip(
+            answers, finetuned.predict(given, with_probabilities=True), strict=True
+        ):
+            assert answer == label == max(probabilities, key=probabilities.get)
+            assert tuple(probabilities) == finetuned.labels
+            assert sum(probabilities.values()) == pytest.approx(1)
     if description.kind == "tagging":
         assert [len(tags) for tags in answers] == [3, 90]
+        assert [[tag for tag, _ in tags] for tags in finetuned.predict(given, with_probabilities=True)] == answers
+    assert finetuned.predict([]) == []
+    for wrong in (CHARACTERS[0], [7], [""]):
+        with pytest.raises(DataError, match="texts"):
+            finetuned.predict(wrong)
 
 
 @pytest.mark.parametrize("task", built_in_tasks())
