@@ -70,7 +70,7 @@ class FinetuningConfig:
     early_stopping: int = entry(0, "evaluations in a row without a better one after which a trial ends; 0: none")
     write_test_outputs: bool = entry(False, "write predictions of splits with labels too")
     n_writes_test: int = entry(5, "trials whose predictions, tables and pictures are written")
-    write_probabilities: bool = entry(False, "write the probabilities of all classes beside the predictions")
+    write_probabilities: bool = entry(False, "write the probabilities of all classes, or the n best answers, too")
     # reading comprehension
     max_query_length: int = entry(64, "tokens of a question; longer ones are cut")
     doc_stride: int = entry(128, "tokens from the start of a window of a long text to the next window's")
