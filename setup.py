@@ -32,6 +32,7 @@ setup(
         "pyyaml",
         "safetensors>=0.4",
         "scikit-learn",
+        "seqeval",
         "tokenizers>=0.19,<0.22",
         "tqdm",
         "zstandard",

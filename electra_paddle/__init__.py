@@ -16,6 +16,7 @@ _PUBLIC = {
     "Tokenizer": "electra_paddle.text",
     "Vocabulary": "electra_paddle.text",
     "from_pretrained": "electra_paddle.conversion.published",
+    "from_finetuned": "electra_paddle.finetuning.finetuned",
     "load_encoder": "electra_paddle.models.pretrained_directory",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]

@@ -52,16 +52,35 @@ class PretrainingOutput(NamedTuple):
 
 
 class ClassificationBatch(NamedTuple):
-    """Padded sequences with their classes."""
+    """Padded sequences with their classes, one each or, for tagging, one for each token."""
 
     input_ids: Any  # [B, L] int64
     token_type_ids: Any  # [B, L] int64
     attention_mask: Any  # [B, L] int64
-    labels: Any  # [B] int64
+    labels: Any  # [B] or [B, L] int64, -1 where there is none
+    weights: Any  # [B] float32: how often a row's loss counts
 
 
 class ClassificationOutput(NamedTuple):
-    """One forward pass of a classifier."""
+    """One forward pass of a classifier or a tagger."""
 
-    loss: Any  # scalar, summed over the batch
-    logits: Any  # [B, C]
+    loss: Any  # scalar, the weighted sum over the batch
+    logits: Any  # [B, C] or [B, L, C]
+
+
+class ReadingBatch(NamedTuple):
+    """Questions with parts of their texts, and where the answers stand."""
+
+    input_ids: Any  # [B, L] int64
+    token_type_ids: Any  # [B, L] int64
+    attention_mask: Any  # [B, L] int64
+    start_positions: Any  # [B] int64, 0 where the answer is elsewhere, -1 where there is no label
+    end_positions: Any  # [B] int64, the answer's last token
+    weights: Any  # [B] float32: how often a row's loss counts
+
+
+class ReadingOutput(NamedTuple):
+    """One forward pass of a reader."""
+
+    loss: Any  # scalar, the weighted sum over the batch
+    scores: Any  # models.reading.ReadingScores

@@ -14,6 +14,7 @@ COMMANDS = (
     "verify_shards",
     "run_pretrain",
     "run_finetuning",
+    "evaluate_cmrc",
     "convert_tf",
     "convert_hf",
     "models",

@@ -61,3 +61,18 @@ def test_pretrain_stops_with_the_message_of_a_side_that_fails():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0
     assert "a divisor of hidden_size" in result.stderr
+
+
+def test_finetune_compares_padding_of_batches_by_length_with_padding_all(tmp_path):
+    for split, count in (("train", 40), ("dev", 12)):
+        rows = [f"{number % 2}\t{'好' * (3 + number)}" for number in range(count)]
+        (tmp_path / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    command = [sys.executable, "tools/benchmark.py", "finetune", "--json", "--task-dir", str(tmp_path)]
+    command += ["--rounds", "1", "--max-seq-length", "64", "--batch-size", "4", "--vocab-size", "150"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["mean_tokens"] == 2 + 3 + 39 / 2
+    for prefix in ("", "eval_", "predict_"):
+        rates = [figures[f"{prefix}examples_per_s{suffix}"] for suffix in ("", "_fixed_padding")]
+        assert figures[f"{prefix}ratio_to_fixed_padding"] == pytest.approx(rates[0] / rates[1])

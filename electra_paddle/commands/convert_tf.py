@@ -1,5 +1,7 @@
 """TensorFlow checkpoints to pretrained directories, and back."""
 
+import contextlib
+import dataclasses
 from pathlib import Path
 
 DESCRIPTION = "Convert a TensorFlow checkpoint of ELECTRA, published or your own, into pretrained directories, or back."
@@ -41,18 +43,30 @@ def run(arguments):
             not arguments.cased,
             arguments.partial,
             arguments.check,
-            known_labels,
+            describe,
         )
     print("\n".join(report))
 
 
-def known_labels(task, num_labels):
-    """The labels of a built-in task with so many classes, or None."""
-    from electra_paddle.errors import ConfigError
-    from electra_paddle.finetuning.description import load_description
+def describe(task, kind, head):
+    """(labels or None, name -> text of further files) of a fine-tuned directory.
 
-    try:
-        labels = load_description(task).labels
-    except ConfigError:
-        return None
-    return labels if len(labels) == num_labels else None
+    Args:
+        kind: of the task; a task of that name and kind is looked for among the built-in ones.
+        head: entries of the head's configuration.
+    """
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.errors import ConfigError
+    from electra_paddle.finetuning.description import TaskDescription, load_description
+    from electra_paddle.finetuning.kinds import TASK, make_kind, task_text
+
+    num_labels = head.get("num_labels", 0)
+    labels = tuple(map(str, range(num_labels)))
+    description = TaskDescription(task, kind, labels=labels)
+    with contextlib.suppress(ConfigError):
+        known = load_description(task)
+        if known.kind == kind and len(known.labels or labels) == num_labels:
+            description = dataclasses.replace(known, labels=known.labels or labels)
+    settings = {**description.recommended.get("all", {}), **head.get("reading", {})}
+    text = task_text(make_kind(description, FinetuningConfig(**settings)))
+    return description.labels, {TASK: text}

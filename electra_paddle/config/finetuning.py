@@ -2,9 +2,16 @@
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 from electra_paddle.config.entry import entry
-from electra_paddle.config.pretraining import require_at_least, set_default_paths
+from electra_paddle.config.pretraining import (
+    PRECISIONS,
+    PretrainingConfig,
+    require_at_least,
+    require_one_of,
+    set_default_paths,
+)
 from electra_paddle.errors import ConfigError
 
 
@@ -12,36 +19,97 @@ from electra_paddle.errors import ConfigError
 class FinetuningConfig:
     """Fine-tuning of one model on tasks. Paths left out follow from `data_dir` and `model_name`."""
 
-    data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/{train,dev,test}.tsv")
+    # What `debug` sets unless it is given too.
+    DEBUG: ClassVar[dict] = {"train_batch_size": 32, "num_train_epochs": 3.0, "use_tfrecords_if_existing": False}
+    DEBUG_SHAPE: ClassVar[dict] = PretrainingConfig.DEBUG_SHAPE
+    # Of GLUE and SQuAD 2.0, which are not among the tasks.
+    WITHOUT_EFFECT: ClassVar[tuple] = ("double_unordered", "qa_na_threshold")
+
+    data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
-    task_names: tuple[str, ...] = entry(("chnsenticorp",), "tasks to fine-tune on, one after the other")
+    task_names: tuple[str, ...] = entry(
+        ("chnsenticorp",), "tasks to fine-tune on, one after the other: names, or files that describe one"
+    )
+    debug: bool = entry(False, "a tiny network without pre-trained weights, on the first 100 examples of each file")
     init_checkpoint: Path = entry(
         None, "pre-trained model, folder or published name; default DATA_DIR/models/MODEL_NAME"
     )
     output_dir: Path = entry(None, "where results are written; default DATA_DIR/models/MODEL_NAME")
+    recommended: bool = entry(False, "begin with the task's recommended values for this size of model; yours win")
+    # model
     random_init: bool = entry(False, "keep the model's shape but not its weights: the baseline of pre-training")
+    model_size: str | None = entry(None, "small, base or large: refused if the pre-trained model is of another")
+    model_hparam_overrides: dict = entry({}, "dropout of the network; a shape other than the model's is refused")
+    embedding_size: int | None = entry(None, "refused if the pre-trained model has another")
+    vocab_size: int | None = entry(None, "refused if the pre-trained model has another")
+    do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
+    # what is done
     do_train: bool = entry(True, "train, instead of evaluating the models of an earlier run")
     do_eval: bool = entry(True, "evaluate on the dev split")
-    do_test: bool = entry(True, "evaluate on the test split, where there is one")
-    do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
-    max_seq_length: int = entry(128, "tokens of an example; longer ones are cut")
-    num_trials: int = entry(1, "runs with different seeds, of which maximum and mean are reported")
+    do_test: bool = entry(True, "evaluate on the test and challenge splits, where there are any")
+    num_trials: int = entry(1, "runs with different seeds, of which maximum and mean are reported; -1: without end")
+    keep_all_models: bool = entry(True, "false: keep the last trial's model only")
+    on_error: str = entry("stop", "what a bad row does: stop, or skip it and list it")
+    log_examples: bool = entry(False, "print the first examples as the network sees them")
+    # optimization
+    max_seq_length: int = entry(128, "tokens of a sequence; longer ones are cut, or make several in some tasks")
     num_train_epochs: float = entry(3.0, "passes over the training examples")
-    train_batch_size: int = entry(32, "examples of an update")
-    eval_batch_size: int = entry(32, "examples of a batch in evaluation")
+    train_batch_size: int = entry(32, "examples of an update, over all processes")
     learning_rate: float = entry(1e-4, "peak of the schedule; 3e-4 is recommended for small models")
     lr_decay_power: float = entry(1.0, "exponent of the decay; 1 is linear")
     warmup_proportion: float = entry(0.1, "share of the updates over which the learning rate rises")
     layerwise_lr_decay: float = entry(0.8, "learning-rate factor from one layer to the one below; 0 switches it off")
     weight_decay_rate: float = entry(0.01, "weight decay of everything but biases and layer norms")
+    max_bad_steps: int = entry(10, "updates in a row whose loss may be infinite or NaN before the run stops")
+    gradient_accumulation_steps: int = entry(1, "parts that each process cuts its share of a batch into")
+    precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
+    length_batching: bool = entry(True, "batches of examples of similar length; false: drawn without regard to it")
+    pad_to_max_length: bool = entry(False, "true: pad all batches to max_seq_length, as the original does")
+    # evaluation
+    eval_batch_size: int = entry(32, "examples of a batch in evaluation")
+    predict_batch_size: int = entry(32, "examples of a batch where a split has no labels")
+    eval_steps: int | None = entry(None, "updates between evaluations on dev, of which the best model is kept")
+    early_stopping: int = entry(0, "evaluations in a row without a better one after which a trial ends; 0: none")
+    write_test_outputs: bool = entry(False, "write predictions of splits with labels too")
+    n_writes_test: int = entry(5, "trials whose predictions, tables and pictures are written")
+    write_probabilities: bool = entry(False, "write the probabilities of all classes, or the n best answers, too")
+    # reading comprehension
+    max_query_length: int = entry(64, "tokens of a question; longer ones are cut")
+    doc_stride: int = entry(128, "tokens from the start of a window of a long text to the next window's")
+    n_best_size: int = entry(20, "answers that are looked at")
+    max_answer_length: int | None = entry(None, "tokens of an answer; default 200, with compat reference 30")
+    joint_prediction: bool = entry(True, "the end of an answer depends on its start")
+    beam_size: int = entry(20, "starts, and ends for each, that joint prediction looks at")
+    answerable_classifier: bool = entry(True, "also learn whether a window has the answer")
+    answerable_uses_start_logits: bool = entry(True, "that classifier sees what the start logits point at")
+    answerable_weight: float = entry(0.5, "weight of its loss")
+    compat: str = entry("corrected", "corrected, or reference: answers and windows as the original finds them")
+    # run
+    use_tfrecords_if_existing: bool = entry(True, "take features made earlier from the same files and settings")
+    num_processes: int | None = entry(None, "processes that make features; default: one for each core")
+    save_checkpoints_steps: int = entry(1000, "updates between checkpoints, from which the same command goes on")
     log_steps: int = entry(10, "updates between two lines of metrics")
     seed: int = entry(0, "the first trial's seed; each further trial adds one")
 
     def __post_init__(self):
         model_dir = self.data_dir / "models" / self.model_name
         set_default_paths(self, init_checkpoint=model_dir, output_dir=model_dir)
-        require_at_least(self, 1, "num_trials", "train_batch_size", "eval_batch_size", "log_steps")
-        require_at_least(self, 3, "max_seq_length")
+        require_at_least(self, 1, "train_batch_size", "eval_batch_size", "predict_batch_size", "log_steps")
+        require_at_least(self, 1, "save_checkpoints_steps", "gradient_accumulation_steps", "max_query_length")
+        require_at_least(self, 1, "doc_stride", "n_best_size", "beam_size")
+        require_at_least(self, 4, "max_seq_length")
         require_at_least(self, 0, "learning_rate", "num_train_epochs", "layerwise_lr_decay", "weight_decay_rate")
+        require_at_least(self, 0, "early_stopping", "n_writes_test", "answerable_weight", "max_bad_steps")
+        require_one_of(self, "precision", PRECISIONS)
+        require_one_of(self, "on_error", ("stop", "skip"))
+        require_one_of(self, "compat", ("corrected", "reference"))
+        require_one_of(self, "model_size", (None, "small", "base", "large"))
+        for name in ("num_processes", "eval_steps", "max_answer_length"):
+            if getattr(self, name) is not None:
+                require_at_least(self, 1, name)
+        if self.num_trials == 0:
+            raise ConfigError("num_trials", 0, "at least 1, or -1 for trials without end")
+        if self.early_stopping and not self.eval_steps:
+            raise ConfigError("early_stopping", self.early_stopping, "0 without eval_steps", "give eval_steps")
         if not 0 <= self.warmup_proportion <= 1:
             raise ConfigError("warmup_proportion", self.warmup_proportion, "between 0 and 1")

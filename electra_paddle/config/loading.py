@@ -3,9 +3,12 @@
 Precedence: `--key value` beats the last `--hparams`, which beats the ones before it, which beat the defaults.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
+import re
+import sys
 import typing
 from pathlib import Path
 
@@ -46,13 +49,17 @@ def add_entries(parser, config_class):
         )
 
 
-def resolve(config_class, arguments):
+def resolve(config_class, arguments, recommended=None):
     """The configuration that parsed command-line arguments describe.
+
+    Args:
+        recommended: entries that take the place of defaults.
 
     Raises:
         ConfigError: a file that cannot be read, an unknown entry, or a value of the wrong type.
     """
-    merged, sources = {}, {}
+    merged = dict(recommended or {})
+    sources = dict.fromkeys(merged, "recommended")
     for source in arguments.hparams:
         values, name = read_hparams(source)
         merged.update(values)
@@ -90,12 +97,27 @@ def read_hparams(source):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(source, describe(error), "a YAML or JSON file of hyper-parameters") from error
     try:
-        values = yaml.safe_load(text)  # reads JSON too, and forgives the original README's trailing comma
+        values = yaml.safe_load(text)  # reads JSON too, and forgives trailing commas, as in the original's README
     except yaml.YAMLError as error:
         raise ConfigError(name, f"no valid YAML or JSON ({describe(error)})", '{"key": value, ...}') from error
     if not isinstance(values, dict):
         raise ConfigError(name, type(values).__name__, "a mapping from hyper-parameters to values")
+    if has_trailing_comma(text):
+        print(
+            f"WARNING: {name}: found a comma before a closing bracket, which is no JSON; read without", file=sys.stderr
+        )
     return values, name
+
+
+def has_trailing_comma(text):
+    """Whether a text would be JSON but for commas after last elements."""
+    try:
+        json.loads(text)
+    except ValueError:
+        with contextlib.suppress(ValueError):
+            json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+            return True
+    return False
 
 
 def parse_option(field, text):

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
-from electra_paddle.conversion.directories import check_vocabulary, new_folder, write_json, write_network
-from electra_paddle.conversion.huggingface import PREFIX, WEIGHTS_FILES, complaint, fill, read_network
+from electra_paddle.conversion.directories import check_vocabulary, new_folder, write_network
+from electra_paddle.conversion.huggingface import PREFIX, WEIGHTS_FILES, complaint, read_network
 from electra_paddle.conversion.names import name_table
-from electra_paddle.conversion.shapes import infer_geometry
+from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
@@ -106,7 +106,9 @@ def write_hf_folder(source, folder):
     check_vocabulary(geometry, vocabulary, source / pretrained.VOCABULARY)
     folder.mkdir(exist_ok=True)
     entries = {"architectures": [ARCHITECTURES[kind]], "model_type": "electra", "layer_norm_eps": 1e-12}
-    write_json(folder / pretrained.CONFIG, {**entries, **dataclasses.asdict(geometry), "torch_dtype": "float32"})
+    pretrained.write_json(
+        folder / pretrained.CONFIG, {**entries, **dataclasses.asdict(geometry), "torch_dtype": "float32"}
+    )
     tensors = {
         names.huggingface.removeprefix("" if kind else PREFIX): arrays[names.paddle].T
         if names.is_transposed
@@ -116,5 +118,5 @@ def write_hf_folder(source, folder):
     save_tensors(tensors, folder / WEIGHTS_FILES[0], form="pt")
     shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
     settings = {"tokenizer_class": "ElectraTokenizer", "model_max_length": geometry.max_position_embeddings}
-    write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})
+    pretrained.write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})
     return "\n".join([*notes, f"{source}: {len(table)} parameters written for transformers' {ARCHITECTURES[kind]}"])

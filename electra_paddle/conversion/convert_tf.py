@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from electra_paddle.conversion import tensorflow as tf
-from electra_paddle.conversion.directories import check_vocabulary, model_card, new_folder
+from electra_paddle.conversion.directories import (
+    ARCHITECTURES,
+    check_vocabulary,
+    config_entries,
+    model_card,
+    new_folder,
+    write_network,
+)
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.shapes import num_layers
 from electra_paddle.conversion.sources import open_source
@@ -20,10 +27,10 @@ from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Vocabulary
 
-ARCHITECTURES = {"generator": "ElectraGenerator", "discriminator": "ElectraDiscriminator"}
+NETWORKS = tuple(filter(None, ARCHITECTURES))
 
 
-def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=False, check_file=None, labels_of=None):
+def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=False, check_file=None, describe=None):
     """Convert a checkpoint, and try what came out.
 
     Args:
@@ -33,7 +40,8 @@ def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=Fa
         vocab_file: the vocabulary, where there is none beside the checkpoint.
         partial: convert what fits although something is missing or left over.
         check_file: a .npz of logits to compare with, see `check`.
-        labels_of: called with a task and a number of classes, returns the labels or None.
+        describe: called with a task, its kind and entries of the head's configuration, returns (labels or None,
+            name -> text of further files); for fine-tuned checkpoints.
 
     Returns:
         list of lines that report what was done.
@@ -53,18 +61,16 @@ def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=Fa
         report += [f"skipped: {name}, which holds no numbers" for name in bundle.others]
         report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
         report += [f"PARTIAL: {name} is left out" for name in extra]
-        geometries = {}
+        geometries, tokenizer = {}, {"do_lower_case": do_lower_case}
         for name, table in tables.items():
-            network = tf.read_network(bundle, table, found.configs.get(name), source)
+            network = tf.read_network(bundle, table, name, found.configs.get(name), source)
             check_vocabulary(network.geometry, vocabulary, source)
             geometries[name] = network.geometry
-            tensors = (random_tensors(name, network.geometry) if missing else {}) | network.arrays
-            config = electra_config(name, network.geometry, tensors, labels_of)
-            card = model_card(name, network.geometry, tensors, Path(source).name)
-            folder_of = folder / name
-            architecture = ARCHITECTURES.get(name, "ElectraClassifier")
-            pretrained.write_pretrained(architecture, config, tensors, folder_of, vocabulary, do_lower_case, card)
-            report += [*network.notes, f"{out / name}: {len(network.arrays)} of {len(table)} parameters"]
+            if layout.tasks:
+                write_task(network, name, folder / name, vocabulary, tokenizer, Path(source).name, describe)
+            else:
+                write_network(network, folder / name, vocabulary, tokenizer, Path(source).name)
+            report += [*network.report, f"{out / name}: {len(network.arrays)} parameters"]
         if layout.tasks:
             return report
         model = load_networks(folder, geometries, layout)
@@ -86,27 +92,25 @@ def load_vocabulary(path, source):
     return Vocabulary.load(path)
 
 
-def random_tensors(name, geometry):
-    """Initial weights of a network, as pre-training would begin."""
-    import paddlenlp.transformers as models
-
-    from electra_paddle.models.initialization import initialize
-
-    model = getattr(models, ARCHITECTURES[name])(models.ElectraConfig(**dataclasses.asdict(geometry)))
-    initialize(model, seed=0)
-    return model.state_dict()
-
-
-def electra_config(name, geometry, tensors, labels_of):
-    """PaddleNLP's configuration of a network, or of a classifier for the task `name`."""
-    from paddlenlp.transformers import ElectraConfig
-
-    options = dataclasses.asdict(geometry)
-    if name not in ARCHITECTURES:
-        num_labels = len(tensors["classifier.bias"])
-        labels = (labels_of and labels_of(name, num_labels)) or range(num_labels)
-        options |= {"num_labels": num_labels, "id2label": dict(enumerate(map(str, labels)))}
-    return ElectraConfig(**options)
+def write_task(network, task, folder, vocabulary, tokenizer, source, describe):
+    """Write the fine-tuned directory of a task."""
+    arrays = network.arrays
+    if "classifier.bias" in arrays:
+        kind, architecture, head = "classification", "ElectraClassifier", {"num_labels": len(arrays["classifier.bias"])}
+    else:
+        layers = {name.split(".")[1] for name in arrays if name.startswith("reading.")}
+        variant = {
+            "joint_prediction": "end_hidden" in layers,
+            "answerable_classifier": "answerable" in layers,
+            "answerable_uses_start_logits": "answerable_hidden" in layers or "answerable" not in layers,
+        }
+        kind, architecture, head = "reading_comprehension", "ElectraReader", {"reading": variant}
+    labels, more = describe(task, kind, head) if describe else (None, {})
+    if "num_labels" in head:
+        head["id2label"] = dict(enumerate(map(str, labels or range(head["num_labels"]))))
+    config = {**config_entries(architecture, network.geometry), **head}
+    card = model_card(task, network.geometry, arrays, source)
+    pretrained.write_pretrained(config, arrays, folder, vocabulary, tokenizer, card, more)
 
 
 def write_checkpoint(bundle, tables, model, geometries, vocabulary, folder):
@@ -144,7 +148,7 @@ def convert_to_tf(source, out, prefix=None, resumable=False):
         list of lines that report what was done.
     """
     source, out = Path(source), Path(out)
-    configs = {name: pretrained.read_config(source / name) for name in ARCHITECTURES if (source / name).is_dir()}
+    configs = {name: pretrained.read_config(source / name) for name in NETWORKS if (source / name).is_dir()}
     if not configs:
         raise CheckpointError(source, "no generator/ or discriminator/", "a pre-training run or converted networks")
     checkpoint = newest_checkpoint(source / "checkpoints")

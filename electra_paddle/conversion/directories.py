@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import shutil
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import NamedTuple
 
 from electra_paddle.config import Geometry
 from electra_paddle.errors import CheckpointError
-from electra_paddle.models.pretrained_directory import CARD, CONFIG, TOKENIZER, VOCABULARY, WEIGHTS
-from electra_paddle.tensors import save_tensors
+from electra_paddle.models.pretrained_directory import write_pretrained
 
 ARCHITECTURES = {"generator": "ElectraGenerator", "discriminator": "ElectraDiscriminator", None: "ElectraModel"}
 
@@ -67,30 +65,21 @@ def check_vocabulary(geometry, vocabulary, source):
 
 
 def write_network(network, folder, vocabulary, tokenizer, source):
-    """Write a pretrained directory into a folder, which is made.
+    """Write a pretrained directory.
 
     Args:
         tokenizer: entries of tokenizer_config.json beside the class.
         source: what the weights come from, named in the model card.
     """
-    folder.mkdir(exist_ok=True)
-    config = {
-        "architectures": [ARCHITECTURES[network.kind]],
-        **dataclasses.asdict(network.geometry),
-        "layer_norm_eps": 1e-12,
-        "model_type": "electra",
-        "paddlenlp_version": None,
-    }
-    write_json(folder / CONFIG, dict(sorted(config.items())))
-    save_tensors(network.arrays, folder / WEIGHTS)
-    vocabulary.save(folder / VOCABULARY)
-    write_json(folder / TOKENIZER, {"tokenizer_class": "ElectraTokenizer", **tokenizer})
     card = model_card(network.kind or "encoder", network.geometry, network.arrays, source)
-    (folder / CARD).write_text(card, encoding="utf-8")
+    config = config_entries(ARCHITECTURES[network.kind], network.geometry)
+    write_pretrained(config, network.arrays, folder, vocabulary, tokenizer, card)
 
 
-def write_json(path, entries):
-    path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def config_entries(architecture, geometry):
+    """Entries of a config.json as PaddleNLP writes it."""
+    entries = {"architectures": [architecture], "layer_norm_eps": 1e-12, "model_type": "electra"}
+    return {**dataclasses.asdict(geometry), **entries, "paddlenlp_version": None}
 
 
 def model_card(title, shape, arrays, source):

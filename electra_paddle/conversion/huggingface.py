@@ -6,11 +6,10 @@ import numpy as np
 
 from electra_paddle.conversion.directories import Network
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
-from electra_paddle.conversion.shapes import expected_shapes, infer_geometry
+from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.conversion.torch_file import read_torch_file
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
-from electra_paddle.models.initialization import initial_value
 from electra_paddle.tensors import read_tensors
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
@@ -129,12 +128,3 @@ def complaint(missing, extra):
 def to_paddle(array, is_transposed):
     """float32, as Paddle holds it."""
     return np.ascontiguousarray(array.T if is_transposed else array, dtype="float32")
-
-
-def fill(arrays, kind, geometry, path):
-    """Check every array's shape, and give random numbers to those that are missing."""
-    for name, shape in expected_shapes(kind, geometry).items():
-        if name not in arrays:
-            arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
-        elif arrays[name].shape != shape:
-            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", list(shape))

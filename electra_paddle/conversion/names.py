@@ -58,7 +58,6 @@ HEADS = {
     ),
     None: (),  # the encoder by itself
 }
-CLASSIFIER = ("classifier", "dense", "classifier", LINEAR)
 BODIES = {"generator": "generator", "discriminator": "electra", None: "electra"}  # where TensorFlow's variables lie
 
 # What Hugging Face's files hold besides: a buffer, and the table of words once more.
@@ -99,12 +98,28 @@ def name_table(network, num_hidden_layers, has_projection, body=None, embeddings
 
 
 def task_table(task, variables):
-    """The Names of a task's head in a fine-tuned checkpoint.
+    """The Names of a task's head in a fine-tuned checkpoint, which Hugging Face does not know.
 
     Args:
         variables: TensorFlow's names of what the checkpoint holds, which tell the kind of the head.
     """
-    return expand([CLASSIFIER], "", f"task_specific/{task}/", "")
+    scope = f"task_specific/{task}/"
+    layers = {name.split("/")[2] for name in variables if name.startswith(scope)}
+    return expand([(paddle, name, "", LINEAR) for paddle, name in head_layers(layers)], "", scope)
+
+
+def head_layers(layers):
+    """(Paddle's, TensorFlow's) name of each layer of a head; TensorFlow counts layers that it is given no name for."""
+    if "dense_1" not in layers:
+        return [("classifier", "dense")]
+    reading = [("reading.start", "dense"), ("reading.end", "dense_1")]
+    if "qa_hidden" in layers:
+        reading.append(("reading.end_hidden", "qa_hidden"))
+    if "dense_3" in layers:
+        reading += [("reading.answerable_hidden", "dense_2"), ("reading.answerable", "dense_3")]
+    elif "dense_2" in layers:
+        reading.append(("reading.answerable", "dense_2"))
+    return reading
 
 
 def expand(modules, paddle="", tensorflow="", huggingface=""):

@@ -6,6 +6,7 @@ import re
 from electra_paddle.config import Geometry
 from electra_paddle.conversion.names import name_table
 from electra_paddle.errors import CheckpointError
+from electra_paddle.models.initialization import initial_value
 
 LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
 WIDTH_OF_A_HEAD = 64
@@ -94,3 +95,12 @@ def expected_shapes(network, geometry):
         size = sizes.get(module) or sizes[(module or parameter).rpartition(".")[2]]
         shapes[names.paddle] = size if parameter == "weight" else size[-1:]
     return shapes
+
+
+def fill(arrays, kind, geometry, path):
+    """Check every array's shape, and give random numbers to those that are missing."""
+    for name, shape in expected_shapes(kind, geometry).items():
+        if name not in arrays:
+            arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
+        elif arrays[name].shape != shape:
+            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", list(shape))

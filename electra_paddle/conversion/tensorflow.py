@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
-from electra_paddle.config import Geometry
+from electra_paddle.conversion.directories import Network
 from electra_paddle.conversion.names import BODIES, name_table, task_table
-from electra_paddle.conversion.shapes import infer_geometry
+from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.errors import CheckpointError
 
 SLOTS = {"adam_m": "moment1", "adam_v": "moment2"}  # TensorFlow's and Paddle's name of Adam's moments
@@ -36,14 +36,6 @@ class Layout(NamedTuple):
         layers = {int(match[1]) for match in map(pattern.match, variables) if match}
         has_projection = f"{body}/embeddings_project/kernel" in variables
         return name_table(network, max(layers, default=-1) + 1, has_projection, body, embeddings)
-
-
-class Network(NamedTuple):
-    """One network of a checkpoint."""
-
-    geometry: Geometry
-    arrays: dict  # Paddle's name -> array
-    notes: list  # what its configuration says otherwise
 
 
 def find_layout(variables, source, partial=False):
@@ -115,10 +107,20 @@ def is_skipped(name):
     return last in SLOTS or last in (STEP, *IGNORED)
 
 
-def read_network(bundle, table, config, source):
-    """The Network of a table of names; variables that the checkpoint lacks are left out."""
+def read_network(bundle, table, name, config, source):
+    """The Network of a table of names; what the checkpoint lacks is filled with initial values.
+
+    Args:
+        name: "generator", "discriminator", or a task.
+        config: entries of a configuration found beside the checkpoint, or None.
+
+    Raises:
+        CheckpointError: a variable of another shape than the rest imply.
+    """
     present = [names for names in table if names.tensorflow in bundle.entries]
     shapes = {names.paddle: bundle.entries[names.tensorflow].shape for names in present}
     geometry, notes = infer_geometry(shapes, source, config)
+    kind = name if name in BODIES else None
     arrays = {names.paddle: bundle[names.tensorflow].astype("float32", copy=False) for names in present}
-    return Network(geometry, arrays, notes)
+    fill(arrays, kind, geometry, source)
+    return Network(kind, geometry, arrays, notes)

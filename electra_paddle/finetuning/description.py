@@ -1,36 +1,101 @@
-"""A task as data: what its files look like and which answers it knows."""
+"""A task as data: where its files are, what they look like, and which answers it knows."""
 
 import dataclasses
+import difflib
 from pathlib import Path
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
+from electra_paddle.config.pretraining import require_one_of
 from electra_paddle.errors import ConfigError
 
 BUILT_IN = Path(__file__).parents[2] / "configs" / "task"
 INSTALLED = Path(__file__).parents[1] / "configs" / "task"  # where a wheel puts them
+SPLITS = ("train", "dev", "test", "challenge")
+KINDS = ("classification", "tagging", "reading_comprehension")
+FORMATS = ("tsv", "json", "jsonl", "bio", "squad")
+HEADERS = ("auto", True, False)
+COLUMNS = ("id", "label", "text_a", "text_b", "language", "token", "tag")
+SIZES = ("all", "small", "base", "large")
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskDescription:
-    """One classification task, read from configs/task/NAME.yaml or a user's own file."""
+    """One task, read from configs/task/NAME.yaml or a user's own file."""
 
     name: str = entry("task", "names the folder of its files; default: the description's file name")
-    kind: str = entry("classification", "what is to be answered")
-    format: str = entry("tsv", "format of the files")
-    header: bool = entry(True, "whether the first line names the columns")
-    columns: dict = entry({"label": 0, "text_a": 1}, "numbers of the columns, from 0: label, text_a and perhaps text_b")
-    labels: tuple[str, ...] = entry(("0", "1"), "the classes, in the order of their ids")
-    metric: str = entry("accuracy", "what is compared between models")
+    kind: str = entry("classification", "what is to be answered: " + ", ".join(KINDS))
+    format: str = entry("tsv", "format of the files: " + ", ".join(FORMATS))
+    header: bool | str = entry("auto", "whether the first line of a tsv names the columns; auto: see `is_header`")
+    columns: dict[str, int | str] = entry(
+        {"label": 0, "text_a": 1}, "number (from 0) or name of each column; in json the key, dots lead into objects"
+    )
+    language: str | None = entry(None, "rows whose language column says otherwise are left out")
+    labels: tuple[str, ...] | None = entry(None, "classes or tags in the order of their ids; default: read from files")
+    labels_file: str | None = entry(None, "file beside the data with one label a line; without it the training file")
+    aliases: dict[str, str] = entry({}, "other names of labels")
+    metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
+    files: dict[str, tuple[str, ...]] = entry({}, "split -> names that its file may have, in their order")
+    splits: dict[str, dict] = entry({}, "split -> format, header, columns or language where they differ there")
+    recommended: dict[str, dict] = entry({}, "all, small, base or large -> hyper-parameters for `recommended: true`")
+    published_sizes: dict[str, int] = entry({}, "split -> examples of the published data; others are substitutes")
 
     def __post_init__(self):
-        for field, known in (("kind", "classification"), ("format", "tsv"), ("metric", "accuracy")):
-            if getattr(self, field) != known:
-                raise ConfigError(field, repr(getattr(self, field)), repr(known))
+        require_one_of(self, "kind", KINDS)
+        require_one_of(self, "format", FORMATS)
+        require_one_of(self, "header", HEADERS)
+        for field, known in (("columns", COLUMNS), ("files", SPLITS), ("splits", SPLITS), ("recommended", SIZES)):
+            refuse_unknown(field, getattr(self, field), known)
+        for split, differences in self.splits.items():
+            refuse_unknown(f"splits.{split}", differences, ("format", "header", "columns", "language"))
+            self.of_split(split)
+        if self.labels is not None and len(set(self.labels)) < len(self.labels):
+            raise ConfigError("labels", "a label twice", "each label once")
+        for alias, label in self.aliases.items():
+            if self.labels is not None and label not in self.labels:
+                raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
+
+    def of_split(self, split):
+        """The description with what differs in a split."""
+        return dataclasses.replace(self, splits={}, **self.splits.get(split, {}))
+
+    def find_file(self, folder, split):
+        """The file of a split in a folder, or None."""
+        return next((Path(folder) / name for name in self.names(split) if (Path(folder) / name).is_file()), None)
+
+    def names(self, split):
+        """The names that the file of a split may have."""
+        return self.files.get(split) or default_names(split, self.of_split(split).format)
 
     def label_id(self, label):
-        """The id of a class, or None."""
+        """The id of a label or of an alias of one, or None."""
+        label = self.aliases.get(label, label)
         return self.labels.index(label) if label in self.labels else None
+
+
+def default_names(split, format):
+    """Names of a split's file; the original calls the third one eval."""
+    suffix = {"tsv": ".tsv", "jsonl": ".jsonl", "bio": ".txt"}.get(format, ".json")
+    return [stem + suffix for stem in {"test": ("test", "eval")}.get(split, (split,))]
+
+
+def refuse_unknown(field, values, known):
+    """A mapping's keys must be known ones."""
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise ConfigError(f"{field}.{key}", "an unknown key", f"{near[0]!r}, perhaps" if near else one_of(known))
+
+
+def one_of(labels, most=8):
+    """Labels as text, not too many."""
+    more = f" or another of {len(labels):,}" if len(labels) > most else ""
+    return " or ".join(labels[:most]) + more
+
+
+def built_in_tasks():
+    """Names of the tasks that configs/task describes."""
+    return sorted({file.stem for folder in (BUILT_IN, INSTALLED) for file in folder.glob("*.yaml")})
 
 
 def load_description(task):
@@ -39,13 +104,13 @@ def load_description(task):
     Raises:
         ConfigError: there is none, or an entry is unknown.
     """
-    if task.endswith((".yaml", ".json")):
+    if task.endswith((".yaml", ".yml", ".json")):
         path = Path(task)
     else:
         paths = [folder / f"{task}.yaml" for folder in (BUILT_IN, INSTALLED)]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
-            known = sorted(file.stem for folder in (BUILT_IN, INSTALLED) for file in folder.glob("*.yaml"))
-            raise ConfigError("task_names", repr(task), f"{' or '.join(known)}, or a file that describes a task")
+            known = " or ".join(built_in_tasks())
+            raise ConfigError("task_names", repr(task), f"{known}, or a file that describes a task")
     description = load_config(TaskDescription, path)
     return description if description.name != "task" else dataclasses.replace(description, name=path.stem)

@@ -1,12 +1,17 @@
-"""Scores over trials: lines as the original writes them, JSON, and a table of maximum and mean."""
+"""Scores over trials: lines as the original writes them, JSON, a picture, and a table of maximum and mean."""
 
 import json
 import os
 import statistics
 from pathlib import Path
 
+from electra_paddle.finetuning.pictures import save_figure, spread_figure
+
+SPLITS = {"dev": "Development", "test": "Test", "challenge": "Challenge"}  # as the original's tables call them
+
 
 def write_atomically(path, text):
+    """Write a file that appears whole or not at all; its folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -14,8 +19,98 @@ def write_atomically(path, text):
     os.replace(partial, path)
 
 
+class Results:
+    """The trials of a Job and what is written of them: `results/TASK_results.{txt,json,md,png}`.
+
+    Attributes:
+        rows: one dict a trial: seed, identity, and split -> {metric: value}.
+        metric: the one that counts.
+        table_metrics: those of a table.
+        num_examples: split -> examples.
+    """
+
+    def __init__(self, job):
+        self.task, self.metric = job.name, job.kind.main_metric
+        self.table_metrics = job.kind.table_metrics or (self.metric,)
+        self.model_name, self.num_trials = job.config.output_dir.name, job.config.num_trials
+        self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
+        self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
+        self.rows, self._earlier = [], read_rows(Path(f"{self.stem}.json"))
+
+    def earlier(self, number, identity):
+        """The scores of a trial that an earlier run has finished, or None."""
+        row = self._earlier[number - 1] if number <= len(self._earlier) else {}
+        return split_scores(row) if row.get("identity") == identity else None
+
+    def add(self, seed, identity, scores):
+        """Take the scores of the next trial, split -> {metric: value}."""
+        self.rows.append({"seed": seed, "identity": identity, **scores})
+
+    @property
+    def trials(self):
+        """One dict a trial: split -> {metric: value}."""
+        return [split_scores(row) for row in self.rows]
+
+    @property
+    def summary(self):
+        """Split -> maximum, mean and standard deviation of the metric that counts."""
+        return summarize(self.trials, self.metric)
+
+    def cells(self):
+        """Split -> what stands in a table's cell."""
+        summaries = [summarize(self.trials, metric) for metric in self.table_metrics]
+        return {split: " / ".join(max_and_mean(summary[split]) for summary in summaries) for split in self.summary}
+
+    def write(self):
+        """Write what there is so far, and after the last trial print the table."""
+        summary = self.summary
+        if not summary:
+            return
+        lines = [
+            f"{self.task} {split} trial {number}: "
+            + " - ".join(f"{name}: {value:.2f}" for name, value in scores.items())
+            for number, trial in enumerate(self.trials, 1)
+            for split, scores in trial.items()
+        ]
+        kept = self._earlier[len(self.rows) :]  # finished before, and not looked at yet
+        result = {
+            "task": self.task,
+            "metric": self.metric,
+            "num_examples": self.num_examples,
+            "trials": self.rows + kept,
+            "summary": summary,
+        }
+        table = markdown_table([(self.model_name, self.cells())])
+        write_atomically(f"{self.stem}.txt", "\n".join(lines) + "\n")
+        write_atomically(f"{self.stem}.json", json.dumps(result, indent=2) + "\n")
+        write_atomically(f"{self.stem}.md", f"{self.heading}\n\n{table}\n")
+        if len(self.rows) > 1:
+            values = {split: [trial[split][self.metric] for trial in self.trials] for split in summary}
+            save_figure(spread_figure(values, f"{self.task}, {self.metric}"), f"{self.stem}.png")
+        if len(self.rows) == self.num_trials:
+            spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in summary.items())
+            print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
+
+    @property
+    def heading(self):
+        return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} trials"
+
+
+def read_rows(path):
+    """The trials in a results file; [] where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["trials"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def split_scores(row):
+    """split -> {metric: value} of a trial's row."""
+    return {name: value for name, value in row.items() if isinstance(value, dict)}
+
+
 def summarize(trials, metric):
-    """split -> maximum, mean and standard deviation of the metric.
+    """split -> maximum, mean and standard deviation of a metric.
 
     Args:
         trials: one dict a trial: split -> {metric: value}.
@@ -28,23 +123,22 @@ def summarize(trials, metric):
     return summary
 
 
-def write_results(folder, task, metric, trials, seeds):
-    """`TASK_results.txt` and `TASK_results.json`; returns the summary."""
-    lines = [
-        f"{task} {split} trial {number}: " + " - ".join(f"{name}: {value:.2f}" for name, value in scores.items())
-        for number, trial in enumerate(trials, 1)
-        for split, scores in trial.items()
-    ]
-    summary = summarize(trials, metric)
-    rows = [{"seed": seed, **trial} for seed, trial in zip(seeds, trials, strict=True)]
-    result = {"task": task, "metric": metric, "trials": rows, "summary": summary}
-    write_atomically(Path(folder) / f"{task}_results.txt", "\n".join(lines) + "\n")
-    write_atomically(Path(folder) / f"{task}_results.json", json.dumps(result, indent=2) + "\n")
-    return summary
+def max_and_mean(scores):
+    return f"{scores['max']:.2f} ({scores['mean']:.2f})"
 
 
-def markdown_table(model_name, summary):
-    """One row: maximum and, in brackets, mean of each split."""
-    header = "| model | " + " | ".join(summary) + " |"
-    cells = " | ".join(f"{scores['max']:.2f} ({scores['mean']:.2f})" for scores in summary.values())
-    return f"{header}\n|{'-|' * (len(summary) + 1)}\n| {model_name} | {cells} |"
+def columns_of(rows):
+    """The splits that any row has, in the order of the published tables."""
+    return [split for split in SPLITS if any(split in cells for _, cells in rows)]
+
+
+def markdown_table(rows):
+    """A table laid out as the original's.
+
+    Args:
+        rows: (model's name, split -> cell) pairs.
+    """
+    splits = columns_of(rows)
+    lines = ["| Model | " + " | ".join(SPLITS[split] for split in splits) + " |", "|-|" + ":-:|" * len(splits)]
+    lines += [f"| {name} | " + " | ".join(cells.get(split, "-") for split in splits) + " |" for name, cells in rows]
+    return "\n".join(lines)

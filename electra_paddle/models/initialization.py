@@ -4,7 +4,16 @@ import zlib
 
 import numpy as np
 
-GLOROT = ("embeddings_project", "dense_prediction", "classifier")  # layers the original creates without an initializer
+GLOROT = (  # layers the original creates without an initializer
+    "embeddings_project",
+    "dense_prediction",
+    "classifier",
+    "start",
+    "end_hidden",
+    "end",
+    "answerable_hidden",
+    "answerable",
+)
 
 
 def initialize(model, seed, std=0.02):

@@ -25,36 +25,42 @@ OLD_WEIGHTS = "model_state.pdparams"
 ENCODER = "electra."  # how the names of its parameters begin
 
 
-def save_pretrained(model, folder, vocabulary, do_lower_case, card):
+def save_pretrained(model, folder, vocabulary, do_lower_case, card, more=None):
     """Write a model; the folder appears, or is replaced, when all of it is written.
 
     Args:
         model: a PaddleNLP ELECTRA model.
         card: text of README.md, in Markdown.
+        more: name -> text of further files.
     """
-    write_pretrained(type(model).__name__, model.config, model.state_dict(), folder, vocabulary, do_lower_case, card)
+    config = {**json.loads(model.config.to_json_string()), "architectures": [type(model).__name__]}
+    tokenizer = {"do_lower_case": do_lower_case}
+    write_pretrained(config, model.state_dict(), folder, vocabulary, tokenizer, card, more)
 
 
-def write_pretrained(architecture, config, tensors, folder, vocabulary, do_lower_case, card):
-    """Write what a model consists of, as `save_pretrained` does.
+def write_pretrained(config, tensors, folder, vocabulary, tokenizer, card, more=None):
+    """Write what a model consists of, as `save_pretrained` does; this needs no Paddle.
 
     Args:
-        architecture: name of PaddleNLP's class, or of one of this package's.
-        config: an ElectraConfig.
+        config: entries of config.json.
         tensors: name -> Paddle tensor or array.
+        tokenizer: entries of tokenizer_config.json beside the class.
     """
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    config.architectures = [architecture]
-    (partial / CONFIG).write_text(config.to_json_string(), encoding="utf-8")
+    write_json(partial / CONFIG, dict(sorted(config.items())))
     save_tensors(tensors, partial / WEIGHTS)
     vocabulary.save(partial / VOCABULARY)
-    tokenizer = {"tokenizer_class": "ElectraTokenizer", "do_lower_case": do_lower_case}
-    (partial / TOKENIZER).write_text(json.dumps(tokenizer, indent=2) + "\n", encoding="utf-8")
-    (partial / CARD).write_text(card, encoding="utf-8")
+    write_json(partial / TOKENIZER, {"tokenizer_class": "ElectraTokenizer", **tokenizer})
+    for name, text in {CARD: card, **(more or {})}.items():
+        (partial / name).write_text(text, encoding="utf-8")
     replace_folder(partial, folder)
+
+
+def write_json(path, entries):
+    path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def replace_folder(new, folder):

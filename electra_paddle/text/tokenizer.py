@@ -99,15 +99,23 @@ class Tokenizer:
             (ids, starts, ends), lists.
         """
         ids, starts, ends = [], [], []
+        for word in self._split_words(text):
+            for piece, first, last in self._pieces("".join(char for char, _ in word)):
+                ids.append(piece)
+                starts.append(min(position for _, position in word[first:last]))
+                ends.append(max(position for _, position in word[first:last]) + 1)
+        return ids, starts, ends
+
+    def words(self, text):
+        """The normalized words and punctuation marks that word pieces are made from, as a list."""
+        return ["".join(char for char, _ in word) for word in self._split_words(text)]
+
+    def _split_words(self, text):
+        """Yield each word as a list of (normalized character, position in the text)."""
         clean = [(char, position) for position, char in enumerate(text) if not is_removed(char)]
         for word in split(clean, is_ideograph):
             chars = normalize("".join(char for char, _ in word), self.do_lower_case, self.strip_accents)
-            for part in split([(char, word[position][1]) for char, position in chars], is_punctuation):
-                for piece, first, last in self._pieces("".join(char for char, _ in part)):
-                    ids.append(piece)
-                    starts.append(min(position for _, position in part[first:last]))
-                    ends.append(max(position for _, position in part[first:last]) + 1)
-        return ids, starts, ends
+            yield from split([(char, word[position][1]) for char, position in chars], is_punctuation)
 
     def _pieces(self, word):
         """(id, start, end) of the longest entries that make up the word from left to right, or [UNK] for all of it."""

@@ -6,6 +6,7 @@ import pytest
 from conftest import shared_file
 from small_checkpoint import SHAPE, TOKENS, random_variables, write_checkpoint
 
+import electra_paddle
 from electra_paddle.cli import run_command
 from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
 from electra_paddle.conversion.tensor_bundle import TensorBundle, data_path
@@ -131,6 +132,33 @@ def test_fine_tuned_checkpoint_becomes_a_classifier(tmp_path):
     expected = hidden @ variables["task_specific/chnsenticorp/dense/kernel"]
     expected = expected + variables["task_specific/chnsenticorp/dense/bias"]
     assert np.allclose(model(ids).numpy(), expected, atol=1e-5)
+    (prediction,) = electra_paddle.from_finetuned(folder).predict(["".join(TOKENS[6:9])])
+    assert prediction in ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("layers", "variant"),
+    [
+        ({"qa_hidden": (64, 512), "dense_1": (512, 1), "dense_2": (64, 512), "dense_3": (512, 1)}, (True, True, True)),
+        ({"qa_hidden": (64, 512), "dense_1": (512, 1), "dense_2": (32, 1)}, (True, True, False)),
+        ({"qa_hidden": (64, 512), "dense_1": (512, 1)}, (True, False, True)),
+        ({"dense_1": (32, 1), "dense_2": (64, 512), "dense_3": (512, 1)}, (False, True, True)),
+    ],
+)
+def test_fine_tuned_reader_of_each_variant_converts_and_answers(tmp_path, layers, variant):
+    variables = encoder_only(random_variables(("discriminator",)))
+    rng = np.random.default_rng(1)
+    for name, shape in {"dense": (32, 1), **layers}.items():
+        variables[f"task_specific/cmrc2018/{name}/kernel"] = rng.normal(0, 0.1, shape).astype("float32")
+        variables[f"task_specific/cmrc2018/{name}/bias"] = np.zeros(shape[1], "float32")
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    assert run_command("convert_tf", [str(prefix), str(tmp_path / "out")], "convert_tf") == 0
+    names = ("joint_prediction", "answerable_classifier", "answerable_uses_start_logits")
+    assert read_config(tmp_path / "out/cmrc2018")["reading"] == dict(zip(names, variant, strict=True))
+    reader = electra_paddle.from_finetuned(tmp_path / "out/cmrc2018")
+    written = read_tensors(tmp_path / "out/cmrc2018/model.safetensors")
+    assert np.array_equal(written["reading.start.weight"], variables["task_specific/cmrc2018/dense/kernel"])
+    assert reader.kind.description.kind == "reading_comprehension"
 
 
 def test_missing_and_unknown_variables_are_refused_and_partial_lists_them(tmp_path):

@@ -39,6 +39,9 @@ def broken(project):
     with open(folder / "foreign/vocab.txt", "a", encoding="utf-8") as stream:
         stream.write("新\n")
     (folder / "finetuned/config.json").write_text('{"architectures": ["ElectraClassifier"]}')
+    head = folder / "three/finetuning_models/chnsenticorp_model_1"
+    head.mkdir(parents=True)
+    (head / "config.json").write_text('{"id2label": {"0": "0", "1": "1", "2": "2"}}')
     shutil.copytree(folder / "pretrain_shards", folder / "cut_shards")
     tokens = max((folder / "cut_shards").rglob("*tokens*"))
     tokens.write_bytes(tokens.read_bytes()[:-10])
@@ -47,7 +50,7 @@ def broken(project):
     yield project
     for name in ("empty.txt", "bad.txt", "bad.jsonl", "bad.txt.xz", "no_mask.txt", "hparams.json", "mood.yaml"):
         (folder / name).unlink()
-    for name in ("finetuning_data/mood", "foreign", "finetuned", "cut_shards"):
+    for name in ("finetuning_data/mood", "foreign", "finetuned", "three", "cut_shards"):
         shutil.rmtree(folder / name)
 
 
@@ -90,7 +93,12 @@ def listing(folder):
         ([*PRETRAIN, "--vocab-file", "no_mask.txt"], "no_mask.txt: found no [MASK]"),
         ([*PRETRAIN, "--pretrain-shards", "none"], "none/manifest.json: found no such file, expected shards"),
         ([*FINETUNE, "--task-names", "mood.yaml"], "train.tsv:2: found label 'angry', expected sad or glad"),
-        ([*FINETUNE, "--task-names", "mood"], "task_names: found 'mood', expected chnsenticorp"),
+        ([*FINETUNE, "--task-names", "mood"], "task_names: found 'mood', expected bqcorpus or cail2018 or chnsenticorp"),
+        ([*FINETUNE, "--task", "lcqmc"], "finetuning_data/lcqmc/train.tsv: found no such file, expected the training data of lcqmc"),
+        ([*FINETUNE, "--suite", "none.yaml"], "none.yaml: found No such file or directory"),
+        ([*FINETUNE, "--model-size", "base"], "hidden_size: found 768, expected 16 as in models/base/discriminator/config.json"),
+        ([*FINETUNE, "--do-train", "false"], "models/new/finetuning_models/chnsenticorp_model_1/config.json: found no readable configuration"),
+        ([*FINETUNE, "--do-train", "false", "--output-dir", "three"], "chnsenticorp_model_1/config.json: found a head of 3 labels (0, 1, 2), expected 2 (0, 1)"),
         ([*FINETUNE, "--hparams", "hparams.json"], "hparams.json: learning_rte: found an unknown hyper-parameter"),
         ([*FINETUNE, "--init-checkpoint", "corpus"], "corpus: found no config.json"),
         (["tools/export_hub_module.py", "models/none", "out", "--name", "a-b"], "models/none: found no config.json"),

@@ -1,0 +1,105 @@
+"""From scores of starts and ends to answers. Shapes: W windows of a question, S starts, E ends of each, L window.
+
+Source: `write_predictions` of the original.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class SpanScores(NamedTuple):
+    """The most probable starts of a window, and the most probable ends of each."""
+
+    starts: Any  # [S] int, positions from [CLS]
+    start_scores: Any  # [S] float
+    ends: Any  # [S, E] int
+    end_scores: Any  # [S, E] float
+
+
+class Answer(NamedTuple):
+    """A text, and the scores that its place got."""
+
+    text: str
+    start_score: float
+    end_score: float
+
+
+def best_of_logits(start_logits, end_logits, n_best_size):
+    """SpanScores of starts and ends [L] that were scored independently of each other."""
+    starts, ends = (np.argsort(-logits, kind="stable")[:n_best_size] for logits in (start_logits, end_logits))
+    return SpanScores(
+        starts,
+        start_logits[starts],
+        np.tile(ends, (len(starts), 1)),
+        np.tile(end_logits[ends], (len(starts), 1)),
+    )
+
+
+def original_text(context, window, start, end):
+    """What the tokens from `start` to `end`, positions in a window, were made from: a part of the text itself."""
+    place = slice(start - window.second, end - window.second + 1)
+    return context[min(window.char_starts[place]) : max(window.char_ends[place])]
+
+
+def best_answers(context, windows, scores, max_answer_length, n_best_size=1, write=original_text):
+    """The Answers with the highest scores, best first, each text once; none if no span is possible.
+
+    Args:
+        windows: those of one question.
+        scores: SpanScores of each.
+        max_answer_length: tokens that an answer may have.
+        n_best_size: number of answers that are wanted.
+        write: function of context, window, first and last position that gives an answer's text.
+    """
+    answers = {}
+    for window, start, end, start_score, end_score in possible_spans(windows, scores, max_answer_length):
+        if len(answers) == n_best_size:
+            break
+        text = write(context, windows[window], start, end)
+        answers.setdefault(text, Answer(text, start_score, end_score))
+    return list(answers.values())
+
+
+def possible_spans(windows, scores, max_answer_length):
+    """Yield (number of the window, first position, last position, score of the start, of the end), best first.
+
+    Starts are those that the window owns, ends lie in the text, not before their start nor too far behind it.
+    """
+    columns = []
+    for number, (window, span) in enumerate(zip(windows, scores, strict=True)):
+        starts, start_scores = span.starts[:, None], span.start_scores[:, None]  # [S, 1]
+        is_possible = (window.own_start <= starts) & (starts < window.own_stop)
+        is_possible = is_possible & (starts <= span.ends) & (span.ends - starts < max_answer_length)
+        is_possible &= span.ends < window.second + len(window.char_starts)  # [S, E]
+        each = (np.full_like(span.ends, number), starts, span.ends, start_scores, span.end_scores)
+        columns.append([np.broadcast_to(column, is_possible.shape)[is_possible] for column in each])
+    numbers, starts, ends, start_scores, end_scores = (np.concatenate(column) for column in zip(*columns, strict=True))
+    for place in np.argsort(-(start_scores + end_scores), kind="stable"):
+        yield (
+            int(numbers[place]),
+            int(starts[place]),
+            int(ends[place]),
+            float(start_scores[place]),
+            float(end_scores[place]),
+        )
+
+
+def n_best_entries(answers):
+    """The answers as the original lists them, with probabilities among each other."""
+    scores = np.array([answer.start_score + answer.end_score for answer in answers])
+    exponentials = np.exp(scores - scores.max())
+    return [
+        {
+            "text": answer.text,
+            "probability": float(probability),
+            "start_logit": answer.start_score,
+            "end_logit": answer.end_score,
+        }
+        for answer, probability in zip(answers, exponentials / exponentials.sum(), strict=True)
+    ]
+
+
+def annotated_spans(window):
+    """SpanScores as a network would give them that finds what is annotated and nothing else."""
+    return SpanScores(np.array([window.start]), np.zeros(1), np.array([[window.end]]), np.zeros((1, 1)))

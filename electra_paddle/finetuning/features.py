@@ -1,0 +1,152 @@
+"""Features of a split: made once by all cores, kept on disk under a hash of everything that shapes them."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from electra_paddle import __version__
+from electra_paddle.errors import CheckpointError
+from electra_paddle.files import sha256
+from electra_paddle.finetuning.workers import in_processes
+from electra_paddle.tensors import read_tensors
+from electra_paddle.text import Tokenizer
+
+VERSION = 1  # of the features; a change of what `featurize` returns makes it another
+LEAST = 2000  # examples for which further processes are worth their start
+
+
+class Features:
+    """Rows of one NamedTuple class, kept as columns: numbers [N], or arrays end to end with their bounds [N + 1].
+
+    Args:
+        row_class: the NamedTuple.
+        columns: field -> array; for fields that are arrays also `FIELD.bounds`.
+    """
+
+    def __init__(self, row_class, columns):
+        self.row_class, self.columns = row_class, columns
+
+    @classmethod
+    def pack(cls, row_class, rows):
+        """Of a list of rows, which is not empty."""
+        columns = {}
+        for field, values in zip(row_class._fields, zip(*rows, strict=True), strict=True):
+            if np.ndim(values[0]):
+                columns[field] = np.concatenate([np.asarray(value, np.int32) for value in values])
+                columns[f"{field}.bounds"] = np.cumsum([0, *map(len, values)])
+            else:
+                columns[field] = np.asarray(values, np.int64)
+        return cls(row_class, columns)
+
+    @classmethod
+    def join(cls, parts):
+        """All rows of several."""
+        columns = {}
+        for name in parts[0].columns:
+            arrays = [part.columns[name] for part in parts]
+            if name.endswith(".bounds"):
+                starts = np.cumsum([0, *(array[-1] for array in arrays[:-1])])
+                arrays = [array[:-1] + start for array, start in zip(arrays, starts, strict=True)]
+                arrays.append([len_of(parts, name.removesuffix(".bounds"))])
+            columns[name] = np.concatenate(arrays)
+        return cls(parts[0].row_class, columns)
+
+    def __len__(self):
+        return len(self.columns["example"])
+
+    def __getitem__(self, number):
+        values = []
+        for field in self.row_class._fields:
+            bounds, column = self.columns.get(f"{field}.bounds"), self.columns[field]
+            values.append(int(column[number]) if bounds is None else column[bounds[number] : bounds[number + 1]])
+        return self.row_class(*values)
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+    @property
+    def lengths(self):
+        """Tokens of each row, [N]."""
+        return np.diff(self.columns["input_ids.bounds"])
+
+    def save(self, path):
+        """Write a .safetensors file, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        save_file({name: np.ascontiguousarray(column) for name, column in self.columns.items()}, partial)
+        os.replace(partial, path)
+
+    @classmethod
+    def load(cls, row_class, path):
+        """What `save` wrote; None where there is no such file, or a damaged one."""
+        try:
+            columns = read_tensors(path)
+        except CheckpointError:
+            return None
+        return cls(row_class, columns) if set(row_class._fields) <= columns.keys() else None
+
+
+def len_of(parts, field):
+    return sum(len(part.columns[field]) for part in parts)
+
+
+def fingerprint(kind, path, split, tokenizer):
+    """A hash of everything that shapes the features of a file."""
+    shaping = {
+        "version": [VERSION, __version__],
+        "file": sha256(path),
+        "vocabulary": tokenizer.vocabulary.sha256,
+        "tokenizer": [tokenizer.do_lower_case, tokenizer.strip_accents],
+        "description": dataclasses.asdict(kind.description.of_split(split)),
+        "settings": {name: getattr(kind.config, name) for name in (*kind.settings, "on_error", "debug")},
+    }
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def load_features(folder, kind, path, split, examples, tokenizer):
+    """The Features of a split's examples: from the folder where they are kept, or made and kept now."""
+    digest = fingerprint(kind, path, split, tokenizer)
+    file = Path(folder) / f"{kind.description.name}_{path.stem}_{digest[:16]}.safetensors"
+    features = Features.load(kind.Feature, file) if kind.config.use_tfrecords_if_existing else None
+    if features is None:
+        features = make_features(kind, examples, tokenizer, kind.config.num_processes or num_cores())
+        features.save(file)
+    return features
+
+
+def make_features(kind, examples, tokenizer, num_processes):
+    """The Features of examples, in their order."""
+    numbered = list(enumerate(examples))
+    if len(numbered) < LEAST or num_processes == 1:
+        return featurize_part(kind, tokenizer_settings(tokenizer), numbered)
+    size = -(-len(numbered) // num_processes)
+    parts = [numbered[start : start + size] for start in range(0, len(numbered), size)]
+    settings = tokenizer_settings(tokenizer)
+    columns = in_processes(columns_of_part, [(kind, settings, part) for part in parts], "num_processes")
+    return Features.join([Features(kind.Feature, part) for part in columns])
+
+
+def tokenizer_settings(tokenizer):
+    """What makes an equal Tokenizer; its tables would be a burden to send."""
+    return tokenizer.vocabulary, tokenizer.do_lower_case, tokenizer.strip_accents
+
+
+def featurize_part(kind, settings, numbered):
+    """Features of some (number, example) pairs."""
+    tokenizer = Tokenizer(*settings)
+    rows = [row for number, example in numbered for row in kind.featurize(number, example, tokenizer)]
+    return Features.pack(kind.Feature, rows)
+
+
+def columns_of_part(kind, settings, numbered):
+    return featurize_part(kind, settings, numbered).columns
+
+
+def num_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,160 @@
+"""What a fine-tuning run works with, as far as it is known without Paddle: bad input is told at once."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from electra_paddle import runtime
+from electra_paddle.config.geometry import SIZES, discriminator_geometry
+from electra_paddle.conversion.published import pretrained_directory
+from electra_paddle.errors import CheckpointError, ConfigError, DataError
+from electra_paddle.finetuning.description import SPLITS
+from electra_paddle.finetuning.formats import read_lines
+from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.problems import Problems
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.text import Tokenizer, Vocabulary
+
+NUM_DEBUG_EXAMPLES = 100
+DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
+class Job(NamedTuple):
+    """All trials of one task."""
+
+    config: Any  # FinetuningConfig
+    kind: Any  # TaskKind
+    source: Any  # folder of the pre-trained model; None in a debug run
+    network: dict  # entries of its config.json
+    tokenizer: Any  # Tokenizer
+    files: dict  # split -> path
+    examples: dict  # split -> list of examples, of the splits that are used
+
+    @property
+    def name(self):
+        return self.kind.description.name
+
+    def model_dir(self, trial):
+        """Where the fine-tuned model of a trial is written."""
+        return self.config.output_dir / "finetuning_models" / f"{self.name}_model_{trial}"
+
+
+def find_source(config):
+    """(folder of the pre-trained model or None, the entries of its config.json, its Vocabulary)."""
+    if config.debug:
+        paths = [folder / pretrained.VOCABULARY for folder in (config.init_checkpoint, config.data_dir)]
+        vocabulary = Vocabulary.load(next((path for path in paths if path.is_file()), paths[-1]))
+        overrides = {**config.model_hparam_overrides, **config.DEBUG_SHAPE}
+        shape = discriminator_geometry(config.model_size or "small", len(vocabulary), config.embedding_size, overrides)
+        return None, dataclasses.asdict(shape), vocabulary
+    source = pretrained_directory(config.init_checkpoint)
+    path = source / pretrained.VOCABULARY
+    beside = config.data_dir / pretrained.VOCABULARY
+    vocabulary = Vocabulary.load(beside if not path.is_file() and beside.is_file() else path)
+    network = pretrained.read_config(source)
+    check_shape(config, network, source / pretrained.CONFIG)
+    dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
+    return source, {**network, **dropout}, vocabulary
+
+
+def check_shape(config, network, path):
+    """Refuse a configuration that says of the network's shape what its config.json does not."""
+    said = {}
+    if config.model_size:
+        said["hidden_size"], said["num_hidden_layers"], _ = SIZES[config.model_size]
+    said |= {"embedding_size": config.embedding_size, "vocab_size": config.vocab_size}
+    said |= {name: value for name, value in config.model_hparam_overrides.items() if name not in DROPOUT}
+    for name, value in said.items():
+        if value is not None and network.get(name, value) != value:
+            advice = "leave out model_size and what shapes the network: the model's own shape is taken"
+            raise ConfigError(name, value, f"{network[name]} as in {path}", advice)
+    most = network.get("max_position_embeddings", 512)
+    if config.max_seq_length > most:
+        raise ConfigError("max_seq_length", config.max_seq_length, f"at most {most}")
+
+
+def size_of(network):
+    """small, base or large: the size whose recommendations fit a network best."""
+    return min(SIZES, key=lambda size: abs(SIZES[size][0] - network.get("hidden_size", 256)))
+
+
+def prepare(config, description):
+    """The Job of a task.
+
+    Raises:
+        ElectraPaddleError: anything wrong with its files, its model or its configuration.
+    """
+    source, network, vocabulary = find_source(config)
+    folder = config.data_dir / "finetuning_data" / description.name
+    files = find_files(config, description, folder)
+    description = with_labels(config, description, folder)
+    kind = make_kind(description, config)
+    examples = {split: read_split(kind, path, split) for split, path in files.items()}
+    job = Job(config, kind, source, network, Tokenizer(vocabulary, config.do_lower_case), files, examples)
+    if not config.do_train:
+        for trial in range(1, config.num_trials + 1):
+            check_head(job, job.model_dir(trial))
+    if runtime.is_main():
+        note_missing(config, folder, files)
+    return job
+
+
+def find_files(config, description, folder):
+    """split -> path of the splits that are wanted and there."""
+    wanted = {"train": config.do_train, "dev": config.do_eval, "test": config.do_test, "challenge": config.do_test}
+    files = {}
+    for split in SPLITS:
+        path = description.find_file(folder, split) if wanted[split] else None
+        if path:
+            files[split] = path
+        elif wanted[split] and split == "train":
+            names = description.names(split)
+            raise DataError(folder / names[0], "no such file", f"the training data of {description.name}")
+    return files
+
+
+def note_missing(config, folder, files):
+    """Say which splits are skipped because there is no file."""
+    for split, is_wanted in (("dev", config.do_eval), ("test", config.do_test)):
+        if is_wanted and split not in files:
+            print(f"{folder}: no {split} split, skipped")
+
+
+def with_labels(config, description, folder):
+    """The description with its labels, which may stand in a file of theirs or only in the training data."""
+    if description.labels is not None:
+        return description
+    problems = Problems(config.on_error)
+    listed = folder / description.labels_file if description.labels_file else None
+    training = description.find_file(folder, "train")
+    if listed and listed.is_file():
+        labels = tuple(line.strip() for _, line in read_lines(listed, problems))
+    elif training:
+        labels = make_kind(description, config).find_labels(training, problems)
+    else:
+        names = description.names("train")
+        raise DataError(folder / names[0], "no such file", "training data, from which the labels are read")
+    return dataclasses.replace(description, labels=labels)
+
+
+def read_split(kind, path, split):
+    """The examples of a file; what is skipped is listed."""
+    problems = Problems(kind.config.on_error)
+    examples = kind.read(Path(path), split, problems)
+    if runtime.is_main():
+        problems.report(path)
+    if not examples:
+        raise DataError(path, "no examples", "at least one")
+    return examples[:NUM_DEBUG_EXAMPLES] if kind.config.debug else examples
+
+
+def check_head(job, folder):
+    """Refuse a fine-tuned model whose head has other labels."""
+    labels = [str(label) for label in pretrained.read_config(folder).get("id2label", {}).values()]
+    expected = list(job.kind.description.labels)
+    if expected and labels != expected:
+        raise CheckpointError(
+            folder / pretrained.CONFIG,
+            f"a head of {len(labels)} labels ({', '.join(labels[:8])})",
+            f"{len(expected)} ({', '.join(expected[:8])})",
+        )

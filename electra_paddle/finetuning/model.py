@@ -1,0 +1,61 @@
+"""A network as the training loop takes it, and the directory that it is written to."""
+
+import json
+from pathlib import Path
+
+from paddle import nn
+
+from electra_paddle.errors import CheckpointError
+from electra_paddle.finetuning.kinds import TASK, task_text
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.initialization import initialize
+
+
+class TaskModel(nn.Layer):
+    """A TaskKind's network whose forward pass takes a batch and returns the kind's output."""
+
+    def __init__(self, kind, network):
+        super().__init__()
+        speed_up(network)
+        self.kind, self.network = kind, network
+
+    def forward(self, batch):
+        return self.kind.forward(self.network, batch)
+
+
+def build_model(job, seed):
+    """A TaskModel: encoder of the pre-trained model, head from the seed."""
+    from paddlenlp.transformers import ElectraConfig
+
+    labels = job.kind.description.labels
+    electra_config = ElectraConfig.from_dict(job.network)
+    if labels:
+        electra_config.id2label = dict(enumerate(labels))
+        electra_config.num_labels = len(labels)
+    network = job.kind.build_network(electra_config)
+    initialize(network, seed)
+    if job.source and not job.config.random_init:
+        pretrained.load_encoder(network, job.source)
+    return TaskModel(job.kind, network)
+
+
+def save_finetuned(job, network, trial, seed, identity):
+    """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
+    config, name = job.config, job.kind.description.name
+    card = f"# {config.model_name} fine-tuned on {name}\n\nTrial {trial}, seed {seed}.\n"
+    vocabulary, more = job.tokenizer.vocabulary, {TASK: task_text(job.kind, identity)}
+    pretrained.save_pretrained(network, job.model_dir(trial), vocabulary, config.do_lower_case, card, more)
+
+
+def read_task(folder):
+    """What task.json of a fine-tuned directory says.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(folder) / TASK
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error

@@ -1,0 +1,56 @@
+"""Pictures of results, with matplotlib."""
+
+import os
+from pathlib import Path
+
+MOST_NAMED = 20  # classes whose labels have room on an axis
+
+
+def save_figure(figure, path):
+    """Write a PNG, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    figure.savefig(partial, format="png")
+    os.replace(partial, path)
+
+
+def confusion_figure(matrix, labels):
+    """A matplotlib Figure of counts [C, C], rows the right classes, columns the predicted ones.
+
+    Axes show labels where the font has them and there is room, else the classes' ids.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    shares = matrix / matrix.sum(1, keepdims=True).clip(1)
+    figure.colorbar(axes.imshow(shares, cmap="Blues", vmin=0, vmax=1), label="share of the row")
+    axes.set(xlabel="predicted", ylabel="right")
+    if len(labels) <= MOST_NAMED:
+        names = [label if label.isascii() else str(number) for number, label in enumerate(labels)]
+        axes.set_xticks(range(len(labels)), names, rotation=45)
+        axes.set_yticks(range(len(labels)), names)
+        for row, counts in enumerate(matrix):
+            for column, count in enumerate(counts):
+                color = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
+    return figure
+
+
+def spread_figure(values, title):
+    """A matplotlib Figure of the trials' scores.
+
+    Args:
+        values: split -> list of scores, one a trial.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for place, scores in enumerate(values.values()):
+        axes.scatter([place] * len(scores), scores, alpha=0.6)
+        axes.hlines(sum(scores) / len(scores), place - 0.2, place + 0.2, color="black")
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set(title=title, ylabel="one point a trial; line: mean", xlim=(-0.5, len(values) - 0.5))
+    return figure

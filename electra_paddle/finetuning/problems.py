@@ -1,0 +1,40 @@
+"""Rows of a task's files that cannot be used: the first one stops, or all of them are listed."""
+
+import sys
+from collections import Counter
+
+from electra_paddle.errors import DataError
+
+
+class Problems:
+    """What is wrong with the rows of one file.
+
+    Args:
+        on_error: "stop" raises the first problem; "skip" collects them, for rows that are then left out.
+
+    Attributes:
+        errors: the problems so far.
+        left_out: reason -> number of rows that are sound and not wanted.
+    """
+
+    def __init__(self, on_error="stop"):
+        self.on_error, self.errors, self.left_out = on_error, [], Counter()
+
+    def add(self, where, found, expected, advice="mend it, or leave such rows out with --on-error skip"):
+        """Take note of a row, which the caller then leaves out.
+
+        Raises:
+            DataError: with "stop".
+        """
+        if self.on_error == "stop":
+            raise DataError(where, found, expected, advice)
+        self.errors.append(DataError(where, found, expected))
+
+    def report(self, path):
+        """List what was left out, on standard error."""
+        for reason, count in self.left_out.items():
+            print(f"{path}: {count:,} rows {reason}", file=sys.stderr)
+        if self.errors:
+            print(f"{path}: {len(self.errors):,} rows skipped:", file=sys.stderr)
+        for error in self.errors:
+            print(f"  {error}", file=sys.stderr)

@@ -1,0 +1,205 @@
+"""Answers to questions that are passages of a text. Shapes: B windows of a batch, L sequence."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from electra_paddle.batch import ReadingBatch, ReadingOutput
+from electra_paddle.errors import DataError
+from electra_paddle.finetuning import answers as decoding
+from electra_paddle.finetuning import chinese_metric
+from electra_paddle.finetuning.kinds import TaskKind
+from electra_paddle.finetuning.reference_reading import ReferenceWriter, rejection
+from electra_paddle.finetuning.report import write_atomically
+from electra_paddle.finetuning.squad import Question, answer_span, read_questions
+from electra_paddle.finetuning.windows import Window, WindowSettings, windows
+from electra_paddle.text import pad
+
+MAX_ANSWER_LENGTH = 200  # tokens; the answers of CMRC 2018's dev split have up to 100, those of its trial split more
+REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev split are longer
+REFERENCE_NO_ANSWER = "empty"  # what the original writes where no span is possible
+
+
+class ReadingPrediction(NamedTuple):
+    """What is answered to a question."""
+
+    text: str
+    answers: Any  # list of up to n_best_size answers.Answer, best first
+    reachable: str  # what had been answered if the network had found just what is annotated
+
+
+class ReadingComprehension(TaskKind):
+    """Start and end of the answer in windows of the text; exact match and F1 of CMRC 2018."""
+
+    Feature = Window
+    metrics = ("average", "f1", "em")
+    table_metrics = ("em", "f1")
+    settings = ("max_seq_length", "max_query_length", "doc_stride", "compat")
+    kept = (
+        "joint_prediction",
+        "answerable_classifier",
+        "answerable_uses_start_logits",
+        "beam_size",
+        "n_best_size",
+        "max_answer_length",
+    )
+    always_writes = True
+
+    @property
+    def is_reference(self):
+        """Whether answers are found and written as the original does."""
+        return self.config.compat == "reference"
+
+    @property
+    def max_answer_length(self):
+        default = REFERENCE_MAX_ANSWER_LENGTH if self.is_reference else MAX_ANSWER_LENGTH
+        return self.config.max_answer_length or default
+
+    def read(self, path, split, problems):
+        return [question for question in read_questions(path, problems) if self._is_usable(question, split, problems)]
+
+    def _is_usable(self, question, split, problems):
+        """Whether a question serves a split; if not, the reason is noted."""
+        if split in ("train", "dev") and not any(answer.strip() for answer in question.answers):
+            problems.add(question.where, "no answer", "at least one in training and dev data")
+            return False
+        if split != "train":  # scores are those of all questions
+            if not question.text.strip():
+                problems.left_out["kept although their question is empty"] += 1
+            return True
+        if self.is_reference:
+            if rejection(question) is None:
+                return True
+            problems.left_out["left out because the original rejects their answers"] += 1
+            return False
+        if not question.text.strip():
+            problems.add(question.where, "an empty question", "text in training data")
+            return False
+        span = answer_span(question)
+        if span is None:
+            problems.add(question.where, f"answer {question.answers[0]!r}", "an answer that stands in the text")
+            return False
+        if span[0] not in question.answer_starts:
+            problems.left_out["kept with the nearest place of their answer, which is not where annotated"] += 1
+        return True
+
+    def is_labelled(self, examples):
+        return all(question.answers for question in examples)
+
+    def featurize(self, number, example, tokenizer):
+        config = self.config
+        lengths = (config.max_seq_length, config.max_query_length, config.doc_stride)
+        return windows(number, example, tokenizer, WindowSettings(*lengths, self.is_reference))
+
+    def build_network(self, electra_config):
+        from electra_paddle.models.reading import ElectraReader, ReadingSettings
+
+        electra_config.reading = {name: getattr(self.config, name) for name in ReadingSettings._fields}
+        return ElectraReader(electra_config)
+
+    def collate(self, features, length=None):
+        tokens = pad([(window.input_ids, window.second) for window in features], length)
+        starts, ends = (np.array([getattr(window, name) for window in features], np.int64) for name in ("start", "end"))
+        return ReadingBatch(*tokens, starts, ends, np.ones(len(features), np.float32))
+
+    def forward(self, network, batch):
+        import paddle
+
+        from electra_paddle.models.reading import reading_loss
+
+        starts, ends = (positions.clip(min=0) for positions in (batch.start_positions, batch.end_positions))
+        scores = network(batch.input_ids, batch.token_type_ids, batch.attention_mask, starts)
+        is_impossible = paddle.zeros(starts.shape, "float32")  # in these tasks every question has an answer
+        losses = reading_loss(scores, starts, ends, is_impossible, self.config.answerable_weight)  # [B]
+        is_labelled = (batch.start_positions >= 0).astype("float32")
+        return ReadingOutput((losses * is_labelled * batch.weights).sum(), scores)
+
+    def answers(self, batch, output):
+        scores = output.scores
+        if scores.beam is None:
+            logits = zip(scores.start_logits.numpy(), scores.end_logits.numpy(), strict=True)
+            return [decoding.best_of_logits(*each, self.config.n_best_size) for each in logits]
+        beam = scores.beam
+        columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
+        starts, start_scores, ends, end_scores = (column.numpy() for column in columns)
+        rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
+        return [decoding.SpanScores(*row) for row in rows]
+
+    def predict(self, examples, features, answers):
+        mine = [[] for _ in examples]
+        for window, spans in zip(features, answers, strict=True):
+            mine[window.example].append((window, spans))
+        return [
+            self._predict(example, *zip(*pairs, strict=True)) for example, pairs in zip(examples, mine, strict=True)
+        ]
+
+    def _predict(self, question, own_windows, spans):
+        none = REFERENCE_NO_ANSWER if self.is_reference else ""
+        best, reachable = (
+            decoding.best_answers(question.context, own_windows, each, self.max_answer_length, number, self._write)
+            or [decoding.Answer(none, 0.0, 0.0)]
+            for each, number in ((spans, self.config.n_best_size), (map(decoding.annotated_spans, own_windows), 1))
+        )
+        return ReadingPrediction(best[0].text, best, reachable[0].text)
+
+    @functools.cached_property
+    def _write(self):
+        """Function that gives an answer's text; see answers.best_answers."""
+        if not self.is_reference:
+            return decoding.original_text
+        from electra_paddle.finetuning.job import find_source
+        from electra_paddle.text import Tokenizer
+
+        _, _, vocabulary = find_source(self.config)
+        return ReferenceWriter(Tokenizer(vocabulary, self.config.do_lower_case))
+
+    def score(self, examples, predictions):
+        """Average, F1 and exact match; and which exact match `max_answer_length` and the windows let it reach."""
+        pairs = list(zip(examples, predictions, strict=True))
+        scores = chinese_metric.score(
+            ((question.id, question.answers) for question in examples),
+            {question.id: prediction.text for question, prediction in pairs},
+        )
+        reachable = sum(
+            chinese_metric.exact_match(prediction.reachable, question.answers) for question, prediction in pairs
+        )
+        ceiling = 100 * reachable / len(examples)
+        return {"average": scores.average, "f1": scores.f1, "em": scores.em, "em_ceiling": ceiling}
+
+    def write_predictions(self, output_dir, split, trial, examples, predictions):
+        task = self.description.name
+        folder = Path(output_dir) / "results" / f"{task}_qa"
+        stems = [f"{task}_{split}"] + [f"{task}_{split}_{trial}"] * (self.config.num_trials != 1)
+        contents = {"preds": {example.id: answer.text for example, answer in zip(examples, predictions, strict=True)}}
+        if self.config.write_probabilities:
+            contents["nbest"] = {
+                example.id: decoding.n_best_entries(answer.answers)
+                for example, answer in zip(examples, predictions, strict=True)
+            }
+        return [
+            write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()
+        ]
+
+    def example(self, number, given):
+        """Of a pair: question and text."""
+        where = f"texts[{number}]"
+        is_pair = isinstance(given, (tuple, list)) and len(given) == 2
+        if not is_pair or not all(isinstance(part, str) and part.strip() for part in given):
+            raise DataError(where, repr(given), "a pair of texts: a question and what is asked about")
+        return Question(str(number), where, *given)
+
+    def plain(self, prediction, with_probabilities=False):
+        """The answer, or with probabilities (answer, {each of the best: its probability among them})."""
+        if not with_probabilities:
+            return prediction.text
+        entries = decoding.n_best_entries(prediction.answers)
+        return prediction.text, {entry["text"]: entry["probability"] for entry in entries}
+
+
+def write_json(path, content):
+    """Write a JSON file as the original does, whole or not at all; returns its path."""
+    write_atomically(path, json.dumps(content, indent=4) + "\n")
+    return path

@@ -1,0 +1,154 @@
+"""Questions about texts from JSON files laid out as SQuAD 1.1: CMRC 2018, DRCD and the like.
+
+CMRC 2018's other release, a list of `context_text` with `query_text`, is read as well; it has no answer offsets.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from electra_paddle.errors import DataError
+
+NOWHERE = -1
+
+
+class Question(NamedTuple):
+    """A question about a context, with what each annotator answered; unlabelled ones have no answers."""
+
+    id: str
+    where: str  # file and id
+    text: str
+    context: str
+    answers: tuple = ()
+    answer_starts: tuple = ()  # positions in the context as annotated, or NOWHERE
+
+
+class Unusable(Exception):
+    """Part of a file that cannot be used: where, found, expected."""
+
+
+def read_questions(path, problems):
+    """The Questions of a file, in its order.
+
+    Args:
+        problems: Problems, told of what cannot be used and is left out.
+
+    Raises:
+        DataError: no such file, not UTF-8, not JSON, or no questions.
+    """
+    questions = {}
+    for place, paragraph in paragraphs(path, read_json(path)):
+        try:
+            context, entries = read_paragraph(place, paragraph)
+        except Unusable as error:
+            problems.add(*error.args)
+            continue
+        for number, entry in enumerate(entries):
+            try:
+                question = read_question(path, f"{place}.qas[{number}]", context, entry)
+            except Unusable as error:
+                problems.add(*error.args)
+                continue
+            if question.id in questions:
+                problems.add(question.where, "this id again", "an id of its own")
+            else:
+                questions[question.id] = question
+    if not questions:
+        raise DataError(path, "no questions", "at least one")
+    return list(questions.values())
+
+
+def read_json(path):
+    """The contents of a JSON file.
+
+    Raises:
+        DataError: names the file, and the line of what is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(path, (error.strerror or str(error)).lower(), "a JSON file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}", f"broken JSON ({error.msg})", "a JSON file") from error
+    except RecursionError as error:
+        raise DataError(path, "JSON nested too deeply", "a JSON file") from error
+
+
+def paragraphs(path, data):
+    """Yield (place in the file, paragraph).
+
+    Raises:
+        DataError: the file is laid out in another way.
+    """
+    try:
+        if isinstance(data, list):  # CMRC 2018's other release
+            yield from ((f"{path}: [{number}]", paragraph) for number, paragraph in enumerate(data))
+            return
+        for number, article in enumerate(require(path, data, "data", list)):
+            place = f"{path}: data[{number}]"
+            for inner, paragraph in enumerate(require(place, article, "paragraphs", list)):
+                yield f"{place}.paragraphs[{inner}]", paragraph
+    except Unusable as error:
+        raise DataError(*error.args) from None
+
+
+def read_paragraph(place, paragraph):
+    """(context, list of its questions as they stand in the file)."""
+    key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else "context"
+    context = require(place, paragraph, key, str)
+    if not context.strip():
+        raise Unusable(place, "an empty context", "a text to ask about")
+    return context, require(place, paragraph, "qas", list)
+
+
+def read_question(path, place, context, entry):
+    """The Question that one entry stands for."""
+    is_squad = not (isinstance(entry, dict) and "query_text" in entry)
+    name = require(place, entry, "id" if is_squad else "query_id", str).strip()
+    where = f"{path}: question {name}"
+    text = require(where, entry, "question" if is_squad else "query_text", str)
+    answers = entry.get("answers") or []
+    if not isinstance(answers, list):
+        raise Unusable(where, f"answers that are a {type(answers).__name__}", "a list of answers")
+    if not is_squad:
+        answers = [{"text": answer} for answer in answers]
+    texts = tuple(require(where, answer, "text", str) for answer in answers)
+    starts = tuple(answer.get("answer_start", context.find(answer["text"])) for answer in answers)
+    if not all(type(start) is int for start in starts):
+        raise Unusable(where, f"answer_start {', '.join(map(repr, starts))}", "a whole number")
+    return Question(name, where, text, context, texts, starts)
+
+
+def require(where, mapping, key, kind):
+    """mapping[key], which must be of the kind."""
+    if not isinstance(mapping, dict):
+        raise Unusable(where, f"a {type(mapping).__name__}", f"an object with {key!r}")
+    if key not in mapping:
+        raise Unusable(where, f"no {key!r} among {', '.join(map(repr, mapping)) or 'no keys'}", f"{key!r}")
+    if not isinstance(mapping[key], kind):
+        raise Unusable(where, f"{key!r} that is a {type(mapping[key]).__name__}", f"a {kind.__name__}")
+    return mapping[key]
+
+
+def answer_span(question):
+    """(first character, character after the last) of the first answer that stands in the context, or None.
+
+    An answer that does not stand where it is annotated is looked for; the nearest occurrence is taken.
+    """
+    for answer, annotated in zip(question.answers, question.answer_starts, strict=True):
+        start = nearest(question.context, answer, annotated) if answer.strip() else NOWHERE
+        if start != NOWHERE:
+            return start, start + len(answer)
+    return None
+
+
+def nearest(text, part, position):
+    """Start of the occurrence of `part` nearest to a position, or NOWHERE."""
+    position = max(position, 0)
+    after = text.find(part, position)
+    before = text.rfind(part, 0, position + len(part))
+    if NOWHERE in (before, after):
+        return max(before, after)
+    return before if position - before <= after - position else after

@@ -1,0 +1,160 @@
+"""Spans of answers on the discriminator's encoder.
+
+Shapes: B batch, L sequence, H hidden, D width inside the head, S starts and ends that the beam keeps.
+Source: `get_prediction_module` of the original's question answering tasks.
+"""
+
+from typing import Any, NamedTuple
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+from paddlenlp.transformers import ElectraModel
+from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
+
+from electra_paddle.models.encoder import linear
+
+INNER_SIZE = 512
+FORBIDDEN = -1000.0  # is added to the logits of positions that no answer has
+
+
+class ReadingSettings(NamedTuple):
+    """Variants of the head, under the original's names."""
+
+    joint_prediction: bool = True
+    answerable_classifier: bool = True
+    answerable_uses_start_logits: bool = True
+    beam_size: int = 20
+
+
+class ReadingScores(NamedTuple):
+    """What the head gives; None what its variant lacks, or was not asked for."""
+
+    start_logits: Any  # [B, L]
+    end_logits: Any  # [B, L], with joint prediction those behind the given starts
+    answerable_logit: Any  # [B], above 0: this window has no answer
+    beam: Any  # Beam, with joint prediction while not training
+
+
+class Beam(NamedTuple):
+    """The most probable starts, and the most probable ends of each, best first."""
+
+    starts: Any  # [B, S]
+    start_log_probs: Any  # [B, S]
+    ends: Any  # [B, S, S]
+    end_log_probs: Any  # [B, S, S]
+
+
+class ReadingHead(nn.Layer):
+    """Logits of an answer's start and end, and of there being none.
+
+    With joint prediction the end depends on the start: on the given one in training, on the best ones otherwise.
+    """
+
+    def __init__(self, hidden_size, settings):
+        super().__init__()
+        self.settings = settings
+        self.start = nn.Linear(hidden_size, 1)
+        if settings.joint_prediction:
+            self.end_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
+        self.end = nn.Linear(INNER_SIZE if settings.joint_prediction else hidden_size, 1)
+        if settings.answerable_classifier:
+            if settings.answerable_uses_start_logits:
+                self.answerable_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
+            self.answerable = nn.Linear(INNER_SIZE if settings.answerable_uses_start_logits else hidden_size, 1)
+
+    def forward(self, hidden, token_type_ids, attention_mask, start_positions=None):
+        """ReadingScores.
+
+        Args:
+            hidden: [B, L, H].
+            start_positions: [B], the starts whose ends joint prediction scores.
+        """
+        allowed = (attention_mask * token_type_ids).astype("float32")  # [B, L], the second segment
+        penalty = FORBIDDEN * (1.0 - allowed)
+        penalty = paddle.concat([paddle.zeros_like(penalty[:, :1]), penalty[:, 1:]], axis=1)  # [CLS]: no answer
+        start_logits = self._logits(self.start, hidden, penalty)  # [B, L]
+        end_logits = beam = None
+        if not self.settings.joint_prediction:
+            end_logits = self._logits(self.end, hidden, penalty)
+        else:
+            behind = self._ends_behind(hidden, penalty)
+            if start_positions is not None:
+                end_logits = behind(start_positions)
+            if not self.training:
+                beam = self._search(start_logits, behind)
+        return ReadingScores(start_logits, end_logits, self._answerable_logit(hidden, start_logits), beam)
+
+    @staticmethod
+    def _logits(layer, hidden, penalty):
+        return layer(hidden).squeeze(-1).astype("float32") + penalty
+
+    def _ends_behind(self, hidden, penalty):
+        """A function from starts [B] to end logits [B, L]; what does not depend on the start is computed once."""
+        size = hidden.shape[-1]
+        of_start = self.end_hidden.weight[:size]  # [H, D]
+        position = linear(hidden, self.end_hidden.weight[size:], self.end_hidden.bias)  # [B, L, D]
+        rows = paddle.arange(hidden.shape[0])
+
+        def behind(starts):
+            start = paddle.gather_nd(hidden, paddle.stack([rows, starts.astype(rows.dtype)], axis=-1))  # [B, H]
+            inner = F.gelu(position + paddle.matmul(start, of_start).unsqueeze(1))  # [B, L, D]
+            return self._logits(self.end, inner, penalty)
+
+        return behind
+
+    def _search(self, start_logits, behind):
+        size = min(self.settings.beam_size, start_logits.shape[1])
+        start_log_probs, starts = paddle.topk(F.log_softmax(start_logits), size)  # [B, S]
+        found = [paddle.topk(F.log_softmax(behind(starts[:, rank])), size) for rank in range(size)]
+        end_log_probs, ends = (paddle.stack(each, axis=1) for each in zip(*found, strict=True))  # [B, S, S]
+        return Beam(starts, start_log_probs, ends, end_log_probs)
+
+    def _answerable_logit(self, hidden, start_logits):
+        if not self.settings.answerable_classifier:
+            return None
+        inner = hidden[:, 0]  # [B, H]
+        if self.settings.answerable_uses_start_logits:
+            probs = F.softmax(start_logits).astype(hidden.dtype)  # [B, L]
+            expected_start = paddle.matmul(probs.unsqueeze(1), hidden).squeeze(1)  # [B, H]
+            inner = F.gelu(self.answerable_hidden(paddle.concat([inner, expected_start], axis=-1)))  # [B, D]
+        return self.answerable(inner).squeeze(-1).astype("float32")
+
+
+class ElectraReader(ElectraPretrainedModel):
+    """The encoder with a ReadingHead.
+
+    Args:
+        config: an ElectraConfig; its `reading`, if there is any, holds the entries of ReadingSettings.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.electra = ElectraModel(config)
+        self.reading = ReadingHead(config.hidden_size, ReadingSettings(**getattr(config, "reading", {})))
+
+    def forward(self, input_ids, token_type_ids=None, attention_mask=None, start_positions=None):
+        """ReadingScores of sequences [B, L]: a question and, as second segment, a text."""
+        if token_type_ids is None:
+            token_type_ids = paddle.zeros_like(input_ids)
+        if attention_mask is None:
+            attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
+        hidden = self.electra(input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)  # [B, L, H]
+        return self.reading(hidden, token_type_ids, attention_mask, start_positions)
+
+
+def reading_loss(scores, start_positions, end_positions, is_impossible, answerable_weight):
+    """Loss of each row [B]: mean cross entropy of start and end, and of the answerability by its weight.
+
+    Args:
+        scores: ReadingScores with end logits.
+        start_positions, end_positions: [B] int64.
+        is_impossible: [B] float32.
+    """
+    start_loss = F.cross_entropy(scores.start_logits, start_positions, reduction="none")
+    end_loss = F.cross_entropy(scores.end_logits, end_positions, reduction="none")
+    loss = (start_loss + end_loss).reshape([-1]) / 2  # [B]
+    if scores.answerable_logit is None:
+        return loss
+    answerable_loss = F.binary_cross_entropy_with_logits(scores.answerable_logit, is_impossible, reduction="none")
+    return loss + answerable_weight * answerable_loss

@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from electra_paddle.errors import DataError
+from electra_paddle.finetuning.problems import Problems
+from electra_paddle.finetuning.squad import NOWHERE, Question, answer_span, nearest, read_questions
+
+
+def squad(*qas, context="北京是首都。"):
+    return {"data": [{"paragraphs": [{"context": context, "qas": list(qas)}]}]}
+
+
+def qa(name="Q1", question="哪里？", answers=({"text": "北京", "answer_start": 0},)):
+    return {"id": name, "question": question, "answers": list(answers)}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a file with these contents: (questions, problems)."""
+
+    def read(content, on_error="skip"):
+        path = tmp_path / "t.json"
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        problems = Problems(on_error)
+        return read_questions(path, problems), [str(error).rpartition("; ")[0] for error in problems.errors]
+
+    return read
+
+
+def test_labelled_and_unlabelled_questions_are_read_in_order(read):
+    unlabelled = {"id": " Q2 ", "question": "什么？"}
+    questions, problems = read(squad(qa(), unlabelled))
+    assert [question.id for question in questions] == ["Q1", "Q2"] and not problems
+    assert questions[0].answers == ("北京",) and questions[0].answer_starts == (0,)
+    assert questions[1].answers == () and questions[0].where.endswith("t.json: question Q1")
+
+
+def test_other_layout_of_cmrc2018_is_read(read):
+    entry = {"query_id": "Q1", "query_text": "什么？", "answers": ["首都", "城市"]}
+    questions, _ = read([{"context_id": "1", "context_text": "北京是首都。", "qas": [entry]}])
+    assert questions[0].answers == ("首都", "城市") and questions[0].answer_starts == (3, NOWHERE)
+
+
+def test_byte_order_mark_is_no_mistake(read):
+    questions, _ = read(b"\xef\xbb\xbf" + json.dumps(squad(qa())).encode())
+    assert questions[0].context == "北京是首都。"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (qa(), "question Q1: found this id again, expected an id of its own"),
+        ({"question": "哪里？"}, "data[0].paragraphs[0].qas[1]: found no 'id' among 'question', expected 'id'"),
+        ({"id": "Q2"}, "question Q2: found no 'question' among 'id', expected 'question'"),
+        (qa("Q2", question=None), "question Q2: found 'question' that is a NoneType, expected a str"),
+        (qa("Q2", answers=["北京"]), "question Q2: found a str, expected an object with 'text'"),
+        (qa("Q2", answers=[{"text": "北", "answer_start": "0"}]), "question Q2: found answer_start '0', expected"),
+        ({"id": "Q2", "question": "x", "answers": "北京"}, "question Q2: found answers that are a str, expected"),
+        (3, "data[0].paragraphs[0].qas[1]: found a int, expected an object with 'id'"),
+    ],
+)
+def test_unusable_question_is_told_and_left_out(entry, message, read):
+    questions, problems = read(squad(qa(), entry))
+    assert [question.id for question in questions] == ["Q1"]
+    assert len(problems) == 1 and message in problems[0]
+    with pytest.raises(DataError):
+        read(squad(qa(), entry), on_error="stop")
+
+
+def test_empty_context_is_told(read):
+    data = squad(qa())
+    data["data"] += squad(qa("Q2"), context=" \n")["data"]
+    _, problems = read(data)
+    assert "data[1].paragraphs[0]: found an empty context, expected a text to ask about" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"data": [\n{"paragraphs" 3}]}', r"t.json:2: found broken JSON"),
+        ("{}".encode("utf-16"), "t.json: found invalid UTF-8 at byte 0, expected UTF-8 text"),
+        ({"version": "v1.0"}, "t.json: found no 'data' among 'version', expected 'data'"),
+        ({"data": [{"title": "x"}]}, r"t.json: data\[0\]: found no 'paragraphs' among 'title'"),
+        ({"data": []}, "t.json: found no questions, expected at least one"),
+        ([], "t.json: found no questions"),
+        (3, "t.json: found a int, expected an object with 'data'"),
+    ],
+)
+def test_file_that_is_none_of_questions_is_refused(content, message, read):
+    with pytest.raises(DataError, match=message):
+        read(content)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none.json: found no such file or directory"):
+        read_questions(tmp_path / "none.json", Problems())
+
+
+def question(context, *answers):
+    texts, starts = zip(*answers, strict=True)
+    return Question("Q", "f: Q", "问", context, texts, starts)
+
+
+def test_annotated_place_is_taken_not_the_first_occurrence():
+    assert answer_span(question("甲乙甲乙甲乙", ("甲乙", 2))) == (2, 4)
+
+
+def test_misplaced_answer_is_looked_for_nearby():
+    assert answer_span(question("甲乙一甲乙丙", ("甲乙", 4))) == (3, 5)
+    assert answer_span(question("甲乙一一一甲乙", ("甲乙", 1))) == (0, 2)
+    assert answer_span(question("一二", ("二", 99))) == (1, 2)
+
+
+def test_first_answer_that_stands_in_the_context_is_taken():
+    assert answer_span(question("甲乙丙", ("没有", NOWHERE), ("乙", 1))) == (1, 2)
+    assert answer_span(question("甲乙丙", ("没有", 0), (" ", 1))) is None
+
+
+def test_nearest_occurrence():
+    assert [nearest("甲一甲一一一甲", "甲", place) for place in (0, 1, 3, 4, 5, 9, -5)] == [0, 0, 2, 2, 6, 6, 0]
+    assert nearest("甲", "乙", 0) == NOWHERE
