@@ -33,7 +33,6 @@ ENTRIES = {  # name -> (the original's default, another value)
     "max_query_length": (64, 32),
     "doc_stride": (128, 256),
     "n_best_size": (20, 5),
-    "max_answer_length": (30, 100),
     "answerable_classifier": (True, False),
     "answerable_uses_start_logits": (True, False),
     "answerable_weight": (0.5, 1.0),
@@ -43,13 +42,15 @@ ENTRIES = {  # name -> (the original's default, another value)
     "write_test_outputs": (False, True),
     "n_writes_test": (5, 1),
     "init_checkpoint": ("DATA/models/NAME", "m"),
-    # Ours differ: the task and the network have to be named or found, and work is saved more often.
+    # Ours differ: the task and the network have to be named or found, work is saved more often, and the length of an
+    # answer is 30 with `compat: reference` only.
+    "max_answer_length": (30, 100),
     "task_names": (["chunk"], ["cmrc2018", "drcd"]),
     "model_size": ("small", "base"),
     "vocab_size": (30522, 21128),
     "save_checkpoints_steps": (1_000_000, 100),
 }
-OWN_DEFAULTS = {"task_names", "model_size", "vocab_size", "save_checkpoints_steps"}
+OWN_DEFAULTS = {"task_names", "model_size", "vocab_size", "save_checkpoints_steps", "max_answer_length"}
 WITHOUT_EFFECT = {  # of tasks that are not Chinese, or of TPUs
     "double_unordered": False,
     "qa_na_threshold": -1.0,
