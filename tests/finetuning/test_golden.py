@@ -4,16 +4,22 @@ import numpy as np
 import paddle
 import pytest
 from conftest import assert_close, shared_file
-from models.test_pretraining_golden import read_checkpoint, tensorflow_name
+from models.test_pretraining_golden import read_checkpoint
 
 from electra_paddle.batch import ClassificationBatch
 from electra_paddle.config import FinetuningConfig
+from electra_paddle.conversion.names import name_table, task_table
 from electra_paddle.finetuning.description import load_description
 from electra_paddle.finetuning.kinds import make_kind
 from electra_paddle.finetuning.model import TaskModel
 from electra_paddle.training.loop import to_tensors, train
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
 from electra_paddle.training.schedule import build_schedule
+
+VARIABLES = {  # the reference's name of each parameter
+    names.paddle: names.tensorflow
+    for names in name_table(None, 3, has_projection=True) + task_table("xnli", ["task_specific/xnli/dense/kernel"])
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +57,7 @@ def variables(golden):
 
 def variable(name):
     """The reference's name of a network's parameter."""
-    if name.startswith("classifier"):
-        return f"task_specific/xnli/dense/{'kernel' if name.endswith('weight') else 'bias'}"
-    return tensorflow_name(f"discriminator.{name}")
+    return VARIABLES[name]
 
 
 @pytest.fixture
