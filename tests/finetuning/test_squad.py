@@ -23,7 +23,7 @@ def read(tmp_path):
         path = tmp_path / "t.json"
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
         problems = Problems(on_error)
-        return read_questions(path, problems), [str(error).rpartition("; ")[0] for error in problems.errors]
+        return read_questions(path, problems), [str(error) for error in problems.errors]
 
     return read
 
