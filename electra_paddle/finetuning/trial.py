@@ -8,7 +8,7 @@ import shutil
 import signal
 
 from electra_paddle import runtime
-from electra_paddle.errors import Interrupted
+from electra_paddle.errors import ConfigError, Interrupted
 from electra_paddle.finetuning.batches import TrainingBatches, num_batches
 from electra_paddle.finetuning.evaluation import evaluate
 from electra_paddle.finetuning.model import build_model, save_finetuned
@@ -186,5 +186,13 @@ class Trial:
 
 
 def num_train_steps(num_features, config):
-    """Updates of a run, rounded as the original does."""
-    return int(num_batches(num_features, config.train_batch_size) * config.num_train_epochs)
+    """Updates of a run, rounded as the original does.
+
+    Raises:
+        ConfigError: not one.
+    """
+    batches = num_batches(num_features, config.train_batch_size)
+    if batches * config.num_train_epochs < 1:
+        at_least = f"at least {1 / batches:.3g}, which makes one update of {batches} a pass"
+        raise ConfigError("num_train_epochs", config.num_train_epochs, at_least)
+    return int(batches * config.num_train_epochs)

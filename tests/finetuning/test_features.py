@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from electra_paddle.config import FinetuningConfig
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning import features as module
 from electra_paddle.finetuning.batches import EvaluationBatches, TrainingBatches, epoch_batches
 from electra_paddle.finetuning.classification import ClassificationExample, ClassificationFeature
@@ -141,3 +141,14 @@ def test_evaluation_has_every_row_once_and_pads_to_the_batch_only():
     assert sorted(batches.order) == list(range(13))
     assert batches[0].input_ids.shape[1] == sorted(rows.lengths)[3]
     assert EvaluationBatches(rows, kind(), 4, length=40)[0].input_ids.shape == (4, 40)
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(0.5, 1), (1, 3), (2.5, 7)])
+def test_updates_are_rounded_down_and_none_at_all_is_refused(epochs, expected):
+    from electra_paddle.finetuning.trial import num_train_steps
+
+    assert num_train_steps(9, FinetuningConfig(train_batch_size=4, num_train_epochs=epochs)) == expected
+    with pytest.raises(
+        ConfigError, match="num_train_epochs: found 0.3, expected at least 0.333, which makes one update"
+    ):
+        num_train_steps(9, FinetuningConfig(train_batch_size=4, num_train_epochs=0.3))
