@@ -2,9 +2,14 @@
 
 import hashlib
 import http.server
+import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
+
+from conftest import ROOT
 
 COMMIT = "c" * 40
 
@@ -102,3 +107,26 @@ def environment(hub, home):
 def read_files(folder):
     """file name -> content."""
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+class Client:
+    """Runs a script on calls, each time in a process of its own: huggingface_hub reads its environment at import.
+
+    Args:
+        script: it gets the calls as JSON in argv[1] and prints a line of JSON for each.
+        home: its HF_HOME.
+
+    Attributes:
+        stderr: of the last run.
+    """
+
+    def __init__(self, script, hub, home):
+        self.script, self.hub, self.home = script, hub, home
+
+    def __call__(self, *calls, **variables):
+        command = [sys.executable, "-c", self.script, json.dumps(calls)]
+        mine = environment(self.hub, self.home) | variables
+        result = subprocess.run(command, cwd=ROOT, env=mine, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        self.stderr = result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]

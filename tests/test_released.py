@@ -1,11 +1,7 @@
 import hashlib
-import json
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
-from fake_hub import FakeHub, environment
+from fake_hub import Client, FakeHub
 
 from electra_paddle.released import COMPONENTS, MODELS, repositories_of, repository
 
@@ -14,7 +10,6 @@ REPOSITORY = f"hfl/{NAME}-discriminator"
 VOCABULARY = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n我\n爱\n你\n".encode()
 WEIGHTS = bytes(range(256)) * (11 * 2**12)  # 11 MB: huggingface_hub writes, and can resume, pieces of 10 MiB
 
-# Runs what it is told in a process of its own, because huggingface_hub reads its environment at import.
 CLIENT = """
 import hashlib, json, sys
 from electra_paddle.errors import DataError
@@ -43,15 +38,7 @@ def hub():
 @pytest.fixture
 def client(hub, tmp_path):
     """Function: (name, filename) pairs -> what came of each: number of tokens, sha256 or message."""
-
-    def run(*calls, **variables):
-        mine = environment(hub, tmp_path / "home") | variables
-        command = [sys.executable, "-c", CLIENT, json.dumps(calls)]
-        result = subprocess.run(command, cwd=ROOT, env=mine, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        return [json.loads(line) for line in result.stdout.splitlines()]
-
-    return run
+    return Client(CLIENT, hub, tmp_path / "home")
 
 
 def test_all_22_published_repositories_have_a_name():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from fake_hub import COMMIT, FakeHub, environment, read_files
+from fake_hub import COMMIT, Client, FakeHub, environment, read_files
 from safetensors.numpy import load_file, save_file
 
 from electra_paddle.conversion.published import geometry, published_name
@@ -19,7 +19,6 @@ GOLDEN = ROOT / "tests/golden/huggingface_micro"
 NAME = "chinese-electra-180g-small"
 DISCRIMINATOR, GENERATOR = (f"hfl/{NAME}-{component}" for component in COMPONENTS)
 
-# Runs what it is told in a process of its own, because huggingface_hub reads its environment at import.
 CLIENT = """
 import json, sys
 from electra_paddle.conversion.published import pretrained_directories, pretrained_directory
@@ -54,16 +53,7 @@ def hub():
 @pytest.fixture
 def client(hub, tmp_path):
     """Function: (kind, name) pairs -> what came of each: list of folders or message."""
-
-    def run(*calls, **variables):
-        mine = environment(hub, tmp_path / "home") | variables
-        command = [sys.executable, "-c", CLIENT, json.dumps(calls)]
-        result = subprocess.run(command, cwd=ROOT, env=mine, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        run.stderr = result.stderr
-        return [json.loads(line) for line in result.stdout.splitlines()]
-
-    return run
+    return Client(CLIENT, hub, tmp_path / "home")
 
 
 @pytest.fixture
