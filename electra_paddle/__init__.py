@@ -15,6 +15,7 @@ _PUBLIC = {
     "PretrainingConfig": "electra_paddle.config",
     "Tokenizer": "electra_paddle.text",
     "Vocabulary": "electra_paddle.text",
+    "from_pretrained": "electra_paddle.conversion.published",
     "load_encoder": "electra_paddle.models.pretrained_directory",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]

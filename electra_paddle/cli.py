@@ -15,6 +15,8 @@ COMMANDS = (
     "run_pretrain",
     "run_finetuning",
     "convert_tf",
+    "convert_hf",
+    "models",
     "export_hub_module",
 )
 

@@ -1,12 +1,17 @@
 """The published Chinese ELECTRA models by name, and files of their Hugging Face repositories."""
 
 import dataclasses
+import re
+import time
 from pathlib import Path
 
 from electra_paddle.errors import DataError
+from electra_paddle.files import sha256
 
 OWNER = "hfl"  # Joint Laboratory of HIT and iFLYTEK Research
+LICENCE = "Apache-2.0"  # as the publishers state; what the licence of the text means for the weights they do not say
 COMPONENTS = ("discriminator", "generator")
+TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +27,10 @@ class ReleasedModel:
     size: str
 
     @property
+    def training_data(self):
+        return SERIES[self.series][0]
+
+    @property
     def name(self):
         return f"{self.series}-{self.size}"
 
@@ -29,15 +38,12 @@ class ReleasedModel:
         return f"{OWNER}/{self.name}-{component}"
 
 
-MODELS = tuple(
-    ReleasedModel(series, size)
-    for series, sizes in {
-        "chinese-electra": ("small", "small-ex", "base", "large"),
-        "chinese-electra-180g": ("small", "small-ex", "base", "large"),
-        "chinese-legal-electra": ("small", "base", "large"),
-    }.items()
-    for size in sizes
-)
+SERIES = {  # series -> (training data, sizes)
+    "chinese-electra": ("Wikipedia and other web text, 5.4 billion tokens", ("small", "small-ex", "base", "large")),
+    "chinese-electra-180g": ("180 GB of web text", ("small", "small-ex", "base", "large")),
+    "chinese-legal-electra": ("judicial documents", ("small", "base", "large")),
+}
+MODELS = tuple(ReleasedModel(series, size) for series, (_, sizes) in SERIES.items() for size in sizes)
 
 
 def repository(name):
@@ -47,17 +53,32 @@ def repository(name):
         name: the repository itself (`hfl/chinese-electra-base-generator`), or the same without `hfl/` or without
             the component, which then is the discriminator (`chinese-electra-base`).
     """
+    repositories = repositories_of(name)
+    return repositories[0] if repositories else None
+
+
+def repositories_of(name):
+    """The repositories that a name stands for: one, or both of a model named without component."""
     name = name.removeprefix(f"{OWNER}/")
     for model in MODELS:
+        both = [model.repository(component) for component in COMPONENTS]
         if name == model.name:
-            return model.repository("discriminator")
-        for component in COMPONENTS:
-            if name == f"{model.name}-{component}":
-                return model.repository(component)
-    return None
+            return both
+        named = [repository for repository in both if repository == f"{OWNER}/{name}"]
+        if named:
+            return named
+    return []
 
 
-def fetch_file(repository, filename, asked=None):
+def cached_file(repository, filename, revision=None):
+    """Path of a file in huggingface_hub's cache; None if it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(repository, filename, revision=revision)
+    return Path(path) if isinstance(path, str) else None
+
+
+def fetch_file(repository, filename, asked=None, revision=None, is_optional=False):
     """A file of a repository, from the cache or else from the network.
 
     The cache comes first and is not compared with the network: these files do not change any more, and whoever
@@ -67,44 +88,69 @@ def fetch_file(repository, filename, asked=None):
         repository: as `repository` returns it.
         filename: a file in it.
         asked: what the user asked for, named in messages; default the repository.
+        revision: a commit; default the newest that is known.
+        is_optional: whether the repository may lack it.
 
     Returns:
-        Path of the file in huggingface_hub's cache.
+        Path of the file in huggingface_hub's cache; None if it is optional and the repository lacks it.
 
     Raises:
         DataError: it is not in the cache and cannot be fetched; the message says why and what to do.
     """
     # It takes half a second to import, and reads HF_ENDPOINT and HF_HOME then.
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import LocalEntryNotFoundError
+    from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+    from huggingface_hub.utils import RepositoryNotFoundError
 
+    path = try_to_load_from_cache(repository, filename, revision=revision)
+    if isinstance(path, str) or (path is _CACHED_NO_EXIST and is_optional):
+        return Path(path) if isinstance(path, str) else None
     try:
-        return Path(hf_hub_download(repository, filename, local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        return Path(_download(repository, filename))
+        return _download(repository, filename, revision)
     except (OSError, ValueError) as error:
+        if is_optional and _status(error) == 404 and not isinstance(error, RepositoryNotFoundError):
+            return None
         found, advice = _explain(error)
         raise DataError(
             asked or repository,
             f"{found}, and nothing in the cache",
             f"{filename} of {repository}",
-            f"{advice}, or give the path of a {filename}",
+            f"{advice}, or give the path of {_alternative(filename)}",
         ) from error
 
 
-def _download(repository, filename):
+def _alternative(filename):
+    return f"a {filename}" if filename.endswith(".txt") else "a pretrained directory"
+
+
+def _download(repository, filename, revision):
+    """Fetch a file, going on where an attempt broke off."""
     from huggingface_hub import hf_hub_download
 
-    try:
-        return hf_hub_download(repository, filename)
-    except OSError as error:
-        # What an earlier download left does not fit, for example because a mirror ignored where to go on. If kept,
-        # it would spoil every later download too.
-        if _status(error) == 416 or _has_wrong_size(error):
-            return hf_hub_download(repository, filename, force_download=True)
-        raise
+    starts_afresh = False
+    for tries_left in reversed(range(TRIES)):
+        try:
+            path = hf_hub_download(repository, filename, revision=revision, force_download=starts_afresh)
+            return _verified(Path(path))
+        except OSError as error:
+            # What an earlier attempt left may not fit, for example because a mirror ignored where to go on. If kept,
+            # it would spoil every later attempt too.
+            starts_afresh = _status(error) == 416 or _is_inconsistent(error)
+            if not tries_left or not (starts_afresh or _broke_off(error)):
+                raise
+            time.sleep(PAUSE)
+
+
+def _verified(path):
+    """The path of a downloaded file, if its content is what its repository announced.
+
+    The cache calls the content of large files by its SHA-256.
+    """
+    content = path.resolve()
+    if re.fullmatch("[0-9a-f]{64}", content.name) and sha256(content) != content.name:
+        path.unlink()
+        content.unlink(missing_ok=True)
+        raise OSError("Consistency check failed: another SHA-256 than announced")
+    return path
 
 
 def _explain(error):
@@ -124,7 +170,9 @@ def _explain(error):
         return f"HTTP {status} from {constants.ENDPOINT}", "try later, or set HF_ENDPOINT to a mirror"
     if status:
         return f"HTTP {status} from {constants.ENDPOINT}", "set HF_ENDPOINT to another mirror"
-    if _has_wrong_size(error) or isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if "SHA-256" in str(error):
+        return f"content with another checksum than announced at {constants.ENDPOINT}", "set HF_ENDPOINT to a mirror"
+    if _is_inconsistent(error) or _broke_off(error):
         return f"a download that broke off at {constants.ENDPOINT}", "start again, it goes on where it stopped"
     if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
         return f"no connection to {constants.ENDPOINT} ({type(error).__name__})", "set HF_ENDPOINT to a mirror"
@@ -139,5 +187,12 @@ def _status(error):
     return getattr(getattr(error.__cause__ or error, "response", None), "status_code", None)
 
 
-def _has_wrong_size(error):
+def _is_inconsistent(error):
+    """Whether a whole download is not what was announced."""
     return "Consistency check failed" in str(error)
+
+
+def _broke_off(error):
+    import requests
+
+    return isinstance(error.__cause__ or error, requests.exceptions.ChunkedEncodingError)

@@ -1,14 +1,19 @@
 """Arrays under names: reading and writing safetensors, and filling a network strictly."""
 
 import pickle
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from electra_paddle.errors import CheckpointError
 
 
-def save_tensors(tensors, path):
+def save_tensors(tensors, path, form="np"):
     """Write name -> Paddle tensor or array; PaddleNLP reads the file too.
+
+    Args:
+        form: for whom the file is: "np", or "pt" for Hugging Face's transformers.
 
     Raises:
         OSError: it cannot be written.
@@ -18,25 +23,60 @@ def save_tensors(tensors, path):
 
     arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
-        save_file(arrays, path, metadata={"format": "np"})
+        save_file(arrays, path, metadata={"format": form})
     except SafetensorError as error:  # it wraps the operating system's
         raise OSError(str(error)) from error
 
 
 def read_tensors(path):
-    """name -> array of a .safetensors file.
+    """name -> array of a .safetensors file; bfloat16 comes back as float32.
 
     Raises:
         CheckpointError: no such file, or a damaged one.
     """
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, deserialize
     from safetensors.numpy import load_file
 
     try:
         return load_file(path)
+    except TypeError:  # numpy has no bfloat16
+        return dict(map(read_tensor, deserialize(Path(path).read_bytes())))
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(path, f"no readable tensors ({reason})", "a safetensors file") from error
+
+
+def read_tensor(item):
+    """(name, array) of what safetensors' `deserialize` makes; bfloat16 becomes float32."""
+    name, tensor = item
+    kind = {"BF16": "U16", "BOOL": "B8"}.get(tensor["dtype"], tensor["dtype"])
+    array = np.frombuffer(tensor["data"], f"<{kind[0].lower()}{int(kind[1:]) // 8}")
+    return name, (widen_bfloat16(array) if tensor["dtype"] == "BF16" else array).reshape(tensor["shape"])
+
+
+def widen_bfloat16(bits):
+    """float32 numbers of the bits of bfloat16 ones: they lack the lower half."""
+    return (bits.astype("<u4") << 16).view("<f4")
+
+
+class LoadReport(NamedTuple):
+    """What was filled from a file; as text one line."""
+
+    source: Path
+    loaded: list[str]  # names in the file
+    extra: list[str]  # names in the file that no parameter has
+    untrained: list[str] = []  # parameters of the network that the file does not have
+
+    def __str__(self):
+        extra = f" ({some_of(self.extra)})" if self.extra else ""
+        line = f"{self.source}: {len(self.loaded)} parameters loaded, {len(self.untrained)} missing"
+        line += f", {len(self.extra)} extra{extra}"
+        return f"{line}; UNTRAINED: {some_of(self.untrained)}" if self.untrained else line
+
+
+def some_of(names):
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def assign(layer, arrays, source, prefix="", allow_extra=False):
@@ -45,6 +85,9 @@ def assign(layer, arrays, source, prefix="", allow_extra=False):
     Args:
         source: the arrays' file, for messages.
         allow_extra: whether arrays without a parameter are passed over.
+
+    Returns:
+        LoadReport.
 
     Raises:
         CheckpointError: names the first parameter that is missing, left over or of another shape.
@@ -63,6 +106,7 @@ def assign(layer, arrays, source, prefix="", allow_extra=False):
         )
     for name, parameter in parameters.items():
         parameter.set_value(arrays[name])
+    return LoadReport(source, list(parameters), extra)
 
 
 def read_state(path):

@@ -8,11 +8,12 @@ import pytest
 from conftest import ROOT
 
 LEVELS = [
-    {"errors", "batch"},
+    {"errors", "batch", "files"},
     {"released"},
-    {"config", "runtime", "text", "tensors", "files"},
+    {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},
-    {"finetuning", "conversion", "hub"},
+    {"conversion"},
+    {"finetuning", "hub"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -90,6 +91,8 @@ def test_some_libraries_have_one_importer(path):
         ["tasks/run_pretrain.py", "--help"],
         ["tasks/run_finetuning.py", "--help"],
         ["tools/export_hub_module.py", "--help"],
+        ["tools/convert_hf.py", "--help"],
+        ["-m", "electra_paddle", "models", "--help"],
     ],
 )
 def test_help_and_import_do_not_pay_for_heavy_libraries(arguments):

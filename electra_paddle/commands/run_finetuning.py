@@ -19,6 +19,7 @@ def run(arguments):
 def finetune(config, task):
     """All trials of one task; returns split -> maximum, mean and standard deviation."""
     from electra_paddle import runtime
+    from electra_paddle.conversion.published import pretrained_directory
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.reading import find_split, read_examples
     from electra_paddle.models import pretrained_directory as pretrained
@@ -27,7 +28,7 @@ def finetune(config, task):
     if runtime.num_processes() > 1:
         raise ConfigError("paddle.distributed.launch", f"{runtime.num_processes()} processes", "one for fine-tuning")
     description = load_description(task)
-    source = pretrained.find_pretrained(config.init_checkpoint)
+    source = pretrained_directory(config.init_checkpoint)
     tokenizer = Tokenizer(Vocabulary.load(source / pretrained.VOCABULARY), config.do_lower_case)
     folder = config.data_dir / "finetuning_data" / description.name
     examples = {}

@@ -59,6 +59,7 @@ class Job(NamedTuple):
 
 def prepare(config):
     """The Job of a PretrainingConfig. What does not fit together is refused here, before Paddle is imported."""
+    from electra_paddle.conversion.published import pretrained_directories
     from electra_paddle.models.warm_start import find_networks
     from electra_paddle.text import Vocabulary
     from electra_paddle.training.checkpoint import Checkpoints
@@ -77,7 +78,7 @@ def prepare(config):
         check_evaluation(config, eval_batches, checkpoint)
     first_weights = {}
     if config.init_from and not checkpoint:
-        first_weights = find_networks(config.init_from, vocabulary, shapes)
+        first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
     return Job(
         config, vocabulary, generator, discriminator, batches, eval_batches, checkpoints, checkpoint, first_weights
     )

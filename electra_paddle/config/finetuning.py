@@ -13,9 +13,11 @@ class FinetuningConfig:
     """Fine-tuning of one model on tasks. Paths left out follow from `data_dir` and `model_name`."""
 
     data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/{train,dev,test}.tsv")
-    model_name: str = entry("electra", "name of the model below DATA_DIR/models")
+    model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
     task_names: tuple[str, ...] = entry(("chnsenticorp",), "tasks to fine-tune on, one after the other")
-    init_checkpoint: Path = entry(None, "pre-trained model; default DATA_DIR/models/MODEL_NAME")
+    init_checkpoint: Path = entry(
+        None, "pre-trained model, folder or published name; default DATA_DIR/models/MODEL_NAME"
+    )
     output_dir: Path = entry(None, "where results are written; default DATA_DIR/models/MODEL_NAME")
     random_init: bool = entry(False, "keep the model's shape but not its weights: the baseline of pre-training")
     do_train: bool = entry(True, "train, instead of evaluating the models of an earlier run")

@@ -45,7 +45,7 @@ class PretrainingConfig:
     untied_generator: bool = entry(True, "false: one encoder of full size serves as generator and discriminator")
     untied_generator_embeddings: bool = entry(False, "true: the generator has embeddings of its own, of its width")
     uniform_generator: bool = entry(False, "true: no generator; replacements are drawn uniformly from the vocabulary")
-    init_from: Path = entry(None, "begin with the weights in this folder: a run's, or one network's")
+    init_from: Path = entry(None, "begin with these weights: a run's or one network's folder, or a published name")
     init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
     # objective
     electra_objective: bool = entry(True, "false: a masked language model of full size and no discriminator")

@@ -1,6 +1,5 @@
 """A TensorFlow checkpoint becomes pretrained directories, and back."""
 
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from electra_paddle.conversion import tensorflow as tf
+from electra_paddle.conversion.directories import check_vocabulary, model_card, new_folder
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.shapes import num_layers
 from electra_paddle.conversion.sources import open_source
@@ -80,45 +80,10 @@ def last_part(variable):
     return variable.rsplit("/", 1)[-1]
 
 
-@contextlib.contextmanager
-def new_folder(out):
-    """A folder to fill, which gets its name when the context ends without an error.
-
-    Raises:
-        CheckpointError: something is there already.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CheckpointError(out, "something there already", "a new folder", "remove it or give another name")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise CheckpointError(
-            out, f"it cannot be written ({error.strerror or error})", "room and permission"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def load_vocabulary(path, source):
     if path is None:
         raise CheckpointError(source, "no vocab.txt beside the checkpoint", "one", "give --vocab-file")
     return Vocabulary.load(path)
-
-
-def check_vocabulary(geometry, vocabulary, source):
-    if geometry.vocab_size != len(vocabulary):
-        raise CheckpointError(
-            source,
-            f"word embeddings of {geometry.vocab_size:,} entries and a vocabulary of {len(vocabulary):,} lines",
-            "the vocabulary of these weights",
-            "give --vocab-file",
-        )
 
 
 def random_tensors(name, geometry):
@@ -142,17 +107,6 @@ def electra_config(name, geometry, tensors, labels_of):
         labels = (labels_of and labels_of(name, num_labels)) or range(num_labels)
         options |= {"num_labels": num_labels, "id2label": dict(enumerate(map(str, labels)))}
     return ElectraConfig(**options)
-
-
-def model_card(name, geometry, tensors, source):
-    count = sum(int(np.prod(tensor.shape)) for tensor in tensors.values())
-    return (
-        f"# ELECTRA {name}, from {source}\n\n"
-        f"Converted from a TensorFlow checkpoint by electra_paddle. {geometry.num_hidden_layers} layers, hidden size "
-        f"{geometry.hidden_size}, {geometry.num_attention_heads} attention heads, embedding size "
-        f"{geometry.embedding_size}, vocabulary of {geometry.vocab_size:,} entries, {count:,} parameters.\n\n"
-        "Licence, training data and limits are those of the checkpoint it was made from.\n"
-    )
 
 
 def write_checkpoint(bundle, tables, model, geometries, vocabulary, folder):

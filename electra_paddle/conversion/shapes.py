@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 from electra_paddle.config import Geometry
+from electra_paddle.conversion.names import name_table
 from electra_paddle.errors import CheckpointError
 
 LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
@@ -63,3 +64,33 @@ def shape_of(name, shapes, source):
     if name not in shapes or len(shapes[name]) != 2:
         raise CheckpointError(source, f"no {name}", "the parameters of an ELECTRA encoder")
     return tuple(map(int, shapes[name]))
+
+
+def expected_shapes(network, geometry):
+    """Paddle's name -> shape of every parameter of a network.
+
+    Args:
+        network: "generator", "discriminator", or None for an encoder without head.
+    """
+    embedding, hidden, inner = geometry.embedding_size, geometry.hidden_size, geometry.intermediate_size
+    sizes = {  # last part of a module's name -> (rows, columns) of its weight; a norm has columns only
+        "word_embeddings": (geometry.vocab_size, embedding),
+        "position_embeddings": (geometry.max_position_embeddings, embedding),
+        "token_type_embeddings": (geometry.type_vocab_size, embedding),
+        "layer_norm": (embedding,),
+        "embeddings_project": (embedding, hidden),
+        "linear1": (hidden, inner),
+        "linear2": (inner, hidden),
+        "norm1": (hidden,),
+        "norm2": (hidden,),
+        "generator_predictions.dense": (hidden, embedding),
+        "discriminator_predictions.dense": (hidden, hidden),
+        "dense_prediction": (hidden, 1),
+        "generator_lm_head_bias": (geometry.vocab_size,),
+    } | {f"{name}_proj": (hidden, hidden) for name in ("q", "k", "v", "out")}
+    shapes = {}
+    for names in name_table(network, geometry.num_hidden_layers, embedding != hidden):
+        module, _, parameter = names.paddle.rpartition(".")
+        size = sizes.get(module) or sizes[(module or parameter).rpartition(".")[2]]
+        shapes[names.paddle] = size if parameter == "weight" else size[-1:]
+    return shapes

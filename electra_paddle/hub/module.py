@@ -12,6 +12,7 @@ import paddle.nn.functional as F
 from paddle import nn
 from paddlehub.module.nlp_module import TransformerModule
 
+from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.models import pretrained_directory as pretrained
@@ -34,7 +35,8 @@ class ElectraModule(nn.Layer, TransformerModule):
         label_map: class id -> label; keys may be strings, as JSON has them.
         num_classes: classes of "seq-cls"; the label map's number where one is given.
         suffix: ignored; the official modules use it for names of parameters.
-        pretrained_dir: a pretrained directory to use instead of the module's own assets.
+        pretrained_dir: a pretrained directory, or the name of a published model, to use instead of the module's own
+            assets.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.label_map = {int(key): label for key, label in (label_map or {}).items()}
         self.num_classes = len(self.label_map) or num_classes
         self.label_map = self.label_map or {number: number for number in range(self.num_classes)}
-        self.assets = Path(pretrained_dir or Path(self.directory) / "assets")
+        self.assets = pretrained_directory(pretrained_dir) if pretrained_dir else Path(self.directory) / "assets"
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         config = pretrained.load_config(self.assets)
         config.num_labels = self.num_classes
@@ -65,7 +67,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.metric = paddle.metric.Accuracy()
         self.is_trained = load_checkpoint is not None
         if load_checkpoint is not None:
-            assign(self, read_state(load_checkpoint), load_checkpoint)
+            pretrained.announce(assign(self, read_state(load_checkpoint), load_checkpoint))
 
     def forward(
         self,

@@ -6,10 +6,12 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
+from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
-from electra_paddle.tensors import assign, read_tensors, save_tensors
+from electra_paddle.tensors import assign, read_state, save_tensors
 from electra_paddle.text import Tokenizer, Vocabulary
 
 CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
@@ -19,6 +21,8 @@ CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
     "tokenizer_config.json",
     "README.md",
 )
+OLD_WEIGHTS = "model_state.pdparams"
+ENCODER = "electra."  # how the names of its parameters begin
 
 
 def save_pretrained(model, folder, vocabulary, do_lower_case, card):
@@ -86,16 +90,22 @@ def read_config(folder):
     Raises:
         CheckpointError: no such file, or no JSON object.
     """
-    path = Path(folder) / CONFIG
+    return read_json(Path(folder) / CONFIG)
+
+
+def read_json(path):
+    """The entries of a JSON object.
+
+    Raises:
+        CheckpointError: no such file, or no JSON object.
+    """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            path, f"no readable configuration ({error})", "ELECTRA's configuration in JSON"
-        ) from error
-    if not isinstance(config, dict):
-        raise CheckpointError(path, type(config).__name__, "ELECTRA's configuration in JSON")
-    return config
+        raise CheckpointError(path, f"no readable configuration ({error})", "a configuration in JSON") from error
+    if not isinstance(entries, dict):
+        raise CheckpointError(path, type(entries).__name__, "a configuration in JSON")
+    return entries
 
 
 def load_config(folder):
@@ -121,23 +131,60 @@ def load_tokenizer(folder):
     return Tokenizer(Vocabulary.load(Path(folder) / VOCABULARY), do_lower_case, strip_accents)
 
 
+def read_weights(folder):
+    """(name -> array, file) of a pretrained directory: model.safetensors, else what PaddleNLP wrote in earlier days.
+
+    Raises:
+        CheckpointError: neither is there, it is damaged, or Hugging Face's.
+    """
+    folder = Path(folder)
+    path = next((folder / name for name in (WEIGHTS, OLD_WEIGHTS) if (folder / name).is_file()), folder / WEIGHTS)
+    is_huggingface = not path.is_file() and (folder / "pytorch_model.bin").is_file()
+    arrays = {} if is_huggingface else read_state(path)
+    if is_huggingface or any(".layer.0." in name for name in arrays):
+        convert = f"convert it: python -m electra_paddle convert_hf {folder} OUT"
+        raise CheckpointError(folder, "weights under Hugging Face's names", "a pretrained directory", convert)
+    return arrays, path
+
+
 def load_encoder(model, folder):
     """Fill `model.electra` from a pretrained directory: every parameter, each of the right shape.
 
     Heads stay as they are.
 
+    Returns:
+        LoadReport, which is also printed.
+
     Raises:
         CheckpointError: names the file and the first parameter that is missing or of another shape.
     """
-    path = Path(folder) / WEIGHTS
-    assign(model.electra, read_tensors(path), path, prefix="electra.", allow_extra=True)
+    arrays, path = read_weights(folder)
+    report = assign(model.electra, arrays, path, prefix=ENCODER, allow_extra=True)
+    heads = [name for name, _ in model.named_parameters() if not name.startswith(ENCODER)]
+    return announce(report._replace(untrained=heads))
+
+
+def load_bare_encoder(model, folder):
+    """Fill an ElectraModel as `load_encoder` fills that of a larger model."""
+    arrays, path = read_weights(folder)
+    return announce(assign(model, arrays, path, prefix=ENCODER, allow_extra=True))
 
 
 def load_model(model, folder):
     """Fill a whole model, heads included, from a directory that `save_pretrained` wrote.
 
+    Returns:
+        LoadReport, which is also printed.
+
     Raises:
         CheckpointError: names the file and the first parameter that does not fit.
     """
-    path = Path(folder) / WEIGHTS
-    assign(model, read_tensors(path), path)
+    arrays, path = read_weights(folder)
+    return announce(assign(model, arrays, path))
+
+
+def announce(report):
+    """Print a LoadReport where one process of the job does it for all."""
+    if runtime.is_main():
+        print(report, file=sys.stderr)
+    return report

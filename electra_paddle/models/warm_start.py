@@ -17,11 +17,11 @@ KINDS = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator
 SHAPE = [field.name for field in dataclasses.fields(Geometry) if field.type is int and field.name != "pad_token_id"]
 
 
-def find_networks(folder, vocabulary, shapes):
+def find_networks(folders, vocabulary, shapes):
     """Where the networks to begin with lie: {"generator": folder, "discriminator": folder}, or one of them.
 
     Args:
-        folder: holds `generator/` and `discriminator/`, or is the pretrained directory of one network.
+        folders: each holds `generator/` and `discriminator/`, or is the pretrained directory of one network.
         vocabulary: of the run; weights of another one are refused.
         shapes: {"generator": Geometry, "discriminator": Geometry}, None where the run has no such network.
 
@@ -29,12 +29,17 @@ def find_networks(folder, vocabulary, shapes):
         CheckpointError: no network there, one without its head, of another shape or vocabulary, or one that the run
             does not have.
     """
-    folder = Path(folder)
-    found = {name: folder / name for name in KINDS.values() if (folder / name / CONFIG).is_file()}
-    if (folder / CONFIG).is_file():
-        found = {kind_of(read_config(folder), folder): folder}
+    found = {}
+    for folder in map(Path, folders):
+        if (folder / CONFIG).is_file():
+            found[kind_of(read_config(folder), folder)] = folder
+        else:
+            found |= {name: folder / name for name in KINDS.values() if (folder / name / CONFIG).is_file()}
     if not found:
-        raise CheckpointError(folder, f"no {CONFIG}, generator/ or discriminator/", "pretrained directories")
+        advice = "`python -m electra_paddle models` lists the published names"
+        raise CheckpointError(
+            folders[0], f"no {CONFIG}, generator/ or discriminator/", "pretrained directories", advice
+        )
     for name, path in found.items():
         if shapes[name] is None:
             raise CheckpointError(path, f"a {name}", "a network that this objective has")

@@ -1,0 +1,32 @@
+"""Hugging Face's ELECTRA folders to pretrained directories, and back."""
+
+from pathlib import Path
+
+DESCRIPTION = "Convert a Hugging Face ELECTRA, a folder or a published name, into a pretrained directory, or back."
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="a Hugging Face folder or a published name; with --to hf a pretrained directory or a run's folder",
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")
+    parser.add_argument("--vocab-file", type=Path, help="the vocabulary [vocab.txt in SOURCE]")
+    parser.add_argument(
+        "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
+    )
+
+
+def run(arguments):
+    from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
+    from electra_paddle.conversion.published import fetch_folders
+
+    if arguments.to == "hf":
+        report = convert_to_hf(arguments.source, arguments.out)
+    else:
+        folders = fetch_folders(arguments.source)
+        report = convert_from_hf(folders, arguments.out, arguments.vocab_file, arguments.partial)
+    print("\n".join(report))

@@ -1,0 +1,39 @@
+"""The published models that are known by name."""
+
+DESCRIPTION = "List the published models: sizes, training data, licence, and whether they are on this computer."
+
+COLUMNS = ("name", "component", "layers", "hidden", "parameters", "training data", "licence", "on this computer")
+
+
+def add_arguments(parser):
+    pass
+
+
+def run(arguments):
+    rows = [COLUMNS, *map(row_of, networks())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(
+        "\nA name alone stands for the discriminator, in pre-training for both networks; `hfl/NAME-COMPONENT` for one."
+    )
+
+
+def networks():
+    """(model, component) of all."""
+    from electra_paddle.released import COMPONENTS, MODELS
+
+    return [(model, component) for model in MODELS for component in COMPONENTS]
+
+
+def row_of(network):
+    """The cells of a line."""
+    from electra_paddle.conversion.published import geometry, state_of
+    from electra_paddle.released import LICENCE
+
+    model, component = network
+    shape = geometry(model, component)
+    head = shape.num_rtd_head_parameters if component == "discriminator" else shape.num_mlm_head_parameters
+    sizes = (shape.num_hidden_layers, shape.hidden_size, f"{shape.num_body_parameters + head:,}")
+    state = state_of(model.repository(component))
+    return (model.name, component, *map(str, sizes), model.training_data, LICENCE, state)

@@ -1,0 +1,134 @@
+"""The network in a Hugging Face folder, read without PyTorch."""
+
+import re
+
+import numpy as np
+
+from electra_paddle.conversion.directories import Network
+from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
+from electra_paddle.conversion.shapes import expected_shapes, infer_geometry
+from electra_paddle.conversion.torch_file import read_torch_file
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.initialization import initial_value
+from electra_paddle.tensors import read_tensors
+
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
+PREFIX = "electra."  # of the encoder's names; Hugging Face's bare encoder has none
+LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
+OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+
+
+def read_network(source, partial=False):
+    """The Network in a Hugging Face folder.
+
+    Raises:
+        CheckpointError: names the file and what is missing, left over or of another shape.
+    """
+    path = find_weights(source)
+    config = pretrained.read_config(source) if (source / pretrained.CONFIG).exists() else {}
+    arrays = rename_old(read_torch_file(path) if path.suffix == ".bin" else read_tensors(path))
+    check_is_electra(arrays, config, path)
+    kind = kind_of(arrays, path)
+    table = name_table(kind, num_layers(arrays), has_projection(arrays))
+    skipped = [name for name in HUGGINGFACE_EXTRAS if name in arrays]
+    check_tied(arrays, path)
+    missing = [names.huggingface for names in table if names.huggingface not in arrays]
+    extra = sorted(arrays.keys() - {names.huggingface for names in table} - set(skipped))
+    if (missing or extra) and not partial:
+        raise CheckpointError(path, *complaint(missing, extra), "give --partial to convert what fits")
+    converted = {
+        names.paddle: to_paddle(arrays[names.huggingface], names.is_transposed)
+        for names in table
+        if names.huggingface in arrays
+    }
+    geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config)
+    fill(converted, kind, geometry, path)
+    report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
+    report += [f"PARTIAL: {name} is left out" for name in extra]
+    report += [f"skipped: {name}" for name in skipped]
+    loaded = len(table) - len(missing)
+    report.append(f"{path}: {loaded} parameters loaded, {len(missing)} missing, {len(extra)} extra")
+    if kind is None:
+        report.append(f"NOTE: {path}: an encoder without head: whatever is built on it is untrained")
+    return Network(kind, geometry, converted, report)
+
+
+def find_weights(folder):
+    """The file of weights in a folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for name in WEIGHTS_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    found = "no such folder" if not folder.is_dir() else f"neither {' nor '.join(WEIGHTS_FILES)}"
+    raise CheckpointError(folder, found, "a Hugging Face ELECTRA folder, or the name of a published model")
+
+
+def rename_old(arrays):
+    """The names of today: old files have gamma and beta, and those of a bare encoder no prefix."""
+    for old, new in OLD_NAMES.items():
+        arrays = {name.replace(old, new): array for name, array in arrays.items()}
+    if "embeddings.word_embeddings.weight" in arrays:
+        arrays = {PREFIX + name: array for name, array in arrays.items()}
+    return arrays
+
+
+def check_is_electra(arrays, config, path):
+    """Refuse another architecture; the names of BERT's bare encoder are ELECTRA's and those of a pooler."""
+    kind = config.get("model_type", "electra")
+    poolers = [name for name in arrays if "pooler.dense" in name]
+    if kind == "electra" and PREFIX + "embeddings.word_embeddings.weight" in arrays and not poolers:
+        return
+    found = f"a checkpoint of {kind}" if kind != "electra" else f"{(poolers or sorted(arrays))[0]}"
+    raise CheckpointError(path, found, "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)")
+
+
+def kind_of(arrays, path):
+    """Which network it is, by its head."""
+    kinds = [kind for kind in ("generator", "discriminator") if any(name.startswith(kind) for name in arrays)]
+    if len(kinds) > 1:
+        raise CheckpointError(path, "the heads of both networks", "a generator or a discriminator")
+    return kinds[0] if kinds else None
+
+
+def num_layers(arrays):
+    return 1 + max((int(match[1]) for match in map(LAYER.match, arrays) if match), default=-1)
+
+
+def has_projection(arrays):
+    """Whether embeddings and hidden states differ in size."""
+    words = arrays["electra.embeddings.word_embeddings.weight"]
+    query = arrays.get("electra.encoder.layer.0.attention.self.query.weight", words)
+    return words.shape[-1] != query.shape[-1]
+
+
+def check_tied(arrays, path):
+    """Refuse an output table that is not the word embeddings: Paddle's generator has no place for it."""
+    table, words = arrays.get("generator_lm_head.weight"), arrays["electra.embeddings.word_embeddings.weight"]
+    if table is not None and not np.array_equal(table, words):
+        raise CheckpointError(path, "generator_lm_head.weight unlike the word embeddings", "the same table twice")
+
+
+def complaint(missing, extra):
+    """(found, expected) about names."""
+    if missing:
+        return f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""), "every parameter"
+    more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
+    return f"{extra[0]}{more}, which this network lacks", "the parameters of ELECTRA's pre-training"
+
+
+def to_paddle(array, is_transposed):
+    """float32, as Paddle holds it."""
+    return np.ascontiguousarray(array.T if is_transposed else array, dtype="float32")
+
+
+def fill(arrays, kind, geometry, path):
+    """Check every array's shape, and give random numbers to those that are missing."""
+    for name, shape in expected_shapes(kind, geometry).items():
+        if name not in arrays:
+            arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
+        elif arrays[name].shape != shape:
+            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", list(shape))
