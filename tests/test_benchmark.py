@@ -9,12 +9,14 @@ KEYS = {
     "tokenizer": {"mb_per_s", "tokenizers_mb_per_s", "ratio_to_tokenizers", "num_tokens", "tokenizers_num_tokens"},
     "build": {"mb_per_s_per_core", "speedup_2_workers", "megabytes"},
     "loader": {"masked_tokens_per_s", "whole_word_masked_tokens_per_s", "batch_ms", "update_ms", "share_of_update"},
+    "convert": {"seconds", "peak_mb", "source_mb"},
 }
 
 
 @pytest.mark.parametrize("what", KEYS)
 def test_benchmark_prints_one_json_object_with_its_figures(what):
     command = [sys.executable, "tools/benchmark.py", what, "--json", "--megabytes", "1", "--rounds", "1"]
+    command += ["--size", "small", "--vocab-size", "2000"] if what == "convert" else []
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)

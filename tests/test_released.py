@@ -1,15 +1,13 @@
 import hashlib
-import http.server
 import json
-import os
 import subprocess
 import sys
-import threading
 
 import pytest
 from conftest import ROOT
+from fake_hub import FakeHub, environment
 
-from electra_paddle.released import COMPONENTS, MODELS, repository
+from electra_paddle.released import COMPONENTS, MODELS, repositories_of, repository
 
 NAME = "chinese-electra-180g-base"
 REPOSITORY = f"hfl/{NAME}-discriminator"
@@ -35,88 +33,9 @@ for name, filename in json.loads(sys.argv[1]):
 """
 
 
-class FakeHub(http.server.ThreadingHTTPServer):
-    """The part of huggingface.co that a download uses: text files in place, weights behind a redirection.
-
-    Attributes:
-        faults: repository -> what goes wrong there: a status for all answers, or
-            "cut" (the next body breaks off), "deaf" (Range has no effect), "short" (bodies lack a byte, and say so),
-            "stranger" (answers lack the hub's headers).
-        requests: (method, repository, Range) in the order of their coming.
-    """
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), HubHandler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.faults, self.requests = {}, []
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    def leave(self):
-        self.shutdown()
-        self.server_close()
-
-
-class HubHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self):
-        self.answer(with_body=False)
-
-    def do_GET(self):
-        self.answer(with_body=True)
-
-    def answer(self, with_body):
-        place, _, filename = self.path.removeprefix("/cdn").partition("/resolve/main/")
-        name, requested = place.removeprefix("/"), self.headers["Range"]
-        self.server.requests.append((self.command, name, requested))
-        fault = self.server.faults.get(name)
-        content = {"vocab.txt": VOCABULARY, "model.safetensors": WEIGHTS}.get(filename)
-        etag = hashlib.sha1(content or b"").hexdigest()
-        if isinstance(fault, int):
-            self.send(fault, {"Content-Length": 0})
-        elif content is None:
-            self.send(404, {"Content-Length": 0, "X-Error-Code": "EntryNotFound"})
-        elif fault == "stranger":
-            self.send(200, {"Content-Length": 5}, b"login" if with_body else b"")
-        elif not with_body:
-            self.send_metadata(filename, {"X-Repo-Commit": "c" * 40, "ETag": f'"{etag}"'}, len(content))
-        else:
-            self.send_content(content, requested, fault, name)
-
-    def send_metadata(self, filename, headers, size):
-        if filename == "vocab.txt":
-            self.send(200, {"Content-Length": size, **headers})
-        else:
-            linked = {"Location": f"{self.server.url}/cdn{self.path}", "X-Linked-Size": size}
-            self.send(302, {"Content-Length": 0, **linked, "X-Linked-Etag": headers["ETag"], **headers})
-
-    def send_content(self, content, requested, fault, name):
-        first = int(requested.removeprefix("bytes=").removesuffix("-")) if requested and fault != "deaf" else 0
-        content = content[first : -1 if fault == "short" else None]
-        status = 206 if first else 200
-        if fault == "cut":
-            del self.server.faults[name]
-            self.send(status, {"Content-Length": len(content)}, content[: -len(content) // 32])
-            self.close_connection = True
-        elif first and not content:
-            self.send(416, {"Content-Length": 0})
-        else:
-            self.send(status, {"Content-Length": len(content)}, content)
-
-    def send(self, status, headers, body=b""):
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key, str(value))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def hub():
-    hub = FakeHub()
+    hub = FakeHub({"vocab.txt": VOCABULARY, "model.safetensors": WEIGHTS})
     yield hub
     hub.leave()
 
@@ -125,9 +44,8 @@ def hub():
 def client(hub, tmp_path):
     """Function: (name, filename) pairs -> what came of each: number of tokens, sha256 or message."""
 
-    def run(*calls, **environment):
-        mine = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))}
-        mine |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*", **environment}
+    def run(*calls, **variables):
+        mine = environment(hub, tmp_path / "home") | variables
         command = [sys.executable, "-c", CLIENT, json.dumps(calls)]
         result = subprocess.run(command, cwd=ROOT, env=mine, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
@@ -190,20 +108,24 @@ def test_refusals_are_told_with_what_to_do(hub, client):
     assert absent.startswith(f"{REPOSITORY}: found HTTP 404 from {hub.url}")
 
 
-def test_download_that_broke_off_goes_on_the_next_time(hub, client):
+def test_download_that_breaks_off_goes_on(hub, client):
     hub.faults = {REPOSITORY: "cut"}
-    message, size = client((NAME, "vocab.txt"), (NAME, "vocab.txt"))
-    assert message.startswith(f"{NAME}: found a download that broke off at {hub.url}") and "start again" in message
-    assert size == 8
-    hub.faults = {REPOSITORY: "cut"}
-    message, digest = client((REPOSITORY, "model.safetensors"), (REPOSITORY, "model.safetensors"))
-    assert "broke off" in message
-    assert digest == hashlib.sha256(WEIGHTS).hexdigest()
+    assert client((REPOSITORY, "model.safetensors")) == [hashlib.sha256(WEIGHTS).hexdigest()]
+    assert hub.requests[-1] == ("GET", REPOSITORY, f"bytes={10 * 2**20}-")
+
+
+def test_download_that_keeps_breaking_off_goes_on_the_next_time(hub, client):
+    hub.faults = {REPOSITORY: "always cut"}
+    message, _ = client((REPOSITORY, "model.safetensors"), (REPOSITORY, "absent.txt"))
+    assert message.startswith(f"{REPOSITORY}: found a download that broke off at {hub.url}")
+    assert "start again" in message
+    hub.faults, hub.requests = {}, []
+    assert client((REPOSITORY, "model.safetensors")) == [hashlib.sha256(WEIGHTS).hexdigest()]
     assert hub.requests[-1] == ("GET", REPOSITORY, f"bytes={10 * 2**20}-")
 
 
 def test_download_that_cannot_go_on_starts_afresh(hub, client):
-    hub.faults = {REPOSITORY: "cut"}
+    hub.faults = {REPOSITORY: "always cut"}
     client((REPOSITORY, "model.safetensors"))
     hub.faults = {REPOSITORY: "deaf"}
     assert client((REPOSITORY, "model.safetensors")) == [hashlib.sha256(WEIGHTS).hexdigest()]
@@ -215,3 +137,19 @@ def test_file_of_another_size_than_announced_is_refused(hub, client):
     assert message.startswith(f"{NAME}: found a download that broke off")
     hub.faults = {}
     assert client((NAME, "vocab.txt")) == [8]
+
+
+def test_content_with_another_checksum_is_refused_and_not_kept(hub, client):
+    hub.faults = {REPOSITORY: "changed"}
+    (message,) = client((REPOSITORY, "model.safetensors"))
+    assert message.startswith(f"{REPOSITORY}: found content with another checksum than announced at {hub.url}")
+    hub.faults = {}
+    assert client((REPOSITORY, "model.safetensors")) == [hashlib.sha256(WEIGHTS).hexdigest()]
+
+
+def test_name_without_component_stands_for_both_networks():
+    assert repositories_of("chinese-electra-180g-small") == [
+        f"hfl/chinese-electra-180g-small-{component}" for component in ("discriminator", "generator")
+    ]
+    assert repositories_of("hfl/chinese-electra-small-generator") == ["hfl/chinese-electra-small-generator"]
+    assert repositories_of("bert-base-chinese") == []

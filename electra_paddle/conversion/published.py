@@ -9,8 +9,9 @@ from pathlib import Path
 
 from electra_paddle import released
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
+from electra_paddle.conversion.convert_hf import convert_folder
 from electra_paddle.conversion.directories import new_folder
-from electra_paddle.conversion.huggingface import WEIGHTS_FILES, convert_folder
+from electra_paddle.conversion.huggingface import WEIGHTS_FILES
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 

@@ -39,7 +39,8 @@ def read_torch_file(path):
         CheckpointError: no such file, a damaged one, or one that holds more than tensors.
     """
     try:
-        read = read_archive if zipfile.is_zipfile(path) else read_stream
+        with open(path, "rb") as stream:
+            read = read_archive if stream.read(2) == b"PK" else read_stream
         return read(path)
     except Exception as error:  # whatever a damaged or hostile pickle provokes
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

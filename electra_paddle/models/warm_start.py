@@ -7,8 +7,8 @@ import numpy as np
 
 from electra_paddle.config import Geometry
 from electra_paddle.errors import CheckpointError
-from electra_paddle.models.pretrained_directory import CONFIG, VOCABULARY, WEIGHTS, load_model, read_config
-from electra_paddle.tensors import read_tensors
+from electra_paddle.models.pretrained_directory import CONFIG, VOCABULARY, WEIGHTS, read_config, read_weights
+from electra_paddle.tensors import assign
 from electra_paddle.text import Vocabulary
 
 KINDS = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator"}
@@ -95,8 +95,7 @@ def fill_networks(model, found, shared_prefix):
         check_shared(found, shared_prefix)
     lines = []
     for name, folder in found.items():
-        load_model(networks[name], folder)
-        lines.append(f"{name}: {len(list(networks[name].parameters()))} parameters filled from {folder}")
+        lines.append(f"{name}: {assign(networks[name], *read_weights(folder))}")
     for name in networks.keys() - found.keys():
         apart = f", those under {shared_prefix} apart, which it shares" if shared_prefix else ""
         lines.append(f"NOTE: {name}: nothing to begin with, its weights are random{apart}")
@@ -105,7 +104,7 @@ def fill_networks(model, found, shared_prefix):
 
 def check_shared(found, prefix):
     """Refuse two networks that differ in what they are to share."""
-    one, other = (read_tensors(found[name] / WEIGHTS) for name in ("generator", "discriminator"))
+    one, other = (read_weights(found[name])[0] for name in ("generator", "discriminator"))
     for name in one:
         if name.startswith(prefix) and not (name in other and np.array_equal(one[name], other[name])):
             raise CheckpointError(

@@ -33,7 +33,8 @@ def write(weights, out, kind, form):
     if form == "safetensors":
         return
     state = dict(model.state_dict())
-    state["electra.embeddings.position_ids"] = torch.arange(config.max_position_embeddings).expand((1, -1))
+    prefix = "" if kind == "encoder" else "electra."
+    state[prefix + "embeddings.position_ids"] = torch.arange(config.max_position_embeddings).expand((1, -1))
     if form == "legacy":  # as PyTorch before 1.6 saved what transformers before 2 called so
         for new, old in (("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")):
             state = {name.replace(new, old): tensor for name, tensor in state.items()}

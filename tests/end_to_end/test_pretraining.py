@@ -85,12 +85,13 @@ def test_other_objectives_of_the_original_train_and_resume(project, options, lef
 
 def test_run_goes_on_from_the_weights_of_another(project):
     result = project.pretrain("onward", "--init-from", "models/base", "--learning-rate", "0", num_train_steps=2)
-    assert "generator: " in result.stdout and "parameters filled from models/base/discriminator" in result.stdout
+    assert "generator: models/base/generator/model.safetensors: " in result.stdout
+    assert "parameters loaded, 0 missing, 0 extra" in result.stdout
     for network in ("generator", "discriminator"):
         before, after = weights(project, "base", network), weights(project, "onward", network)
         assert all((before[name] == after[name]).all() for name in before)
     result = project.pretrain("onward", "--init-from", "models/base", "--learning-rate", "0", num_train_steps=3)
-    assert "resuming after 2 of 3" in result.stdout and "filled" not in result.stdout
+    assert "resuming after 2 of 3" in result.stdout and "parameters loaded" not in result.stdout
 
 
 def test_schedule_and_data_may_go_on_where_the_weights_come_from(project):

@@ -1,0 +1,109 @@
+"""Real transformers and PyTorch load what we write, and we load what they write."""
+
+import dataclasses
+import json
+import subprocess
+
+import numpy as np
+import paddle
+import pytest
+from conftest import ROOT, assert_close
+from safetensors.numpy import load_file
+
+import electra_paddle
+from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
+from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
+from electra_paddle.conversion.directories import Network, write_network
+from electra_paddle.conversion.shapes import expected_shapes
+from electra_paddle.text import Vocabulary
+
+PEER = ROOT / ".venv-peers/bin/python"
+DISCRIMINATOR = discriminator_geometry("small", 120, 24, {"hidden_size": 128, "num_hidden_layers": 3})
+SHAPES = {
+    "discriminator": DISCRIMINATOR,
+    "generator": generator_geometry(DISCRIMINATOR, 0.5),
+    "encoder": discriminator_geometry("small", 120, 64, {"hidden_size": 64, "num_hidden_layers": 2}),  # no projection
+}
+KINDS = {"discriminator": "discriminator", "generator": "generator", "encoder": None}
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(115))]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PEER.exists(), reason="needs the environment of `make peers`: PyTorch and transformers"),
+]
+
+
+def run_peer(*arguments):
+    command = [str(PEER), str(ROOT / "tests/conversion/peer.py"), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def ours(request, tmp_path_factory):
+    """(name, pretrained directory) of a network whose weights are all random: no norm is 1, no bias 0."""
+    rng = np.random.default_rng(5)
+    shape, kind = SHAPES[request.param], KINDS[request.param]
+    arrays = {
+        name: rng.normal(0, 0.1, size).astype("float32") + ("norm" in name and name.endswith("weight"))
+        for name, size in expected_shapes(kind, shape).items()
+    }
+    folder = tmp_path_factory.mktemp(request.param) / "ours"
+    write_network(Network(kind, shape, arrays, []), folder, Vocabulary(WORDS), {"do_lower_case": True}, "a test")
+    return request.param, folder
+
+
+def random_inputs(tmp_path):
+    """Path of a .npz of padded sequences of two segments, and its content."""
+    rng = np.random.default_rng(6)
+    mask = (np.arange(17) < np.array([[17], [11], [5]])).astype("int64")
+    inputs = {
+        "input_ids": rng.integers(5, 120, (3, 17)) * mask,
+        "token_type_ids": (np.arange(17) > 6) * mask,
+        "attention_mask": mask,
+    }
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    return tmp_path / "inputs.npz", inputs
+
+
+def run_ours(folder, name, inputs):
+    """(last hidden states, logits or None) of a pretrained directory."""
+    tensors = {key: paddle.to_tensor(array).astype("int64") for key, array in inputs.items()}
+    model = electra_paddle.from_pretrained(folder)
+    with paddle.no_grad():
+        hidden = electra_paddle.from_pretrained(folder, encoder=True)(**tensors)
+        return hidden, None if name == "encoder" else model(**tensors)
+
+
+def test_transformers_compute_the_same_with_what_we_wrote(ours, tmp_path):
+    name, folder = ours
+    convert_to_hf(folder, tmp_path / "hf")
+    path, inputs = random_inputs(tmp_path)
+    run_peer("read", tmp_path / "hf", name, path, tmp_path / "theirs.npz")
+    theirs = np.load(tmp_path / "theirs.npz")
+    hidden, logits = run_ours(folder, name, inputs)
+    assert_close(hidden, theirs["hidden"])
+    if name != "encoder":
+        assert_close(logits, theirs["logits"])
+    vocabulary = Vocabulary(WORDS)
+    known = [vocabulary.ids.get(character, vocabulary.unk) for character in "一二三"]
+    assert theirs["tokens"].tolist() == [vocabulary.cls, *known, vocabulary.unk, vocabulary.sep]
+
+
+@pytest.mark.parametrize("form", ["safetensors", "zip", "legacy"])
+def test_what_transformers_wrote_is_read_exactly(ours, form, tmp_path):
+    name, folder = ours
+    convert_to_hf(folder, tmp_path / "hf")
+    arrays = load_file(tmp_path / "hf/model.safetensors")
+    np.savez(tmp_path / "weights.npz", config=json.dumps(dataclasses.asdict(SHAPES[name])), **arrays)
+    run_peer("write", tmp_path / "weights.npz", tmp_path / "theirs", name, form)
+    files = {path.name for path in (tmp_path / "theirs").iterdir()}
+    assert files & {"model.safetensors", "pytorch_model.bin"} == {
+        "model.safetensors" if form == "safetensors" else "pytorch_model.bin"
+    }
+    convert_from_hf({"": tmp_path / "theirs"}, tmp_path / "back", vocab_file=folder / "vocab.txt")
+    before, after = (load_file(path / "model.safetensors") for path in (folder, tmp_path / "back"))
+    assert before.keys() == after.keys()
+    assert all((before[key] == after[key]).all() for key in before)
+    theirs, ours_again = (json.loads((path / "config.json").read_text()) for path in (folder, tmp_path / "back"))
+    assert theirs == ours_again
