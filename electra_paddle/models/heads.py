@@ -38,6 +38,34 @@ class ElectraClassifier(ElectraPretrainedModel):
             parameter.set_value(initial_value(f"classifier.{name}", parameter.shape, seed, std=0.02))
 
 
-def classification_loss(logits, labels):
-    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it."""
-    return F.cross_entropy(logits.astype("float32"), labels, reduction="sum")
+class ElectraTagger(ElectraPretrainedModel):
+    """A single dense layer on the last hidden state of every token, under the names of PaddleNLP's.
+
+    Args:
+        config: an ElectraConfig with `num_labels`.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.electra = ElectraModel(config)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, input_ids, token_type_ids=None, attention_mask=None):
+        """Logits [B, L, C] of sequences [B, L]; without a mask, padding is where `input_ids` is 0."""
+        if attention_mask is None:
+            attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
+        hidden = self.electra(input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)  # [B, L, H]
+        return self.classifier(hidden)  # [B, L, C]
+
+
+def classification_loss(logits, labels, weights=None):
+    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it.
+
+    Args:
+        logits: [..., C].
+        labels: [...]; -1 where there is none, which counts nothing.
+        weights: [...], how often each counts; once unless given.
+    """
+    losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
+    losses = losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
+    return (losses if weights is None else losses * weights).sum()
