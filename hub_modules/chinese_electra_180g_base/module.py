@@ -1,8 +1,9 @@
 """chinese-electra-180g-base as a PaddleHub module."""
 
-from electra_paddle.hub.module import ElectraModule
 from paddlehub.module.module import moduleinfo
 from paddlehub.module.nlp_module import TransformerModule
+
+from electra_paddle.hub.module import ElectraModule
 
 
 @moduleinfo(

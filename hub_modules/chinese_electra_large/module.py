@@ -1,14 +1,15 @@
 """chinese-electra-large as a PaddleHub module."""
 
-from electra_paddle.hub.module import ElectraModule
 from paddlehub.module.module import moduleinfo
 from paddlehub.module.nlp_module import TransformerModule
+
+from electra_paddle.hub.module import ElectraModule
 
 
 @moduleinfo(
     name="chinese-electra-large",
     version="2.0.2",
-    summary="Chinese ELECTRA, 24 layers, hidden size 1024, 326M parameters, trained on Wikipedia and other web text, 5.4 billion tokens",
+    summary="Chinese ELECTRA, 24 layers, hidden size 1024, 326M parameters, trained on Wikipedia and other web text",
     author="electra-paddle",
     author_email="",
     type="nlp/semantic_model",

@@ -79,22 +79,17 @@ class Hub:
 
     def command(self, *arguments, status=0):
         """What `hub ARGUMENTS` prints."""
-        finished = self.start(*arguments).communicate(timeout=600)
-        output = "".join(finished)
-        assert self.process.returncode == status, output
-        return output
+        log = self.home / "log.txt"
+        assert self.start(log, *arguments).wait(timeout=900) == status, log.read_text()
+        return log.read_text()
 
-    def start(self, *arguments):
+    def start(self, log, *arguments):
+        """A process of the command `hub` whose output goes to a file."""
         self.home.mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [self.program, *map(str, arguments)],
-            env=self.environment,
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        return self.process
+        with open(log, "w") as stream:
+            return subprocess.Popen(
+                [self.program, *map(str, arguments)], env=self.environment, cwd=self.home, stdout=stream, stderr=stream
+            )
 
     def python(self, code):
         """Run code; returns what it assigns to `result`."""
