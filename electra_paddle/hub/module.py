@@ -6,19 +6,18 @@ Shapes: B batch, L sequence, H hidden, C classes.
 import difflib
 import warnings
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddlehub.module.module import runnable
 from paddlehub.module.nlp_module import TransformerModule
-from paddlenlp.metrics import ChunkEvaluator
 
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
 from electra_paddle.hub.prediction import compute_in_batches, on_device
+from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
 from electra_paddle.hub.tasks import (
     SPLIT_CHAR,
     Classification,
@@ -47,7 +46,6 @@ TASKS = {
     "replaced-token-detection": ReplacedTokenDetection(),
 }
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
-IGNORED_LABEL = -100  # of padding, in PaddleHub's data sets
 
 
 class ElectraModule(nn.Layer, TransformerModule):
@@ -93,10 +91,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         self._choose_task(name)
         self._choose_labels(label_map, num_classes)
         self._build(load_checkpoint, kwargs)
-        self.criterion = nn.CrossEntropyLoss(ignore_index=IGNORED_LABEL)
-        self.metric = paddle.metric.Accuracy()
-        if isinstance(self.head, TokenClassification):
-            self.metric = ChunkEvaluator([str(label) for label in self.label_map.values()], suffix=suffix)
+        self.metric = make_metric(self.head, self.label_map, suffix)
 
     def _choose_task(self, name):
         own_task, self._own_labels = task_of(self.folder)
@@ -115,6 +110,9 @@ class ElectraModule(nn.Layer, TransformerModule):
             self.label_map = dict(enumerate(labels or range(num_classes)))
         else:
             self.label_map = read_label_map(label_map)
+            if num_classes not in (2, len(self.label_map)) and not self._has_own_head:
+                found = f"{len(self.label_map)} labels"
+                raise ConfigError("label_map", found, f"{num_classes}, as num_classes says")
         if self._has_own_head and len(self.label_map) != num_classes:
             found = f"{len(self.label_map)} labels"
             raise ConfigError("label_map", found, f"{num_classes}, as the weights in {self.folder} were trained with")
@@ -198,49 +196,20 @@ class ElectraModule(nn.Layer, TransformerModule):
             return output
         if self.training:
             self.is_trained = True
-        probabilities = F.softmax(output, axis=-1)
         if labels is None:
-            return probabilities
-        if isinstance(self.head, TokenClassification):
-            return probabilities, self.criterion(output, labels), {"f1_score": self._chunk_f1(probabilities, labels)}
-        labels = labels.reshape([-1])
-        self.metric.update(self.metric.compute(probabilities, labels.unsqueeze(-1)))
-        return probabilities, self.criterion(output, labels), {"acc": self.metric.accumulate()}
-
-    def _chunk_f1(self, probabilities, labels):
-        """F1 of the entities in [B, L, C]; what has no label counts nothing."""
-        predicted, labels = probabilities.argmax(-1).numpy(), labels.numpy()  # [B, L]
-        lengths = (labels != IGNORED_LABEL).sum(axis=1)
-        rows = [np.zeros_like(labels), np.zeros_like(labels)]
-        for row, length in enumerate(lengths):
-            for packed, values in zip(rows, (predicted, labels), strict=True):
-                packed[row, :length] = values[row][labels[row] != IGNORED_LABEL]
-        counts = self.metric.compute(lengths, *map(paddle.to_tensor, rows))
-        self.metric.update(*(count.numpy() for count in counts))
-        return float(self.metric.accumulate()[2])
+            return F.softmax(output, axis=-1)
+        return evaluate(self, output, labels)
 
     def training_step(self, batch, batch_idx):
         """Loss and metric of a batch of PaddleHub's data sets."""
-        results = self._step(batch)
+        _, loss, metrics = self(**arguments_of(self.head, batch))
         self.metric.reset()
-        return results
+        return {"loss": loss, "metrics": metrics}
 
     def validation_step(self, batch, batch_idx):
         """Metric of this batch alone; PaddleHub's own averages a running average that is never reset."""
         self.metric.reset()
-        return {"metrics": self._step(batch)["metrics"]}
-
-    def _step(self, batch):
-        if not self.head.has_classes:
-            raise ConfigError("task", repr(self.task), "a task with labels to train for, such as 'seq-cls'")
-        if isinstance(self.head, TextMatching):
-            names = ("query_input_ids", "query_token_type_ids", "title_input_ids", "title_token_type_ids", "labels")
-        elif isinstance(self.head, TokenClassification):
-            names = ("input_ids", "token_type_ids", "seq_lengths", "labels")
-        else:
-            names = ("input_ids", "token_type_ids", "labels")
-        _, loss, metrics = self(**dict(zip(names, batch, strict=True)))
-        return {"loss": loss, "metrics": metrics}
+        return {"metrics": self(**arguments_of(self.head, batch))[2]}
 
     def get_tokenizer(self, *args, **kwargs):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""

@@ -326,6 +326,7 @@ def test_wrong_data_are_told_in_one_sentence(make, task, data, message):
         ({"task": "seq-clss"}, "task: found 'seq-clss', expected None or 'embedding' or 'seq-cls'"),
         ({"label_map": {"0": "a", 0: "b"}}, "label_map: found the ids [0, 0], expected each of 0 to 1 once"),
         ({"label_map": {"negative": 0}}, "label_map: found {'negative': 0}, expected a mapping of class ids to labels"),
+        ({"label_map": {0: "a"}, "num_classes": 3}, "label_map: found 1 labels, expected 3, as num_classes says"),
         ({"num_classes": 0}, "num_classes: found 0"),
         ({"pretraind": "x"}, "pretraind: found an unknown argument, expected 'pretrained', perhaps"),
         ({"load_checkpoint": "nowhere.pdparams"}, "nowhere.pdparams: found no readable parameters"),
@@ -357,3 +358,39 @@ def test_damaged_assets_are_told_in_one_sentence(make, tiny_run, tmp_path):
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ElectraPaddleError, match=r"model.safetensors: found no readable tensors"):
         make(pretrained=tmp_path / "m")
+
+
+def test_f1_and_loss_are_of_tokens_with_labels_only(make):
+    import paddle
+
+    from electra_paddle.hub.supervision import evaluate
+
+    model = make("token-cls", label_map={0: "O", 1: "B-X", 2: "I-X"})
+    predicted = np.array([[1, 2, 0, 1], [0, 1, 2, 0]])
+    labels = np.array([[1, 0, 0, -100], [-100, 1, 2, -100]])
+    logits = np.eye(3, dtype="float32")[predicted] * 5
+    probabilities, loss, metrics = evaluate(model, paddle.to_tensor(logits), paddle.to_tensor(labels))
+    assert metrics["f1_score"] == pytest.approx(0.5)  # of two entities found, and two there, one is the same
+    right, wrong = np.exp(5) / (np.exp(5) + 2), 1 / (np.exp(5) + 2)
+    assert float(loss) == pytest.approx(-(4 * np.log(right) + np.log(wrong)) / 5, rel=1e-5)
+    assert_close(probabilities.sum(-1), np.ones((2, 4)))
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+@pytest.mark.parametrize("task", ["seq-cls", "pair-cls", "text-matching"])
+def test_steps_of_the_trainer_give_the_loss_of_what_is_predicted(make, task):
+    import paddle
+
+    model = make(task)
+    texts = [SHORT, LONG[3:9]]
+    _, (probabilities,) = model.predict([texts], return_prob=True)
+    label = paddle.to_tensor([1])
+    inputs = (*ids_of(SHORT), *ids_of(LONG[3:9])) if task == "text-matching" else ids_of(*texts)
+    results = model.training_step([*inputs, label], 0)  # dropout is off since `predict`
+    assert float(results["loss"]) == pytest.approx(-np.log(probabilities[1]), rel=1e-4)
+    assert results["metrics"] == model.validation_step([*inputs, label], 0)["metrics"]
+    assert results["metrics"]["acc"] == float(np.argmax(probabilities) == 1)
+    with pytest.raises(ElectraPaddleError, match="data set: found 2 arrays in an example"):
+        model.training_step([*inputs[:1], label], 0)
+    with pytest.raises(ElectraPaddleError, match="a task with labels"):
+        make("similarity").training_step([*inputs, label], 0)
