@@ -29,7 +29,8 @@ hub-modules: $(VENV)/.complete
 		$(RUN) tools/export_hub_module.py $$folder dist/hub_modules/$$(basename $$folder).tar.gz --overwrite || exit; \
 	done
 
-# The environment of the PyTorch peer that `tools/benchmark.py pretrain` measures.
+# PyTorch and transformers in an environment of their own: `tools/benchmark.py pretrain` measures itself against them,
+# and a slow test lets them read and write what is converted.
 peers: .venv-peers/.complete
 
 .venv-peers/.complete: requirements/peers.txt

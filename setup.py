@@ -25,6 +25,7 @@ setup(
         "visualdl>=2.5.3,<2.6",
         "numpy>=1.26,<2",
         # What this package itself imports beside them.
+        "filelock",
         "jieba",
         "matplotlib",
         "pydantic>=2.9,<2.12",

@@ -78,6 +78,13 @@ def cached_file(repository, filename, revision=None):
     return Path(path) if isinstance(path, str) else None
 
 
+def home():
+    """Where huggingface_hub keeps everything: HF_HOME, or a folder in the user's cache."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HOME)
+
+
 def fetch_file(repository, filename, asked=None, revision=None, is_optional=False):
     """A file of a repository, from the cache or else from the network.
 

@@ -37,6 +37,9 @@ ONLY_IMPORTER = {
     "zstandard": "data/compression.py",
     "paddle.distributed": "runtime.py",
     "visualdl": "training/visual.py",
+    "huggingface_hub": "released.py",
+    "requests": "released.py",
+    "filelock": "conversion/published.py",
     "paddlehub": "hub/module.py",
     "google_crc32c": "conversion/tensor_bundle.py",
 }

@@ -6,7 +6,7 @@ import paddle
 import pytest
 
 from electra_paddle.errors import CheckpointError
-from electra_paddle.tensors import read_state
+from electra_paddle.tensors import assign, read_state
 
 
 def test_parameters_that_paddle_saved_are_read(tmp_path):
@@ -43,3 +43,23 @@ def test_protocols_of_numpy_arrays_are_read(tmp_path):
     for protocol in range(2, 6):
         (tmp_path / "m.pdparams").write_bytes(pickle.dumps({"w": np.arange(3.0)}, protocol))
         assert read_state(tmp_path / "m.pdparams")["w"].tolist() == [0, 1, 2]
+
+
+def test_report_of_a_load_tells_numbers_and_names(tmp_path):
+    layer = paddle.nn.Linear(3, 2)
+    arrays = {f"part.{name}": parameter.numpy() for name, parameter in layer.named_parameters()}
+    report = assign(layer, {**arrays, "other": np.zeros(1)}, "FILE", prefix="part.", allow_extra=True)
+    assert str(report) == "FILE: 2 parameters loaded, 0 missing, 1 extra (other)"
+    heads = [f"head{number}" for number in range(6)]
+    told = str(report._replace(untrained=heads))
+    assert "2 parameters loaded, 6 missing" in told and told.endswith(
+        "UNTRAINED: head0, head1, head2, head3 and 2 more"
+    )
+
+
+def test_nothing_is_filled_unless_all_fits():
+    layer = paddle.nn.Linear(3, 2)
+    before = layer.weight.numpy()
+    with pytest.raises(CheckpointError, match="FILE: found no bias, expected bias"):
+        assign(layer, {"weight": before + 1}, "FILE")
+    assert (layer.weight.numpy() == before).all()

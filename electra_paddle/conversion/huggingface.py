@@ -15,6 +15,7 @@ from electra_paddle.tensors import read_tensors
 
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
 PREFIX = "electra."  # of the encoder's names; Hugging Face's bare encoder has none
+EPSILON = 1e-12  # of every layer norm in the original and in PaddleNLP
 LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
@@ -44,6 +45,8 @@ def read_network(source, partial=False):
     }
     geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config)
     fill(converted, kind, geometry, path)
+    if config.get("layer_norm_eps", EPSILON) != EPSILON:
+        report.append(f"NOTE: {path}: the configuration's layer_norm_eps is {config['layer_norm_eps']}, ours {EPSILON}")
     report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
     report += [f"PARTIAL: {name} is left out" for name in extra]
     report += [f"skipped: {name}" for name in skipped]
@@ -82,8 +85,11 @@ def check_is_electra(arrays, config, path):
     poolers = [name for name in arrays if "pooler.dense" in name]
     if kind == "electra" and PREFIX + "embeddings.word_embeddings.weight" in arrays and not poolers:
         return
-    found = f"a checkpoint of {kind}" if kind != "electra" else f"{(poolers or sorted(arrays))[0]}"
-    raise CheckpointError(path, found, "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)")
+    first = min(poolers or arrays, default="an empty file")
+    if kind == "electra":
+        kind = "BERT" if poolers or first.startswith("bert.") else "another architecture"
+    expected = "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)"
+    raise CheckpointError(path, f"a checkpoint of {kind} ({first})", expected)
 
 
 def kind_of(arrays, path):

@@ -18,7 +18,7 @@ from electra_paddle.models import pretrained_directory as pretrained
 VOCAB_SIZE = 21128  # of Chinese BERT, whose vocabulary all of them have
 OVERRIDES = {"small-ex": {"num_hidden_layers": 24, "embedding_size": 256}}
 LAYOUT = 1  # of what is kept; another number makes it anew
-DEFAULT_PLACE = re.compile(r"(?:.*/)?models/(.+)")  # where fine-tuning looks for the model of a name
+DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for the model of a name
 
 
 def pretrained_directory(path_or_name):
@@ -35,7 +35,7 @@ def pretrained_directory(path_or_name):
     try:
         return pretrained.find_pretrained(path_or_name)
     except CheckpointError:
-        name = published_name(path_or_name)
+        name = published_name(DEFAULT_PLACE.sub("", Path(path_or_name).as_posix(), count=1))
         if name is None:
             raise
     return keep(released.repository(name), name)
@@ -53,10 +53,9 @@ def pretrained_directories(path_or_name):
 
 
 def published_name(path_or_name):
-    """The published name in a path; None if there is none."""
+    """The published name that a path is; None if it is none."""
     name = Path(path_or_name).as_posix()
-    match = DEFAULT_PLACE.fullmatch(name)
-    return next((each for each in (name, match and match[1]) if each and released.repository(each)), None)
+    return name if released.repository(name) else None
 
 
 def fetch_folders(path_or_name):
@@ -117,9 +116,7 @@ def keep(repository, asked=None):
 
 
 def kept_folder(repository):
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HOME) / "electra-paddle" / repository.replace("/", "--")
+    return released.home() / "electra-paddle" / repository.replace("/", "--")
 
 
 def kept_directory(repository):

@@ -48,7 +48,7 @@ def infer_geometry(shapes, source, config=None):
         if config.get(name, value) != value
     ]
     rest = {field.name for field in dataclasses.fields(Geometry)} - {*told, "num_attention_heads"}
-    told.update({name: config[name] for name in rest & config.keys()})
+    told.update({name: config[name] for name in rest if config.get(name) is not None})
     heads = max(1, hidden_size // WIDTH_OF_A_HEAD)
     if config.get("hidden_size") == hidden_size:
         heads = config.get("num_attention_heads", heads)

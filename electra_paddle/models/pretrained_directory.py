@@ -81,7 +81,12 @@ def find_pretrained(folder):
     for candidate in (folder, folder / "discriminator", folder / "generator"):
         if (candidate / CONFIG).is_file():
             return candidate
-    raise CheckpointError(folder, f"no {CONFIG}, nor one in discriminator/ or generator/", "a pretrained directory")
+    raise CheckpointError(
+        folder,
+        f"no {CONFIG}, nor one in discriminator/ or generator/",
+        "a pretrained directory",
+        "published names are listed by: python -m electra_paddle models",
+    )
 
 
 def read_config(folder):

@@ -49,6 +49,10 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
             kwargs["fill_value"] = 0.0
         return super()._add_accumulator(name, param, *args, **kwargs)
 
+    def state_dict(self):
+        """Paddle's, with the moments that were set and wait for the first update, which Paddle 2.6 does not tell."""
+        return {**self._accumulators_holder, **super().state_dict()}
+
     def step(self):
         """Clip and update, unless the global norm is not finite."""
         self.global_norm = clip_gradients(self.all_parameters, CLIP_NORM, self.loss_scale)

@@ -178,6 +178,12 @@ def test_tensors_win_over_a_wrong_configuration(tmp_path):
     assert (config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]) == (8, 32, 1)
 
 
+def test_other_epsilon_in_the_configuration_is_noted(source, tmp_path):
+    write_config(source, layer_norm_eps=1e-5)
+    report = convert_from_hf({"": source}, tmp_path / "out")
+    assert any("the configuration's layer_norm_eps is 1e-05, ours 1e-12" in line for line in report)
+
+
 def refused(arguments, capsys):
     """The one line of an error."""
     capsys.readouterr()
@@ -207,8 +213,8 @@ SMALL = np.zeros((2, 32), "float32")
         (added("classifier.weight", SMALL), "found classifier.weight, which this network lacks"),
         (added(QUERY, SMALL), "electra.encoder.layers.1.self_attn.q_proj.weight [32, 2] (as Paddle has it), expected"),
         (added("generator_lm_head.bias", SMALL[0]), "found the heads of both networks"),
-        (renamed("electra.", "bert."), "found bert.embeddings.LayerNorm.bias, expected ELECTRA's parameters"),
-        (renamed("discriminator_predictions.dense", "pooler.dense"), "found pooler.dense.bias, expected ELECTRA's"),
+        (renamed("electra.", "bert."), "found a checkpoint of BERT (bert.embeddings.LayerNorm.bias), expected"),
+        (renamed("discriminator_predictions.dense", "pooler.dense"), "found a checkpoint of BERT (pooler.dense.bias)"),
         (without("electra.encoder.layer.0.attention.self.query.weight"), "found no electra.encoder.layer.0.attention"),
     ],
 )
@@ -235,7 +241,10 @@ def write_config(folder, **entries):
         (lambda folder: shutil.rmtree(folder), "source: found no such folder"),
         (lambda folder: (folder / "vocab.txt").unlink(), "vocab.txt: found no such file"),
         (lambda folder: cut(folder / "vocab.txt"), "word embeddings of 400 entries and a vocabulary of"),
-        (lambda folder: write_config(folder, model_type="bert"), "found a checkpoint of bert, expected ELECTRA's"),
+        (
+            lambda folder: write_config(folder, model_type="bert"),
+            "found a checkpoint of bert (discriminator_",
+        ),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json: found no readable configuration"),
         (lambda folder: (folder.parent / "out").mkdir() or cut(folder / "vocab.txt"), "a vocabulary of"),
     ],

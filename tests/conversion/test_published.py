@@ -97,14 +97,20 @@ def test_published_shapes_have_the_published_numbers_of_parameters():
     [
         (NAME, NAME),
         (f"hfl/{NAME}-generator", f"hfl/{NAME}-generator"),
-        (f"data/models/{NAME}", NAME),
-        (f"models/hfl/{NAME}-generator", f"hfl/{NAME}-generator"),
-        (f"weights/{NAME}", None),
-        ("models/mine", None),
+        (f"models/{NAME}", None),
+        ("mine", None),
     ],
 )
-def test_name_in_a_path(path, name):
+def test_published_names_are_told_from_paths(path, name):
     assert published_name(path) == name
+
+
+def test_place_of_a_model_in_fine_tuning_means_its_name(client):
+    calls = [f"data/models/{NAME}", f"models/hfl/{NAME}-generator", f"weights/{NAME}", "models/mine"]
+    one, two, *messages = client(*(("one", path) for path in calls))
+    assert DISCRIMINATOR.replace("/", "--") in one[0] and GENERATOR.replace("/", "--") in two[0]
+    for path, message in zip(calls[2:], messages, strict=True):
+        assert message.startswith(f"{path}: found no config.json") and "electra_paddle models" in message
 
 
 def test_name_is_fetched_and_converted_once_and_then_needs_nothing(hub, client, tmp_path):

@@ -82,16 +82,20 @@ def test_name_that_cannot_be_fetched_ends_in_one_line_and_nothing_written(projec
     assert sorted(project.folder.rglob("*")) == before
 
 
-def test_hub_module_takes_a_published_name(project, hub, tmp_path):
+def test_hub_module_and_from_pretrained_take_a_published_name(project, hub, tmp_path):
     script = (
         "from electra_paddle.hub.export import export_module\n"
         "import paddlehub, sys\n"
         "folder = export_module(sys.argv[1], sys.argv[2], 'chinese-electra-tiny')\n"
         "module = paddlehub.Module(directory=str(folder), pretrained_dir=sys.argv[3])\n"
         "print(module.assets, len(module.get_embedding([['一丁']])[0][1]))\n"
+        "import electra_paddle\n"
+        "print(type(electra_paddle.from_pretrained('hfl/' + sys.argv[3] + '-generator')).__name__)\n"
     )
     arguments = [project.folder / "models/base", tmp_path / "chinese_electra_tiny", NAME]
     command = [sys.executable, "-c", script, *map(str, arguments)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert f"electra-paddle/hfl--{NAME}-discriminator" in result.stdout and result.stdout.split()[-1] == "4"
+    *_, embedding, network = result.stdout.splitlines()
+    assert f"electra-paddle/hfl--{NAME}-discriminator" in embedding and embedding.split()[-1] == "4"
+    assert network == "ElectraGenerator"
