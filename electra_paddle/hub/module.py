@@ -87,22 +87,22 @@ class ElectraModule(nn.Layer, TransformerModule):
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, TASKS)))
         check_number("num_classes", num_classes, 1)
         component = TASKS[name or "embedding"].component
-        self.folder = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
+        self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
         self._choose_task(name)
         self._choose_labels(label_map, num_classes)
         self._build(load_checkpoint, kwargs)
         self.metric = make_metric(self.head, self.label_map, suffix)
 
     def _choose_task(self, name):
-        own_task, self._own_labels = task_of(self.folder)
+        own_task, self._own_labels = task_of(self.assets)
         name = name or own_task or "embedding"
         self.head = TASKS[name]
         self.task = None if name == "embedding" else name  # as PaddleHub has it
         self._has_own_head = bool(own_task) and self.head.trained_by == TASKS[own_task].trained_by
 
     def _choose_labels(self, label_map, num_classes):
-        self.text_tokenizer = pretrained.load_tokenizer(self.folder)
-        self.config = pretrained.load_config(self.folder)
+        self.text_tokenizer = pretrained.load_tokenizer(self.assets)
+        self.config = pretrained.load_config(self.assets)
         if self._has_own_head:
             num_classes = self.config.num_labels
         if label_map is None:
@@ -115,7 +115,7 @@ class ElectraModule(nn.Layer, TransformerModule):
                 raise ConfigError("label_map", found, f"{num_classes}, as num_classes says")
         if self._has_own_head and len(self.label_map) != num_classes:
             found = f"{len(self.label_map)} labels"
-            raise ConfigError("label_map", found, f"{num_classes}, as the weights in {self.folder} were trained with")
+            raise ConfigError("label_map", found, f"{num_classes}, as the weights in {self.assets} were trained with")
         self.num_classes = self.config.num_labels = len(self.label_map)
 
     def _build(self, load_checkpoint, settings):
@@ -125,7 +125,7 @@ class ElectraModule(nn.Layer, TransformerModule):
                 expected = f"{near[0]!r}, perhaps" if near else "an argument of the module or an entry of ElectraConfig"
                 raise ConfigError(key, "an unknown argument", expected)
             setattr(self.config, key, value)
-        arrays, path = pretrained.read_weights(self.folder)
+        arrays, path = pretrained.read_weights(self.assets)
         checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
         names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if self._has_own_head else [])
         encoder = self.head.build(self, self.config, names)
@@ -213,7 +213,7 @@ class ElectraModule(nn.Layer, TransformerModule):
 
     def get_tokenizer(self, *args, **kwargs):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
-        return ReferenceTokenizer(str(self.folder / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
+        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
 
     def predict(
         self,
