@@ -36,8 +36,13 @@ class Example(NamedTuple):
 
 
 class Task:
-    """Attributes: component: whose weights; num_texts: how many texts an item may have; has_classes: whether there
-    are labels, which fine-tuning learns; trained_by: architecture of a fine-tuned directory with a head for it.
+    """One thing that a module does.
+
+    Attributes:
+        component: whose weights it works with, "discriminator" or "generator".
+        num_texts: how many texts an item may have.
+        has_classes: whether its answers are labels, which fine-tuning learns.
+        trained_by: architecture of the fine-tuned directories that bring a head for it.
     """
 
     component: ClassVar[str] = "discriminator"
@@ -49,7 +54,7 @@ class Task:
         """Give the module its layers; returns the encoder.
 
         Args:
-            head: names of a head's parameters that are to be filled in, without their prefix; () for a new head.
+            head: names of the parameters that will be filled in, without "model."; none for a new head.
         """
         raise NotImplementedError
 
