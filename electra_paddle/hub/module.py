@@ -129,7 +129,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
         names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if self._has_own_head else [])
         encoder = self.head.build(self, self.config, names)
-        if self.head.loads_head() or (self._has_own_head and not checkpoint):
+        if self.head.has_pretrained_head or (self._has_own_head and not checkpoint):
             assign(self.model, arrays, path)
         else:
             assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
@@ -148,7 +148,7 @@ class ElectraModule(nn.Layer, TransformerModule):
                 parameter.set_value(initial_value(name, parameter.shape, seed=0, std=self.config.initializer_range))
 
     def _load_checkpoint(self, arrays, path, encoder):
-        if self.head.has_classes or self.head.loads_head():
+        if self.head.has_classes or self.head.has_pretrained_head:
             assign(self, arrays, path)
         else:
             names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}

@@ -42,12 +42,14 @@ class Task:
         component: whose weights it works with, "discriminator" or "generator".
         num_texts: how many texts an item may have.
         has_classes: whether its answers are labels, which fine-tuning learns.
+        has_pretrained_head: whether its head is trained already when fine-tuning begins.
         trained_by: architecture of the fine-tuned directories that bring a head for it.
     """
 
     component: ClassVar[str] = "discriminator"
     num_texts: ClassVar[tuple] = (1,)
     has_classes: ClassVar[bool] = False
+    has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
 
     def build(self, module, config, head):
@@ -57,10 +59,6 @@ class Task:
             head: names of the parameters that will be filled in, without "model."; none for a new head.
         """
         raise NotImplementedError
-
-    def loads_head(self):
-        """Whether weights for more than the encoder are needed from the pretrained directory."""
-        return False
 
     def encode(self, tokenizer, texts, options):
         """The Example of an item."""

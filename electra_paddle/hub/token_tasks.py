@@ -101,12 +101,11 @@ class ReplacedTokenDetection(TokenTask):
     Characters of one token share its probability; white space and other characters without a token have 0.
     """
 
+    has_pretrained_head = True
+
     def build(self, module, config, head):
         module.model = ElectraDiscriminator(config)
         return module.model.electra
-
-    def loads_head(self):
-        return True
 
     def tokens(self, tokenizer, text, options):
         ids, starts, ends = tokenizer.encode_with_offsets(text)
@@ -136,13 +135,11 @@ class FillMask(TokenTask):
     """The most probable tokens for every [MASK] of the text: a list of {"token", "score"} for each."""
 
     component = "generator"
+    has_pretrained_head = True
 
     def build(self, module, config, head):
         module.model = ElectraGenerator(config)
         return module.model.electra
-
-    def loads_head(self):
-        return True
 
     def tokens(self, tokenizer, text, options):
         parts = re.split(re.escape(MASK), text)

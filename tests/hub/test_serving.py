@@ -1,8 +1,10 @@
 """`hub serving start` in a process of its own, asked over the loopback interface."""
 
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -23,13 +25,15 @@ TASKS = {
 
 
 @pytest.fixture(scope="module")
-def address(hub, tmp_path_factory):
-    """Of a server with a module for each task; they all are the installed one, under names of their own."""
-    import socket
-
+def port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(hub, port, tmp_path_factory):
+    """A process with a module for each task; they all are the installed one, under names of their own."""
     directory = str(hub.home / "modules" / NAME.replace("-", "_"))
     modules = {
         task: {"init_args": {"directory": directory, "task": task}, "predict_args": {"batch_size": 8}} for task in TASKS
@@ -38,17 +42,21 @@ def address(hub, tmp_path_factory):
     config.write_text(json.dumps({"modules_info": modules, "port": port, "use_multiprocess": False}))
     log = config.with_name("log.txt")
     process = hub.start(log, "serving", "start", "-c", config)
-    url = f"http://127.0.0.1:{port}"
     for _ in range(1200):
         try:
-            requests.get(url, timeout=10)
+            requests.get(f"http://127.0.0.1:{port}", timeout=10)
             break
         except requests.ConnectionError:
             assert process.poll() is None, log.read_text()
             time.sleep(0.5)
-    yield url
+    yield process
     process.terminate()
     process.wait(timeout=60)
+
+
+@pytest.fixture
+def address(server, port):
+    return f"http://127.0.0.1:{port}"
 
 
 def post(address, task, **body):
@@ -105,11 +113,29 @@ def test_unknown_module_is_told(address):
     assert post(address, "nothing", data=[[SHORT]])["status"] == "111"
 
 
-def test_clients_at_the_same_time_get_their_own_answers(address):
-    texts = ["".join(WORDS[5 + number : 10 + number]) for number in range(32)]
-    alone = [post(address, "replaced-token-detection", data=[[text]])["results"] for text in texts]
-    with ThreadPoolExecutor(32) as pool:
-        together = list(
-            pool.map(lambda text: post(address, "replaced-token-detection", data=[[text]])["results"], texts * 4)
-        )
-    assert together == alone * 4
+def resident_megabytes(process):
+    """Memory of a process that is not swapped out."""
+    (line,) = [line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmRSS" in line]
+    return int(line.split()[1]) / 1024
+
+
+def test_many_clients_get_their_own_answers_and_memory_stays(server, address):
+    texts = ["".join(WORDS[5 + number : 10 + number]) for number in range(35)]
+
+    def ask(text):
+        return post(address, "replaced-token-detection", data=[[text]])["results"]
+
+    alone = {text: ask(text) for text in texts}
+    before, end = resident_megabytes(server), time.monotonic() + 60
+
+    def be_a_client(number):
+        count = 0
+        while time.monotonic() < end:
+            text = texts[(number + count) % len(texts)]
+            assert ask(text) == alone[text]
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(64) as pool:
+        assert sum(pool.map(be_a_client, range(64))) >= 64
+    assert resident_megabytes(server) - before < 50
