@@ -30,8 +30,13 @@ def evaluate(module, logits, labels):
     """(probabilities, mean loss, {metric: value}) of logits [B, C] or [B, L, C]; the metric runs until it is reset."""
     probabilities = F.softmax(logits, axis=-1)
     if isinstance(module.head, TokenClassification):
-        loss = F.cross_entropy(logits, labels, ignore_index=IGNORED_LABEL)
-        return probabilities, loss, {"f1_score": chunk_f1(module.metric, probabilities, labels)}
+        loss = F.cross_entropy(logits, labels, ignore_index=IGNORED_LABEL, reduction="sum")
+        num_labels = (labels != IGNORED_LABEL).sum().clip(min=1)  # Paddle's own mean counts the ignored ones too
+        return (
+            probabilities,
+            loss / num_labels.astype(loss.dtype),
+            {"f1_score": chunk_f1(module.metric, probabilities, labels)},
+        )
     labels = labels.reshape([-1])
     module.metric.update(module.metric.compute(probabilities, labels.unsqueeze(-1)))
     return probabilities, F.cross_entropy(logits, labels), {"acc": module.metric.accumulate()}

@@ -76,12 +76,9 @@ def test_copy_imports_nothing_of_this_package_and_all_that_it_needs(tiny_run, tm
 
 
 def test_imports_become_relative_at_every_depth():
-    source = (
-        "from electra_paddle import runtime\n\ndef f():\n    from electra_paddle.text import (\n        pad,\n    )\n"
-    )
-    assert with_relative_imports(source, "..") == (
-        "from .. import runtime\n\ndef f():\n    from ..text import (\n    pad)\n"
-    )
+    source = "from electra_paddle import runtime\n\ndef f():\n    from electra_paddle.text import (\n        pad)\n"
+    expected = "from .. import runtime\n\ndef f():\n    from ..text import (\n        pad)\n"
+    assert with_relative_imports(source, "..") == expected
     assert with_relative_imports("from electra_paddle.hub import command", ".", "_copy") == (
         "from ._copy.hub import command"
     )
