@@ -87,7 +87,7 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
     from electra_paddle.hub.export import export_module
 
     other = export_module(tiny_run, tmp_path / "chinese_electra_other.tar.gz", summary="of another kind")
-    assert "Successfully installed" in hub.command("install", other)
+    assert "Successfully installed" in hub.install(other)
     assert "chinese-electra-other" in hub.command("list")
     assert "of another kind" in hub.command("show", "chinese-electra-other")
     (hub.home / "texts.txt").write_text(f"{TEXTS[0]}\n{TEXTS[1]}\n", encoding="utf-8")
