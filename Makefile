@@ -1,4 +1,5 @@
-# Two commands: `make demo` and `make test`. Both make the environment from its lock when it is missing.
+# The main commands: `make demo`, `make test`, `make hub-modules`. They make the environment from its lock when it is
+# missing.
 # STACK=paddle33 (default) is Paddle 3.3.1 with PaddleNLP 3.0.0b4; STACK=paddle26 is Paddle 2.6.2 with
 # PaddleNLP 2.8.1. Each has its own environment.
 STACK ?= paddle33
@@ -7,7 +8,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-slow lint peers lock clean
+.PHONY: demo test test-slow lint hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) tools/demo.py --run-dir runs/demo
@@ -21,6 +22,12 @@ test-slow: $(VENV)/.complete
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+# An archive for `hub install` of each published model; its weights are fetched when it is first used.
+hub-modules: $(VENV)/.complete
+	for folder in hub_modules/*/; do \
+		$(RUN) tools/export_hub_module.py $$folder dist/hub_modules/$$(basename $$folder).tar.gz --overwrite || exit; \
+	done
 
 # PyTorch and transformers in an environment of their own: `tools/benchmark.py pretrain` measures itself against them,
 # and a slow test lets them read and write what is converted.

@@ -12,6 +12,7 @@ class ElectraPaddleError(ValueError):
     """
 
     def __init__(self, where, found, expected, advice=""):
+        self.found = found
         message = f"{where}: found {found}, expected {expected}"
         super().__init__(" ".join((f"{message}; {advice}" if advice else message).split()))
 

@@ -1,17 +1,22 @@
-"""A pretrained directory as a PaddleHub module."""
+"""A pretrained or fine-tuned directory as a PaddleHub module."""
 
 from pathlib import Path
 
-DESCRIPTION = "Turn a pretrained directory into the folder of a PaddleHub module, ready for `hub install`."
+DESCRIPTION = "Turn a pretrained or fine-tuned directory into a PaddleHub module, ready for `hub install`."
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", type=Path, help="a pretrained directory, or a pre-training run")
-    parser.add_argument("out", metavar="OUT", type=Path, help="the module's folder, which is made")
-    parser.add_argument("--name", required=True, help="the module's name, such as chinese-electra-demo")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        type=Path,
+        help="a pretrained or fine-tuned directory, a pre-training run, or a folder of hub_modules/",
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="the archive OUT.tar.gz, or a folder")
+    parser.add_argument("--name", help="the module's name, such as chinese-electra-demo [the name of OUT]")
     parser.add_argument("--version", default="1.0.0", help="the module's version [1.0.0]")
     parser.add_argument("--summary", help="one line about the module")
-    parser.add_argument("--overwrite", action="store_true", help="replace a module's folder that is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace a module that is there already")
 
 
 def run(arguments):
@@ -20,4 +25,4 @@ def run(arguments):
     out = export_module(
         arguments.run, arguments.out, arguments.name, arguments.version, arguments.summary, arguments.overwrite
     )
-    print(f"{out}: module {arguments.name} written; install it with: hub install {out}")
+    print(f"{out}: written; install it with: hub install {out}")

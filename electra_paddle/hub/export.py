@@ -1,42 +1,94 @@
-"""From a pretrained directory to the folder of a PaddleHub module."""
+"""From a pretrained or fine-tuned directory to a PaddleHub module that is whole in itself."""
 
+import gzip
+import os
 import re
 import shutil
+import tarfile
 from importlib import resources
 from pathlib import Path
 from string import Template
 
-from electra_paddle.errors import ConfigError
-from electra_paddle.models.pretrained_directory import (
-    CONFIG,
-    TOKENIZER,
-    VOCABULARY,
-    WEIGHTS,
-    find_pretrained,
-    replace_folder,
-)
+from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.hub.packing import COPY, copy_package, with_relative_imports
+from electra_paddle.hub.weights import TASK, find_component, task_of
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.tensors import save_tensors
+
+ARCHIVE = ".tar.gz"
+REQUIREMENTS = "requirements.txt"
 
 
-def export_module(source, out, name, version="1.0.0", summary=None, overwrite=False):
-    """Write a module's folder: module.py, README.md and the model in assets/.
+def export_module(source, out, name=None, version="1.0.0", summary=None, overwrite=False):
+    """Write a module: its class with the part of this package that it needs, README.md and the model in assets/.
 
     Args:
-        source: a pretrained directory, or a pre-training run (its discriminator is taken).
-        out: the folder to make.
-        name: the module's name in PaddleHub, such as chinese-electra-demo.
-        overwrite: replace a module's folder that is there already.
+        source: a pretrained or fine-tuned directory; a pre-training run, whose discriminator is taken, and its
+            generator too; or a folder of hub_modules/, whose weights are left to be fetched.
+        out: the folder to make, or the archive if its name ends with .tar.gz.
+        name: the module's name in PaddleHub, such as chinese-electra-demo; default the name of `out`.
+        overwrite: replace what is there already, if it is a module or an archive.
 
     Raises:
-        ConfigError, CheckpointError: nothing is written then.
+        ConfigError, CheckpointError, DataError: nothing is written then.
     """
-    out = Path(out)
-    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
-        raise ConfigError("--name", repr(name), "lower-case words with dashes between, such as chinese-electra-demo")
-    source = find_pretrained(source)
-    if out.exists() and not (overwrite and (out / "module.py").is_file()):
-        advice = "give --overwrite to replace it" if (out / "module.py").is_file() else ""
-        raise ConfigError("OUT", f"{out}, which exists", "a new folder", advice)
-    summary = summary or f"Chinese ELECTRA discriminator {name}"
+    source, out = Path(source), Path(out)
+    if (source / "module.py").is_file():
+        if name:
+            raise ConfigError("--name", repr(name), f"no name: {source} has one")
+        name, write = source.resolve().name, write_published
+    else:
+        name = name or out.name.removesuffix(ARCHIVE).replace("_", "-")
+        if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
+            expected = "lower-case words with dashes between, such as chinese-electra-demo"
+            raise ConfigError("--name", repr(name), expected)
+        if not re.fullmatch(r"\d+(\.\d+)*", version):
+            raise ConfigError("--version", repr(version), "numbers with dots between, such as 1.0.0")
+
+        def write(source, folder):
+            write_module(source, folder, name, version, summary)
+
+    check_out(out, overwrite)
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    folder = partial / name.replace("-", "_")
+    try:
+        folder.mkdir(parents=True)
+        write(source, folder)
+        (folder / "__init__.py").touch()
+        copy_package(folder)
+        put_in_place(folder, out)
+    except OSError as error:
+        raise ConfigError("OUT", f"{error.filename}: {error.strerror}", "a folder that can be written") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def check_out(out, overwrite):
+    """Refuse to replace anything but a module, and that without being told to."""
+    if out.exists():
+        is_module = (out / "module.py").is_file() or (out.is_file() and out.name.endswith(ARCHIVE))
+        if not (overwrite and is_module):
+            advice = "give --overwrite to replace it" if is_module else ""
+            raise ConfigError("OUT", f"{out}, which exists", "a new folder or archive", advice)
+
+
+def write_published(source, folder):
+    """A folder of hub_modules/ as it is, but for its imports."""
+    module = (source / "module.py").read_text(encoding="utf-8")
+    (folder / "module.py").write_text(with_relative_imports(module, ".", COPY), encoding="utf-8")
+    for file in ("README.md", REQUIREMENTS):
+        shutil.copyfile(source / file, folder / file)
+
+
+def write_module(source, folder, name, version, summary):
+    """A module of a pretrained or fine-tuned directory."""
+    directory = pretrained.find_pretrained(source)
+    pretrained.load_tokenizer(directory)
+    task, labels = task_of(directory)
+    summary = summary or f"Chinese ELECTRA {name}" + (f" for {task}" if task else "")
+    card = directory / pretrained.CARD
     values = {
         "name": name,
         "name_literal": repr(name),
@@ -44,16 +96,51 @@ def export_module(source, out, name, version="1.0.0", summary=None, overwrite=Fa
         "summary": summary,
         "summary_literal": repr(summary),
         "class_name": "".join(word.capitalize() for word in re.split("[-_]", name)),
+        "task": task or "embedding",
+        "labels": ", ".join(map(str, labels)) if labels else "none",
+        "item": '["text", "second text"]' if task == "pair-cls" else '["text"]',
+        "card": card.read_text(encoding="utf-8") if card.is_file() else "",
     }
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "assets").mkdir(parents=True)
     templates = resources.files("electra_paddle.hub") / "template"
-    for file in ("module.py", "README.md"):
+    for file in ("module.py", "README.md", REQUIREMENTS):
         text = Template((templates / f"{file}.txt").read_text(encoding="utf-8")).substitute(values)
-        (partial / file).write_text(text, encoding="utf-8")
-    (partial / "__init__.py").touch()
-    for file in (CONFIG, WEIGHTS, VOCABULARY, TOKENIZER):
-        shutil.copyfile(source / file, partial / "assets" / file)
-    replace_folder(partial, out)
-    return out
+        (folder / file).write_text(with_relative_imports(text, ".", COPY) if file == "module.py" else text, "utf-8")
+    copy_model(directory, folder / "assets")
+    try:
+        generator = find_component(source, "generator")
+    except CheckpointError:
+        return
+    if generator != directory:
+        copy_model(generator, folder / "assets" / "generator")
+
+
+def copy_model(directory, folder):
+    """A pretrained directory, after its weights were read once to see that they are whole."""
+    arrays, _ = pretrained.read_weights(directory)
+    folder.mkdir()
+    save_tensors(arrays, folder / pretrained.WEIGHTS)
+    for file in (pretrained.CONFIG, pretrained.VOCABULARY, pretrained.TOKENIZER, TASK):
+        if (directory / file).is_file():
+            shutil.copyfile(directory / file, folder / file)
+
+
+def put_in_place(folder, out):
+    """Give a module's folder its name, or make an archive of it, the same one every time."""
+    if not out.name.endswith(ARCHIVE):
+        pretrained.replace_folder(folder, out)
+        return
+    archive = folder.with_name(out.name)
+    with (
+        open(archive, "wb") as stream,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=stream, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
+        tar.add(folder, folder.name, filter=without_owner)
+    os.replace(archive, out)
+
+
+def without_owner(member):
+    """A member of an archive without what depends on who makes it, and when."""
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    return member

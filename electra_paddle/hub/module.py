@@ -3,41 +3,72 @@
 Shapes: B batch, L sequence, H hidden, C classes.
 """
 
-import contextlib
+import difflib
 import warnings
-from pathlib import Path
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddlehub.module.module import runnable
 from paddlehub.module.nlp_module import TransformerModule
 
-from electra_paddle.conversion.published import pretrained_directory
-from electra_paddle.errors import ConfigError
+from electra_paddle.batch import TokenBatch
+from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.hub import command
+from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
+from electra_paddle.hub.prediction import compute_in_batches, on_device
+from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
+from electra_paddle.hub.tasks import (
+    SPLIT_CHAR,
+    Classification,
+    Embedding,
+    Options,
+    PairClassification,
+    Similarity,
+    TextMatching,
+)
+from electra_paddle.hub.token_tasks import FillMask, ReplacedTokenDetection, TokenClassification
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
+from electra_paddle.hub.weights import find_weights, task_of
 from electra_paddle.models import pretrained_directory as pretrained
-from electra_paddle.models.heads import ElectraClassifier
-from electra_paddle.models.initialization import initialize
+from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.initialization import initial_value
 from electra_paddle.tensors import assign, read_state
-from electra_paddle.text import encode_pair, pad
 
-TASKS = (None, "seq-cls")
+TASKS = {
+    "embedding": Embedding(),
+    "seq-cls": Classification(),
+    "pair-cls": PairClassification(),
+    "token-cls": TokenClassification(),
+    "text-matching": TextMatching(),
+    "similarity": Similarity(),
+    "fill-mask": FillMask(),
+    "replaced-token-detection": ReplacedTokenDetection(),
+}
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
 
 
 class ElectraModule(nn.Layer, TransformerModule):
-    """Embeddings, or text classification that `hub.Trainer` can fine-tune.
+    """Chinese ELECTRA for one task; with labels `hub.Trainer` can fine-tune it.
 
     Args:
-        task: None or "seq-cls".
-        load_checkpoint: fine-tuned parameters of this module: a .safetensors file, or the .pdparams file that
-            `hub.Trainer` writes (read without running any code in it).
-        label_map: class id -> label; keys may be strings, as JSON has them.
-        num_classes: classes of "seq-cls"; the label map's number where one is given.
-        suffix: ignored; the official modules use it for names of parameters.
-        pretrained_dir: a pretrained directory, or the name of a published model, to use instead of the module's own
-            assets.
+        task: one of TASKS. None stands for what the weights were fine-tuned for, else for "embedding".
+        load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
+            .pdparams file that `hub.Trainer` writes (read without running any code in it). For tasks without labels
+            its encoder is taken.
+        label_map: class id -> label; ids may be strings, as JSON has them.
+        num_classes: number of classes; the label map's where one is given.
+        suffix: whether the labels of "token-cls" end (and not begin) with B, I, E or S.
+        pretrained: a pretrained directory, a pre-training run or a published name to use instead of the module's own
+            weights.
+        pretrained_dir: an older name of `pretrained`.
+        kwargs: entries of ElectraConfig, such as hidden_dropout_prob.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: an argument is of no use, or there are no weights.
     """
+
+    weights = None  # the published model whose weights are used; None for modules with their own in assets/
 
     def __init__(
         self,
@@ -46,123 +77,233 @@ class ElectraModule(nn.Layer, TransformerModule):
         label_map=None,
         num_classes=2,
         suffix=False,
+        pretrained=None,
         pretrained_dir=None,
         **kwargs,
     ):
         super().__init__()
-        self.task = DEPRECATED_TASKS.get(task, task)
-        if self.task not in TASKS:
-            raise ConfigError("task", repr(task), " or ".join(map(repr, TASKS)))
-        self.label_map = {int(key): label for key, label in (label_map or {}).items()}
-        self.num_classes = len(self.label_map) or num_classes
-        self.label_map = self.label_map or {number: number for number in range(self.num_classes)}
-        self.assets = pretrained_directory(pretrained_dir) if pretrained_dir else Path(self.directory) / "assets"
+        name = DEPRECATED_TASKS.get(task, task)
+        if name is not None and name not in TASKS:
+            raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, TASKS)))
+        check_number("num_classes", num_classes, 1)
+        component = TASKS[name or "embedding"].component
+        self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
+        self._choose_task(name)
+        self._choose_labels(label_map, num_classes)
+        self._build(load_checkpoint, kwargs)
+        self.metric = make_metric(self.head, self.label_map, suffix)
+
+    def _choose_task(self, name):
+        own_task, self._own_labels = task_of(self.assets)
+        name = name or own_task or "embedding"
+        self.head = TASKS[name]
+        self.task = None if name == "embedding" else name  # as PaddleHub has it
+        self._has_own_head = bool(own_task) and self.head.trained_by == TASKS[own_task].trained_by
+
+    def _choose_labels(self, label_map, num_classes):
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
-        config = pretrained.load_config(self.assets)
-        config.num_labels = self.num_classes
-        self.model = ElectraClassifier(config)
-        initialize(self.model, seed=0)
-        if self.task is None:
-            pretrained.load_bare_encoder(self.model.electra, self.assets)
+        self.config = pretrained.load_config(self.assets)
+        if self._has_own_head:
+            num_classes = self.config.num_labels
+        if label_map is None:
+            labels = self._own_labels if self._has_own_head else None
+            self.label_map = dict(enumerate(labels or range(num_classes)))
         else:
-            pretrained.load_encoder(self.model, self.assets)
-        self.criterion = nn.CrossEntropyLoss()
-        self.metric = paddle.metric.Accuracy()
-        self.is_trained = load_checkpoint is not None
+            self.label_map = read_label_map(label_map)
+            if num_classes not in (2, len(self.label_map)) and not self._has_own_head:
+                found = f"{len(self.label_map)} labels"
+                raise ConfigError("label_map", found, f"{num_classes}, as num_classes says")
+        if self._has_own_head and len(self.label_map) != num_classes:
+            found = f"{len(self.label_map)} labels"
+            raise ConfigError("label_map", found, f"{num_classes}, as the weights in {self.assets} were trained with")
+        self.num_classes = self.config.num_labels = len(self.label_map)
+
+    def _build(self, load_checkpoint, settings):
+        for key, value in settings.items():
+            if key not in {**vars(self.config), **self.config.attribute_map}:
+                near = difflib.get_close_matches(key, ["pretrained", "label_map", *vars(self.config)], n=1)
+                expected = f"{near[0]!r}, perhaps" if near else "an argument of the module or an entry of ElectraConfig"
+                raise ConfigError(key, "an unknown argument", expected)
+            setattr(self.config, key, value)
+        arrays, path = pretrained.read_weights(self.assets)
+        checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
+        names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if self._has_own_head else [])
+        encoder = self.head.build(self, self.config, names)
+        if self.head.has_pretrained_head or (self._has_own_head and not checkpoint):
+            assign(self.model, arrays, path)
+        else:
+            assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
+            self._initialize_head(encoder)
         if load_checkpoint is not None:
-            pretrained.announce(assign(self, read_state(load_checkpoint), load_checkpoint))
+            self._load_checkpoint(checkpoint, load_checkpoint, encoder)
+        self.is_trained = self._has_own_head or load_checkpoint is not None or not self.head.has_classes
+        self._has_warned = False
+        speed_up(self.model)
+
+    def _initialize_head(self, encoder):
+        """Fill what is not the encoder's; the same on every process."""
+        own = {id(parameter) for parameter in encoder.parameters()}
+        for name, parameter in self.named_parameters():
+            if id(parameter) not in own:
+                parameter.set_value(initial_value(name, parameter.shape, seed=0, std=self.config.initializer_range))
+
+    def _load_checkpoint(self, arrays, path, encoder):
+        if self.head.has_classes or self.head.has_pretrained_head:
+            assign(self, arrays, path)
+        else:
+            names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}
+            assign(encoder, {short: arrays[name] for short, name in names.items()}, path, allow_extra=True)
+
+    def set_state_dict(self, *args, **kwargs):
+        """As nn.Layer's; `hub.Trainer` resumes by it."""
+        self.is_trained = True
+        return super().set_state_dict(*args, **kwargs)
 
     def forward(
         self,
-        input_ids,
+        input_ids=None,
         token_type_ids=None,
         position_ids=None,
         attention_mask=None,
+        query_input_ids=None,
+        query_token_type_ids=None,
+        query_position_ids=None,
+        query_attention_mask=None,
+        title_input_ids=None,
+        title_token_type_ids=None,
+        title_position_ids=None,
+        title_attention_mask=None,
         seq_lengths=None,
         labels=None,
-        **kwargs,
     ):
-        """Class probabilities [B, C], with labels [B] also the mean loss and {"acc": accuracy}.
+        """Class probabilities, [B, C] or for each token [B, L, C]; with labels also the mean loss and a metric.
 
-        Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H].
+        Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H]. For the other tasks without
+        labels: logits, as the tasks describe them.
+
+        Args:
+            query_input_ids ... title_attention_mask: both texts of "text-matching".
+            seq_lengths: not needed, padding is where the labels are ignored.
+            labels: [B], or [B, L] with -100 at padding.
         """
-        if self.task is None:
-            if attention_mask is None:
-                attention_mask = (input_ids != self.model.electra.pad_token_id).astype("int64")
-            hidden = self.model.electra(
-                input_ids, token_type_ids=token_type_ids, position_ids=position_ids, attention_mask=attention_mask
-            )  # [B, L, H]
-            return hidden, hidden[:, 0]
+        batch = TokenBatch(input_ids, token_type_ids, attention_mask)
+        if isinstance(self.head, TextMatching):
+            query = TokenBatch(query_input_ids, query_token_type_ids, query_attention_mask)
+            title = TokenBatch(title_input_ids, title_token_type_ids, title_attention_mask)
+            batch, position_ids = (query, title), (query_position_ids, title_position_ids)
+        output = self.head.forward(self, batch, position_ids)
+        if not self.head.has_classes:
+            return output
         if self.training:
             self.is_trained = True
-        logits = self.model(input_ids, token_type_ids, attention_mask, position_ids)  # [B, C]
-        probabilities = F.softmax(logits, axis=-1)
         if labels is None:
-            return probabilities
-        labels = labels.reshape([-1])
-        self.metric.update(self.metric.compute(probabilities, labels.unsqueeze(-1)))
-        return probabilities, self.criterion(logits, labels), {"acc": self.metric.accumulate()}
+            return F.softmax(output, axis=-1)
+        return evaluate(self, output, labels)
+
+    def training_step(self, batch, batch_idx):
+        """Loss and metric of a batch of PaddleHub's data sets."""
+        _, loss, metrics = self(**arguments_of(self.head, batch))
+        self.metric.reset()
+        return {"loss": loss, "metrics": metrics}
 
     def validation_step(self, batch, batch_idx):
-        """Accuracy of this batch alone; PaddleHub's own averages a running average that is never reset."""
+        """Metric of this batch alone; PaddleHub's own averages a running average that is never reset."""
         self.metric.reset()
-        return super().validation_step(batch, batch_idx)
+        return {"metrics": self(**arguments_of(self.head, batch))[2]}
 
     def get_tokenizer(self, *args, **kwargs):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
-        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer)
+        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
 
-    def predict(self, data, max_seq_len=128, split_char="\002", batch_size=1, use_gpu=False, return_prob=False):
-        """Labels of texts, and with `return_prob` their class probabilities; embeddings where there is no task.
+    def predict(
+        self,
+        data,
+        max_seq_len=128,
+        split_char=SPLIT_CHAR,
+        batch_size=32,
+        use_gpu=False,
+        return_prob=False,
+        top_k=5,
+    ):
+        """Answers to texts, the same ones whatever the batch size.
 
         Args:
-            data: list of [text] or [text, second text].
+            data: list of [text], or of [text, second text] for the tasks on pairs.
+            max_seq_len: longer texts are cut, or in tasks that answer token by token taken in windows of that length.
+            split_char: stands between the tokens of a text of "token-cls".
+            return_prob: whether the probabilities of all classes come back too.
+            top_k: number of candidates of "fill-mask".
 
         Returns:
-            list of labels, or (labels, probabilities); without a task, list of
-            [embedding of [CLS], embeddings of all tokens], padding removed.
+            one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities.
+
+            - without a task: [embedding of [CLS], embeddings of all tokens], padding removed
+            - seq-cls, pair-cls, text-matching: label
+            - token-cls: list of labels, one for each token of the caller's
+            - similarity: cosine, from -1 to 1
+            - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
+            - replaced-token-detection: for each character the probability that it is not what once stood there
+
+        Raises:
+            ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
-        if self.task == "seq-cls" and not self.is_trained:
-            warnings.warn(f"{self.name}: the classification head is untrained, its labels mean nothing", stacklevel=2)
-        sequences = [encode_pair(self.text_tokenizer, *(*texts, None)[:2], max_seq_len) for texts in data]
-        results, probabilities = [], []
+        options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
+        items = check_items(data, self.head.num_texts)
+        if not (self.is_trained or self._has_warned):
+            self._has_warned = True
+            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its labels mean nothing", stacklevel=2)
+        examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
-        with on_device(use_gpu), paddle.no_grad():
-            for start in range(0, len(sequences), batch_size):
-                part = sequences[start : start + batch_size]
-                batch = pad(part)
-                output = self(
-                    paddle.to_tensor(batch.input_ids),
-                    paddle.to_tensor(batch.token_type_ids),
-                    attention_mask=paddle.to_tensor(batch.attention_mask),
+        with on_device(self, use_gpu), paddle.no_grad():
+            values = iter(
+                compute_in_batches(
+                    [sequence for example in examples for sequence in example.sequences],
+                    batch_size,
+                    lambda batch, lengths: self.head.compute(self, batch, lengths, options),
                 )
-                if self.task is None:
-                    hidden, pooled = output[0].numpy(), output[1].numpy()
-                    results += [
-                        [pooled[row].tolist(), hidden[row, : len(ids)].tolist()] for row, (ids, _) in enumerate(part)
-                    ]
-                else:
-                    probabilities += output.numpy().tolist()
-        if self.task is None:
-            return results
-        labels = [self.label_map[max(range(len(row)), key=row.__getitem__)] for row in probabilities]
+            )
+            answers = [
+                self.head.answer(self, example, [next(values) for _ in example.sequences], options)
+                for example in examples
+            ]
+        if not self.head.has_classes:
+            return answers
+        labels, probabilities = ([answer[part] for answer in answers] for part in (0, 1))
         return (labels, probabilities) if return_prob else labels
 
+    def _options(self, max_seq_len, split_char, batch_size, return_prob, top_k):
+        check_number("max_seq_len", max_seq_len, 8, self.config.max_position_embeddings)
+        check_number("batch_size", batch_size, 1)
+        check_number("top_k", top_k, 1)
+        if not isinstance(split_char, str) or not split_char:
+            raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
+        if return_prob and not self.head.has_classes:
+            raise ConfigError("return_prob", return_prob, f"False, {self.task or 'embedding'} has no classes")
+        return Options(max_seq_len, split_char, top_k)
+
     def get_embedding(self, data, use_gpu=False):
-        """[embedding of [CLS], embeddings of all tokens] of each text; only without a task."""
+        """[embedding of [CLS], embeddings of all tokens] of each item; only without a task."""
         if self.task is not None:
-            raise ConfigError("get_embedding", f"task {self.task!r}", "a module made with task=None")
+            raise ConfigError("get_embedding", f"task {self.task!r}", "a module made with task='embedding'")
         return self.predict(data, use_gpu=use_gpu)
 
+    @property
+    def predict_method(self):
+        """What `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
 
-@contextlib.contextmanager
-def on_device(use_gpu):
-    """Work on a device and leave the global one as it was."""
-    before = paddle.device.get_device()
-    if use_gpu and not paddle.device.is_compiled_with_cuda():
-        raise ConfigError("use_gpu", True, "False", "this build of Paddle has no GPU support")
-    paddle.device.set_device("gpu" if use_gpu else "cpu")
-    try:
-        yield
-    finally:
-        paddle.device.set_device(before)
+        PaddleHub asks for it anew with every request, before it unpacks the object.
+        """
+        check_request()
+        return self._serve
+
+    def _serve(self, data=None, **options):
+        known = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k")
+        for key in options:
+            if key not in known:
+                raise DataError(key, "an unknown key", f"data or one of {', '.join(known)}")
+        return self.predict(data, **options)
+
+    @runnable
+    def run_cmd(self, argv):
+        """`hub run NAME ...`: one line of JSON for each item."""
+        return command.run(self, argv)

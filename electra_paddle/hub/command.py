@@ -1,0 +1,74 @@
+"""`hub run NAME`: what it takes, and what it prints."""
+
+import argparse
+import json
+from pathlib import Path
+
+from electra_paddle.errors import DataError, ElectraPaddleError
+
+
+def run(module, argv):
+    """Predict as the arguments say.
+
+    Returns:
+        text, one line of JSON for each item. PaddleHub prints it.
+
+    Raises:
+        SystemExit: with status 2, after one line that says what is wrong.
+    """
+    parser = argparse.ArgumentParser(prog=f"hub run {module.name}", description=module.summary, allow_abbrev=False)
+    add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        return "\n".join(answer_lines(module, arguments))
+    except ElectraPaddleError as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def add_arguments(parser):
+    texts = parser.add_mutually_exclusive_group(required=True)
+    texts.add_argument("--input_text", nargs="+", metavar="TEXT", help="a text; for tasks on pairs two")
+    texts.add_argument(
+        "--input_file", metavar="FILE", help="UTF-8, one item a line; the texts of a pair with a tab between them"
+    )
+    parser.add_argument("--task", help="what to do [what the weights were fine-tuned for, else embedding]")
+    parser.add_argument("--load_checkpoint", metavar="FILE", help="fine-tuned parameters")
+    parser.add_argument("--pretrained", metavar="DIR", help="a pretrained directory to use instead of the module's own")
+    parser.add_argument("--max_seq_len", type=int, default=128, help="tokens of a sequence [128]")
+    parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
+    parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
+    parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")
+
+
+def answer_lines(module, arguments):
+    """The answers as lines."""
+    items = [arguments.input_text] if arguments.input_text else read_items(arguments.input_file)
+    chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained")}
+    if any(value is not None for value in chosen.values()):
+        module = type(module)(**chosen)
+    options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu")}
+    answers = module.predict(items, return_prob=module.head.has_classes, **options)
+    if module.head.has_classes:
+        answers = list(zip(*answers, strict=True))
+    return [
+        json.dumps(module.head.show(module.text_tokenizer, texts, answer), ensure_ascii=False)
+        for texts, answer in zip(items, answers, strict=True)
+    ]
+
+
+def read_items(path):
+    """The items of a file.
+
+    Raises:
+        DataError: it cannot be read, or a line is empty.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except OSError as error:
+        raise DataError(path, error.strerror.lower(), "a text file, one item a line") from error
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise DataError(f"{path}:{number}", "an empty line", "one item a line")
+    return [line.split("\t") for line in lines]

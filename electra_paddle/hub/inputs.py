@@ -1,0 +1,88 @@
+"""What callers hand over, checked before anything is computed."""
+
+from electra_paddle.errors import ConfigError, DataError
+
+TEXTS = {  # numbers of texts in an item -> how one says that, and an example
+    (1,): ("a list of one text", '[["text"], ["another text"]]'),
+    (2,): ("a list of two texts", '[["text", "second text"]]'),
+    (1, 2): ("a list of one text or two", '[["text"], ["another text"]]'),
+}
+
+
+def check_items(data, num_texts):
+    """The items as tuples of texts.
+
+    Args:
+        data: list of lists of texts.
+        num_texts: how many texts an item may have; all of them must have as many.
+
+    Raises:
+        DataError: names the first item that is not so.
+    """
+    wanted, example = TEXTS[num_texts]
+    if not isinstance(data, list | tuple):
+        raise DataError("data", describe(data), f"a list of items such as {example}")
+    for number, item in enumerate(data):
+        where = f"data[{number}]"
+        if not isinstance(item, list | tuple):
+            raise DataError(where, describe(item), wanted, f"give data such as {example}")
+        if len(item) not in num_texts:
+            raise DataError(where, f"{len(item)} texts", wanted, f"give data such as {example}")
+        for text in item:
+            if not isinstance(text, str):
+                raise DataError(where, f"{describe(text)} among its texts", wanted)
+            if not text.strip():
+                raise DataError(where, "an empty text", "texts with at least one character", "leave such items out")
+        if len(item) != len(data[0]):
+            raise DataError(where, f"{len(item)} texts", f"{len(data[0])} as in data[0]", "give pairs in another call")
+    return [tuple(item) for item in data]
+
+
+def describe(value):
+    """A value of the wrong type, in words."""
+    if value is None:
+        return "None"
+    return "a plain string" if isinstance(value, str) else f"a value of type {type(value).__name__}"
+
+
+def check_number(name, value, lowest, highest=None):
+    """A whole number within bounds.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not is_number or value < lowest or (highest is not None and value > highest):
+        bounds = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else " on")
+        raise ConfigError(name, repr(value), bounds)
+
+
+def read_label_map(label_map):
+    """{class id: label} in the order of the ids, which may be strings, as JSON has them.
+
+    Raises:
+        ConfigError: it is no mapping of 0, 1, 2 ... to labels.
+    """
+    expected = "a mapping of class ids to labels such as {0: 'negative', 1: 'positive'}"
+    if not isinstance(label_map, dict) or not label_map:
+        raise ConfigError("label_map", repr(label_map), expected)
+    try:
+        labels = sorted((int(key), label) for key, label in label_map.items())
+    except (TypeError, ValueError) as error:
+        raise ConfigError("label_map", f"{label_map!r}", expected) from error
+    ids = [number for number, _ in labels]
+    if ids != list(range(len(ids))):
+        raise ConfigError("label_map", f"the ids {ids}", f"each of 0 to {len(ids) - 1} once")
+    return dict(labels)
+
+
+def check_request():
+    """Within a request that `hub serving` answers: refuse JSON that is no object, which it would stumble over.
+
+    Raises:
+        werkzeug.exceptions.BadRequest: answered with status 400 and this text.
+    """
+    from flask import abort, has_request_context, request
+
+    if has_request_context() and not isinstance(request.get_json(silent=True), dict):
+        abort(400, 'body: found JSON that is no object, expected one such as {"data": [["text"]]}')

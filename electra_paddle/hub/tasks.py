@@ -1,0 +1,220 @@
+"""What a module does for each task: layers, inputs, answers.
+
+A task here holds no parameters: it gives the module layers, under the names of the official modules 2.0.2, whose
+checkpoints so load, and works with them. To add a task write a subclass of Task and enter it in TASKS.
+
+Shapes: B batch, L sequence, H hidden, C classes.
+"""
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+from paddlenlp.transformers import ElectraForSequenceClassification, ElectraModel
+
+from electra_paddle.models.heads import ElectraClassifier
+from electra_paddle.text import encode_pair
+
+SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's data sets are not told otherwise
+
+
+class Options(NamedTuple):
+    """Arguments of `predict` that shape inputs or answers."""
+
+    max_seq_len: int
+    split_char: str
+    top_k: int
+
+
+class Example(NamedTuple):
+    """One item as the network takes it."""
+
+    sequences: list  # (ids, position where the second segment begins) pairs
+    notes: Any = None  # what `answer` has to know of them
+
+
+class Task:
+    """One thing that a module does.
+
+    Attributes:
+        component: whose weights it works with, "discriminator" or "generator".
+        num_texts: how many texts an item may have.
+        has_classes: whether its answers are labels, which fine-tuning learns.
+        has_pretrained_head: whether its head is trained already when fine-tuning begins.
+        trained_by: architecture of the fine-tuned directories that bring a head for it.
+    """
+
+    component: ClassVar[str] = "discriminator"
+    num_texts: ClassVar[tuple] = (1,)
+    has_classes: ClassVar[bool] = False
+    has_pretrained_head: ClassVar[bool] = False
+    trained_by: ClassVar[str | None] = None
+
+    def build(self, module, config, head):
+        """Give the module its layers; returns the encoder.
+
+        Args:
+            head: names of the parameters that will be filled in, without "model."; none for a new head.
+        """
+        raise NotImplementedError
+
+    def encode(self, tokenizer, texts, options):
+        """The Example of an item."""
+        return Example([encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len)])
+
+    def forward(self, module, batch, position_ids=None):
+        """Logits or states of a TokenBatch of tensors."""
+        raise NotImplementedError
+
+    def compute(self, module, batch, lengths, options):
+        """What is kept of each row of a batch: a list of B values."""
+        raise NotImplementedError
+
+    def answer(self, module, example, values, options):
+        """What the caller gets for an item, from the values of its sequences; with classes (label, probabilities)."""
+        raise NotImplementedError
+
+    def show(self, tokenizer, texts, answer):
+        """The answer as `hub run` prints it in JSON."""
+        return answer
+
+
+class Embedding(Task):
+    """Hidden states. The module's forward pass gives all of them [B, L, H] and those of [CLS] [B, H]."""
+
+    num_texts = (1, 2)
+
+    def build(self, module, config, head):
+        module.model = ElectraModel(config)
+        return module.model
+
+    def forward(self, module, batch, position_ids=None):
+        hidden = encode(module.model, batch, position_ids)  # [B, L, H]
+        return hidden, hidden[:, 0]
+
+    def compute(self, module, batch, lengths, options):
+        hidden = self.forward(module, batch)[0].numpy()
+        return [row[:length] for row, length in zip(hidden, lengths, strict=True)]
+
+    def answer(self, module, example, values, options):
+        return [values[0][0].tolist(), values[0].tolist()]
+
+    def show(self, tokenizer, texts, answer):
+        return answer[0]
+
+
+class Similarity(Embedding):
+    """Cosine of the mean states of two texts, each encoded for itself; from -1 to 1."""
+
+    num_texts = (2,)
+
+    def encode(self, tokenizer, texts, options):
+        return Example([encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts])
+
+    def compute(self, module, batch, lengths, options):
+        return list(mean_states(module.model, batch).numpy())
+
+    def answer(self, module, example, values, options):
+        first, second = (vector.astype("float64") for vector in values)
+        return float(first @ second / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-12))
+
+    def show(self, tokenizer, texts, answer):
+        return {"similarity": answer}
+
+
+class Classification(Task):
+    """A class of a text, or of a pair in one sequence, with the head of the official modules.
+
+    Fine-tuned directories of this project have the single dense layer of the reference instead.
+    """
+
+    num_texts = (1, 2)
+    has_classes = True
+    trained_by = "ElectraClassifier"
+
+    def build(self, module, config, head):
+        is_reference = "classifier.weight" in head
+        module.model = (ElectraClassifier if is_reference else ElectraForSequenceClassification)(config)
+        return module.model.electra
+
+    def forward(self, module, batch, position_ids=None):
+        network = module.model
+        hidden = encode(network.electra, batch, position_ids)  # [B, L, H]
+        if isinstance(network, ElectraClassifier):
+            return network.classifier(network.dropout(hidden[:, 0]))  # [B, C]
+        return network.classifier(hidden)  # [B, C]
+
+    def compute(self, module, batch, lengths, options):
+        return list(F.softmax(self.forward(module, batch), axis=-1).numpy())
+
+    def answer(self, module, example, values, options):
+        return module.label_map[int(values[0].argmax())], values[0].tolist()
+
+    def show(self, tokenizer, texts, answer):
+        label, probabilities = answer
+        return {"label": label, "probability": max(probabilities)}
+
+
+class PairClassification(Classification):
+    """A class of two texts in one sequence, as LCQMC, BQ and XNLI are published: the reference's head."""
+
+    num_texts = (2,)
+
+    def build(self, module, config, head):
+        module.model = ElectraClassifier(config)
+        return module.model.electra
+
+
+class TextMatching(Similarity):
+    """A class of two texts, each encoded for itself: a dense layer on both mean states and their difference."""
+
+    has_classes = True
+
+    def build(self, module, config, head):
+        module.model = ElectraModel(config)
+        module.dropout = nn.Dropout(0.1)
+        module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)
+        return module.model
+
+    def forward(self, module, batch, position_ids=None):
+        """Logits [B, C]. Here `batch` and `position_ids` are pairs, of queries and of titles."""
+        pairs = zip(batch, position_ids or (None, None), strict=True)
+        return self.match(module, *(mean_states(module.model, *each, module.dropout) for each in pairs))
+
+    def match(self, module, first, second):
+        """Logits [B, C] of mean states [B, H]."""
+        return module.classifier(paddle.concat([first, second, (first - second).abs()], axis=-1))
+
+    def answer(self, module, example, values, options):
+        logits = self.match(module, *(paddle.to_tensor(vector[None]) for vector in values))
+        return Classification.answer(self, module, example, F.softmax(logits, axis=-1).numpy(), options)
+
+    def show(self, tokenizer, texts, answer):
+        return Classification.show(self, tokenizer, texts, answer)
+
+
+def encode(encoder, batch, position_ids=None):
+    """Last hidden states [B, L, H] of a TokenBatch; without a mask, padding is where the ids are those of [PAD]."""
+    return encoder(
+        batch.input_ids,
+        token_type_ids=batch.token_type_ids,
+        position_ids=position_ids,
+        attention_mask=mask_of(encoder, batch),
+    )
+
+
+def mask_of(encoder, batch):
+    """[B, L], 1 at tokens and 0 at padding."""
+    if batch.attention_mask is not None:
+        return batch.attention_mask
+    return (batch.input_ids != encoder.pad_token_id).astype("int64")
+
+
+def mean_states(encoder, batch, position_ids=None, dropout=None):
+    """Means [B, H] over the tokens, [CLS] and [SEP] included."""
+    hidden = encode(encoder, batch, position_ids)  # [B, L, H]
+    mask = mask_of(encoder, batch).astype(hidden.dtype).unsqueeze(-1)  # [B, L, 1]
+    hidden = dropout(hidden) if dropout else hidden
+    return (hidden * mask).sum(axis=1) / mask.sum(axis=1)

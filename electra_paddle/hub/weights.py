@@ -1,0 +1,85 @@
+"""Where a module's weights come from: its assets, a folder that the caller names, or the published model."""
+
+from pathlib import Path
+
+from electra_paddle import released
+from electra_paddle.conversion import published
+from electra_paddle.errors import CheckpointError, DataError
+from electra_paddle.models import pretrained_directory as pretrained
+
+TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
+KINDS = {"classification": "seq-cls", "tagging": "token-cls"}  # kind of a fine-tuned directory -> task
+ARCHITECTURES = {"ElectraClassifier": "seq-cls", "ElectraTagger": "token-cls"}
+THREE_WAYS = (
+    "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
+    "or install an archive that holds its weights, which tools/export_hub_module.py makes"
+)
+
+
+def find_weights(module, name_or_folder, component):
+    """The pretrained directory of a module's network.
+
+    Args:
+        module: an ElectraModule.
+        name_or_folder: what the caller gave, or None.
+        component: "discriminator" or "generator".
+
+    Raises:
+        CheckpointError, DataError: there is none.
+    """
+    if name_or_folder is not None:
+        name = published.published_name(name_or_folder)
+        if name is None or Path(name_or_folder).exists():
+            return find_component(Path(name_or_folder), component)
+        return fetch(name, component)
+    if module.weights is None:
+        return find_component(Path(module.directory) / "assets", component)
+    try:
+        return fetch(module.weights, component)
+    except DataError as error:
+        raise DataError(module.name, f"no weights ({error.found})", "weights from somewhere", THREE_WAYS) from error
+
+
+def fetch(name, component):
+    """The pretrained directory of a published model, made when it is first asked for."""
+    repositories = released.repositories_of(name)
+    wanted = [repository for repository in repositories if repository.endswith(component)]
+    return published.keep((wanted or repositories)[0], name)
+
+
+def find_component(folder, component):
+    """The network in a folder: a run's, a module's assets, or the pretrained directory itself."""
+    if component == "discriminator":
+        return pretrained.find_pretrained(folder)
+    inner = folder / component
+    if (inner / pretrained.CONFIG).is_file():
+        return inner
+    if (folder / pretrained.CONFIG).is_file() and architecture_of(folder) == "ElectraGenerator":
+        return folder
+    advice = "give pretrained=DIR, the folder of a pre-training run or of a generator"
+    raise CheckpointError(folder, "no generator", "one, to fill masks", advice)
+
+
+def architecture_of(folder):
+    """The class of a pretrained directory's network, as its configuration names it."""
+    return (pretrained.read_config(folder).get("architectures") or ["none"])[0]
+
+
+def task_of(folder):
+    """(task, labels or None) that a directory was fine-tuned for; (None, None) for others.
+
+    Raises:
+        CheckpointError: it was fine-tuned for something that modules do not do.
+    """
+    task = ARCHITECTURES.get(architecture_of(folder))
+    path = Path(folder) / TASK
+    if not path.is_file():
+        names = pretrained.read_config(folder).get("id2label") or {}
+        return task, [label for _, label in sorted((int(key), label) for key, label in names.items())] or None
+    description = pretrained.read_json(path)
+    task = KINDS.get(description.get("kind"))
+    if task is None:
+        raise CheckpointError(path, f"kind {description.get('kind')!r}", " or ".join(KINDS))
+    if task == "seq-cls" and description.get("is_pair"):
+        task = "pair-cls"
+    return task, description.get("labels") or None
