@@ -32,6 +32,7 @@ PRETRAIN_OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 def test_pretrain_prints_consistent_figures_of_all_sides():
     command = [sys.executable, "tools/benchmark.py", "pretrain", "--json", *PRETRAIN_OPTIONS]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -63,6 +64,7 @@ def test_pretrain_stops_with_the_message_of_a_side_that_fails():
     assert "a divisor of hidden_size" in result.stderr
 
 
+@pytest.mark.slow
 def test_finetune_compares_padding_of_batches_by_length_with_padding_all(tmp_path):
     for split, count in (("train", 40), ("dev", 12)):
         rows = [f"{number % 2}\t{'好' * (3 + number)}" for number in range(count)]

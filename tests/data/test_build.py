@@ -263,7 +263,9 @@ def test_dry_run_tells_what_the_build_makes(corpus, rule):
     assert figures["seconds"] > 0 and not figures["is_guess"]
 
 
-@pytest.mark.parametrize("compression", ["gz", "xz", "zst"])
+@pytest.mark.parametrize(
+    "compression", [pytest.param("gz", marks=pytest.mark.slow), pytest.param("xz", marks=pytest.mark.slow), "zst"]
+)
 def test_dry_run_sees_how_much_compressed_files_hold(corpus, compression):
     import zstandard
 

@@ -81,6 +81,7 @@ def test_finished_run_given_again_reports_the_same_and_trains_no_more(project, u
     assert (project.folder / f"models/{undisturbed}/results/chnsenticorp_results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_split_is_evaluated_without_training_again_and_other_settings_begin_anew(project):
     finetune(project, "changed", "--num-train-epochs", "0.5", "--do-test", "false")
     trained = project.folder / "models/changed/finetuning_models/chnsenticorp_model_1/model.safetensors"
@@ -154,6 +155,7 @@ def test_suite_runs_its_tasks_and_writes_one_report(project):
     assert {"pairs_results.png", "pairs_dev_2_confusion.png", "pairs_dev_2_classes.tsv"} <= names
 
 
+@pytest.mark.slow
 def test_terminated_run_saves_first_and_goes_on_to_the_same_weights(project, undisturbed):
     process = start(project, "terminated", "--num-trials", "2")
     log = project.folder / "models/terminated/finetuning_logs/chnsenticorp_1/metrics.jsonl"

@@ -56,10 +56,10 @@ def test_losses_fall(project, objective):
     ("options", "left"),
     [
         (["--electra-objective", "false"], {"generator"}),
-        (["--uniform-generator", "true"], {"discriminator"}),
+        pytest.param(["--uniform-generator", "true"], {"discriminator"}, marks=pytest.mark.slow),
         (["--untied-generator", "false"], {"generator", "discriminator"}),
-        (["--untied-generator-embeddings", "true"], {"generator", "discriminator"}),
-        (["--mask-sampling", "reference"], {"generator", "discriminator"}),
+        pytest.param(["--untied-generator-embeddings", "true"], {"generator", "discriminator"}, marks=pytest.mark.slow),
+        pytest.param(["--mask-sampling", "reference"], {"generator", "discriminator"}, marks=pytest.mark.slow),
     ],
 )
 def test_other_objectives_of_the_original_train_and_resume(project, options, left):

@@ -46,6 +46,7 @@ def test_pretraining_begins_with_both_networks_of_a_published_model(project, hub
     assert "NOTE: discriminator: nothing to begin with" in result.stdout
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_a_published_name_twice(project, hub):
     result = project.run("tasks/run_finetuning.py", *TUNE, "--model-name", NAME)
     assert f"hfl/{NAME}-discriminator: kept in" in result.stderr
