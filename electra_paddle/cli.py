@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 import warnings
 
@@ -45,12 +47,16 @@ def run_command(name, arguments, program):
     warnings.filterwarnings("ignore", "Setuptools is replacing distutils")  # as Paddle is imported
     try:
         command.run(parser.parse_args(arguments))
+        sys.stdout.flush()
     except ElectraPaddleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         return interruption.status
+    except BrokenPipeError:  # who reads the output has seen enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at the end
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
