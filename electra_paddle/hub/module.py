@@ -32,7 +32,7 @@ from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.hub.weights import find_weights, task_of
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
-from electra_paddle.models.initialization import initial_value
+from electra_paddle.models.initialization import head_value
 from electra_paddle.tensors import assign, read_state
 
 TASKS = {
@@ -145,7 +145,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         own = {id(parameter) for parameter in encoder.parameters()}
         for name, parameter in self.named_parameters():
             if id(parameter) not in own:
-                parameter.set_value(initial_value(name, parameter.shape, seed=0, std=self.config.initializer_range))
+                parameter.set_value(head_value(name, parameter.shape, seed=0))
 
     def _load_checkpoint(self, arrays, path, encoder):
         if self.head.has_classes or self.head.has_pretrained_head:

@@ -125,9 +125,9 @@ class Similarity(Embedding):
 
 
 class Classification(Task):
-    """A class of a text, or of a pair in one sequence, with the head of the official modules.
+    """A class of a text, or of a pair in one sequence, with the reference's head: a single dense layer.
 
-    Fine-tuned directories of this project have the single dense layer of the reference instead.
+    Checkpoints of the official modules have two, and bring them along.
     """
 
     num_texts = (1, 2)
@@ -135,8 +135,8 @@ class Classification(Task):
     trained_by = "ElectraClassifier"
 
     def build(self, module, config, head):
-        is_reference = "classifier.weight" in head
-        module.model = (ElectraClassifier if is_reference else ElectraForSequenceClassification)(config)
+        is_official = "classifier.dense.weight" in head
+        module.model = (ElectraForSequenceClassification if is_official else ElectraClassifier)(config)
         return module.model.electra
 
     def forward(self, module, batch, position_ids=None):

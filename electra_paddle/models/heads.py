@@ -5,8 +5,6 @@ from paddle import nn
 from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
 
-from electra_paddle.models.initialization import initial_value
-
 
 class ElectraClassifier(ElectraPretrainedModel):
     """A single dense layer on the last hidden state of [CLS], as the original classifies.
@@ -31,11 +29,6 @@ class ElectraClassifier(ElectraPretrainedModel):
             input_ids, token_type_ids=token_type_ids, position_ids=position_ids, attention_mask=attention_mask
         )  # [B, L, H]
         return self.classifier(self.dropout(hidden[:, 0]))  # [B, C]
-
-    def initialize_head(self, seed):
-        """Glorot weights and zero bias, from the seed."""
-        for name, parameter in self.classifier.named_parameters():
-            parameter.set_value(initial_value(f"classifier.{name}", parameter.shape, seed, std=0.02))
 
 
 class ElectraTagger(ElectraPretrainedModel):

@@ -33,11 +33,24 @@ def initial_value(name, shape, seed, std):
         return np.full(shape, 1.0 if kind == "weight" else 0.0, dtype="float32")
     if kind.endswith("bias"):
         return np.zeros(shape, dtype="float32")
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     if owner in GLOROT:
-        limit = np.sqrt(6.0 / (shape[0] + shape[1]))
-        return rng.uniform(-limit, limit, shape).astype("float32")
-    return truncated_normal(rng, shape, std)
+        return glorot_uniform(name, shape, seed)
+    return truncated_normal(generator_of(name, seed), shape, std)
+
+
+def head_value(name, shape, seed):
+    """A float32 array for a parameter of a fine-tuning head: Glorot uniform for weights, 0 for biases."""
+    return glorot_uniform(name, shape, seed) if len(shape) == 2 else np.zeros(shape, dtype="float32")
+
+
+def glorot_uniform(name, shape, seed):
+    limit = np.sqrt(6.0 / (shape[0] + shape[1]))
+    return generator_of(name, seed).uniform(-limit, limit, shape).astype("float32")
+
+
+def generator_of(name, seed):
+    """The random numbers of one parameter."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 def truncated_normal(rng, shape, std):
