@@ -1,6 +1,9 @@
 """What is done with files of any kind."""
 
+import contextlib
 import hashlib
+import os
+from pathlib import Path
 
 
 def sha256(path, on_bytes=lambda count: None):
@@ -11,3 +14,22 @@ def sha256(path, on_bytes=lambda count: None):
             digest.update(chunk)
             on_bytes(len(chunk))
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """A path to write to; what lies there gets the name `path` when the context ends without an error.
+
+    Folders are made as they are needed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    yield partial
+    os.replace(partial, path)
+
+
+def replace_text(path, text):
+    """Write a file that appears whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -33,6 +33,11 @@ def is_main():
     return rank() == 0
 
 
+def num_cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def prepare_cpu():
     """Settings that must stand in the environment before Paddle is imported; the user's own win.
 
@@ -42,12 +47,7 @@ def prepare_cpu():
     if "paddle" in sys.modules:
         return
     local_processes = int(os.environ.get("PADDLE_LOCAL_SIZE", 1))
-    settings = {
-        "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // local_processes))
-        if hasattr(os, "sched_getaffinity")
-        else str(max(1, (os.cpu_count() or 1) // local_processes)),
-        "FLAGS_use_mkldnn": "1",
-    }
+    settings = {"OMP_NUM_THREADS": str(max(1, num_cores() // local_processes)), "FLAGS_use_mkldnn": "1"}
     processor = cpu_description()
     if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
         settings["MKL_DEBUG_CPU_TYPE"] = "7" if AVX512.issubset(processor.split()) else "5"

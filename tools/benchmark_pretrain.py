@@ -14,6 +14,8 @@ import tempfile
 from multiprocessing.connection import Listener
 from pathlib import Path
 
+from electra_paddle import runtime
+
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "pretrain_peers"
 TORCH_PYTHON = ROOT / ".venv-peers/bin/python"
@@ -35,7 +37,7 @@ def pretrain(arguments):
             "precision": arguments.precision,
         }
         is_gpu = has_gpu()
-        num_processes = arguments.processes or (1 if is_gpu else num_cores())
+        num_processes = arguments.processes or (1 if is_gpu else runtime.num_cores())
         matrices = {"size": MATRIX_SIZES[is_gpu], "repeats": 20, "precision": arguments.precision}
         launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(num_processes)]
         launch = [sys.executable] if num_processes == 1 else [*launch, "--log_dir", str(folder / "log")]
@@ -217,10 +219,6 @@ def has_gpu():
     """Asked in a process of its own, so that this one does not import Paddle."""
     question = "import paddle, sys; sys.exit(0 if paddle.device.get_device() != 'cpu' else 3)"
     return subprocess.run([sys.executable, "-c", question], capture_output=True).returncode == 0
-
-
-def num_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ratio(slow, fast):

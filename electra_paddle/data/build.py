@@ -22,7 +22,7 @@ from electra_paddle.data.parts import Progress, Workers, storage_error, write_js
 from electra_paddle.data.reading import sample_text
 from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
 from electra_paddle.errors import ConfigError, DataError
-from electra_paddle.files import sha256
+from electra_paddle.files import sha256, written_whole
 from electra_paddle.text import Vocabulary, build_vocabulary
 
 COUNTS = ("num_documents", "num_sentences", "num_corpus_tokens", "num_kept_tokens")
@@ -228,8 +228,6 @@ def write_vocabulary(corpus, vocab_file, size, settings):
     blocks = sample_text(corpus_files(corpus), settings, VOCABULARY_BYTES, num_places=1000)
     lines = (line for block, _ in blocks for line in block.split("\n"))
     vocabulary = build_vocabulary(lines, size, settings.do_lower_case, settings.strip_accents)
-    vocab_file.parent.mkdir(parents=True, exist_ok=True)
-    partial = vocab_file.with_name(vocab_file.name + ".partial")
-    vocabulary.save(partial)
-    partial.rename(vocab_file)
+    with written_whole(vocab_file) as partial:
+        vocabulary.save(partial)
     return vocabulary

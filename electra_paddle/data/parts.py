@@ -18,7 +18,7 @@ from electra_paddle.data.sentences import boundaries
 from electra_paddle.data.shards import ShardWriter
 from electra_paddle.data.words import WordSegmenter
 from electra_paddle.errors import DataError, ElectraPaddleError
-from electra_paddle.files import sha256
+from electra_paddle.files import replace_text, sha256
 from electra_paddle.text import Tokenizer
 
 
@@ -239,9 +239,7 @@ def source(file):
 
 
 def write_json(path, content):
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.rename(path)
+    replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def storage_error(folder, error):

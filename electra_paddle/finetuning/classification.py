@@ -6,10 +6,10 @@ import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.errors import DataError
+from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_rows
 from electra_paddle.finetuning.kinds import TaskKind
-from electra_paddle.finetuning.report import write_atomically
 from electra_paddle.text import encode_pair, pad
 
 
@@ -133,7 +133,7 @@ class Classification(TaskKind):
                 cells += [f"{probability:.6f}" for probability in prediction.probabilities]
             lines.append("\t".join(cells))
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
-        write_atomically(path, "\n".join(lines) + "\n")
+        replace_text(path, "\n".join(lines) + "\n")
         return [path]
 
     def write_report(self, stem, examples, predictions):
@@ -151,7 +151,7 @@ class Classification(TaskKind):
             for label, precision, recall, f1, count in zip(labels, *columns, strict=True)
         ]
         paths = [f"{stem}_classes.tsv", f"{stem}_confusion.png"]
-        write_atomically(paths[0], "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n")
+        replace_text(paths[0], "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n")
         matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
         save_figure(confusion_figure(matrix, labels), paths[1])
         return paths

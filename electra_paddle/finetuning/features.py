@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
-from electra_paddle import __version__
+from electra_paddle import __version__, runtime
 from electra_paddle.errors import CheckpointError
-from electra_paddle.files import sha256
+from electra_paddle.files import sha256, written_whole
 from electra_paddle.finetuning.workers import in_processes
 from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Tokenizer
@@ -77,10 +76,8 @@ class Features:
         """Write a .safetensors file, whole or not at all."""
         from safetensors.numpy import save_file
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        save_file({name: np.ascontiguousarray(column) for name, column in self.columns.items()}, partial)
-        os.replace(partial, path)
+        with written_whole(path) as partial:
+            save_file({name: np.ascontiguousarray(column) for name, column in self.columns.items()}, partial)
 
     @classmethod
     def load(cls, row_class, path):
@@ -115,7 +112,7 @@ def load_features(folder, kind, path, split, examples, tokenizer):
     file = Path(folder) / f"{kind.description.name}_{path.stem}_{digest[:16]}.safetensors"
     features = Features.load(kind.Feature, file) if kind.config.use_tfrecords_if_existing else None
     if features is None:
-        features = make_features(kind, examples, tokenizer, kind.config.num_processes or num_cores())
+        features = make_features(kind, examples, tokenizer, kind.config.num_processes or runtime.num_cores())
         features.save(file)
     return features
 
@@ -146,7 +143,3 @@ def featurize_part(kind, settings, numbered):
 
 def columns_of_part(kind, settings, numbered):
     return featurize_part(kind, settings, numbered).columns
-
-
-def num_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,18 +1,14 @@
 """Pictures of results, with matplotlib."""
 
-import os
-from pathlib import Path
+from electra_paddle.files import written_whole
 
 MOST_NAMED = 20  # classes whose labels have room on an axis
 
 
 def save_figure(figure, path):
     """Write a PNG, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png")
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        figure.savefig(partial, format="png")
 
 
 def confusion_figure(matrix, labels):

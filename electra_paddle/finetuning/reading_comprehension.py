@@ -9,11 +9,11 @@ import numpy as np
 
 from electra_paddle.batch import ReadingBatch, ReadingOutput
 from electra_paddle.errors import DataError
+from electra_paddle.files import replace_text
 from electra_paddle.finetuning import answers as decoding
 from electra_paddle.finetuning import chinese_metric
 from electra_paddle.finetuning.kinds import TaskKind
 from electra_paddle.finetuning.reference_reading import ReferenceWriter, rejection
-from electra_paddle.finetuning.report import write_atomically
 from electra_paddle.finetuning.squad import Question, answer_span, read_questions
 from electra_paddle.finetuning.windows import Window, WindowSettings, windows
 from electra_paddle.text import pad
@@ -201,5 +201,5 @@ class ReadingComprehension(TaskKind):
 
 def write_json(path, content):
     """Write a JSON file as the original does, whole or not at all; returns its path."""
-    write_atomically(path, json.dumps(content, indent=4) + "\n")
+    replace_text(path, json.dumps(content, indent=4) + "\n")
     return path

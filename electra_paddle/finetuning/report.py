@@ -1,22 +1,13 @@
 """Scores over trials: lines as the original writes them, JSON, a picture, and a table of maximum and mean."""
 
 import json
-import os
 import statistics
 from pathlib import Path
 
+from electra_paddle.files import replace_text
 from electra_paddle.finetuning.pictures import save_figure, spread_figure
 
 SPLITS = {"dev": "Development", "test": "Test", "challenge": "Challenge"}  # as the original's tables call them
-
-
-def write_atomically(path, text):
-    """Write a file that appears whole or not at all; its folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 class Results:
@@ -81,9 +72,9 @@ class Results:
             "summary": summary,
         }
         table = markdown_table([(self.model_name, self.cells())])
-        write_atomically(f"{self.stem}.txt", "\n".join(lines) + "\n")
-        write_atomically(f"{self.stem}.json", json.dumps(result, indent=2) + "\n")
-        write_atomically(f"{self.stem}.md", f"{self.heading}\n\n{table}\n")
+        replace_text(f"{self.stem}.txt", "\n".join(lines) + "\n")
+        replace_text(f"{self.stem}.json", json.dumps(result, indent=2) + "\n")
+        replace_text(f"{self.stem}.md", f"{self.heading}\n\n{table}\n")
         if len(self.rows) > 1:
             values = {split: [trial[split][self.metric] for trial in self.trials] for split in summary}
             save_figure(spread_figure(values, f"{self.task}, {self.metric}"), f"{self.stem}.png")

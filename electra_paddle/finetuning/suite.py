@@ -126,11 +126,11 @@ def html_table(lines):
 
 def write_report(suite, jobs_and_results, name, folder):
     """Write `results/NAME_report.{md,html}` below a folder; returns the Markdown's path."""
-    from electra_paddle.finetuning.report import write_atomically
+    from electra_paddle.files import replace_text
 
     title = f"{name}: {jobs_and_results[0][1].model_name}"
     markdown = report(suite, jobs_and_results, title)
     path = Path(folder) / "results" / f"{name}_report.md"
-    write_atomically(path, markdown)
-    write_atomically(path.with_suffix(".html"), to_html(markdown, title))
+    replace_text(path, markdown)
+    replace_text(path.with_suffix(".html"), to_html(markdown, title))
     return path

@@ -6,10 +6,10 @@ import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds import TaskKind
-from electra_paddle.finetuning.report import write_atomically
 from electra_paddle.text import pad
 
 
@@ -142,7 +142,7 @@ class Tagging(TaskKind):
                 columns.append([f"{probability:.6f}" for probability in prediction.probabilities])
             lines += [" ".join(cells) for cells in zip(*columns, strict=True)] + [""]
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.txt"
-        write_atomically(path, "\n".join(lines))
+        replace_text(path, "\n".join(lines))
         return [path]
 
     def example(self, number, given):
@@ -165,7 +165,7 @@ class Tagging(TaskKind):
 
         names = [self._names(example.tags) for example in examples], [self._names(row.tags) for row in predictions]
         path = f"{stem}_classes.txt"
-        write_atomically(path, classification_report(*names, digits=4, zero_division=0))
+        replace_text(path, classification_report(*names, digits=4, zero_division=0))
         return [path]
 
     def _names(self, ids):

@@ -1,12 +1,12 @@
 """Evaluation on batches that several processes share, and its results as files."""
 
 import json
-import os
 from pathlib import Path
 
 import paddle
 
 from electra_paddle import runtime
+from electra_paddle.files import replace_text
 from electra_paddle.training.loop import cut, to_tensors
 
 RESULTS = "eval_results.json"
@@ -81,11 +81,3 @@ def best_evaluation(before, now, key):
     if before.get("data") == now["data"] and before["best_step"] < now["step"] and before["best_value"] <= now[key]:
         return {name: before[name] for name in ("best_step", "best_value")}
     return {"best_step": now["step"], "best_value": now[key]}
-
-
-def replace_text(path, text):
-    """Write a file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -3,13 +3,13 @@
 import contextlib
 import json
 import math
-import os
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from electra_paddle import runtime
+from electra_paddle.files import replace_text
 from electra_paddle.training.hardware import memory_gib, peak_flops
 from electra_paddle.training.visual import VisualLog
 
@@ -151,6 +151,4 @@ def keep_lines(path, last_step):
     """Drop the lines about later updates, which a resumed run writes again."""
     if path.exists():
         kept = [line for line in read_lines(path) if line["step"] <= last_step]
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        os.replace(partial, path)
+        replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
