@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "electra_paddle/__init__.py").read_text(encoding="utf-8")).group(1)
+RECIPES = {f"electra_paddle.configs.{folder.name}": f"configs/{folder.name}" for folder in (HERE / "configs").iterdir()}
 
 setup(
     name="electra-paddle",
@@ -16,9 +17,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), "electra_paddle.configs.task"],
-    package_dir={"electra_paddle.configs.task": "configs/task"},
-    package_data={"electra_paddle": ["sample/*", "hub/template/*"], "electra_paddle.configs.task": ["*.yaml"]},
+    packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *RECIPES],
+    package_dir=RECIPES,
+    package_data={"electra_paddle": ["sample/*", "hub/template/*"], **{name: ["*.yaml"] for name in RECIPES}},
     install_requires=[
         "paddlenlp>=2.8.1,<=3.0.0b4",
         "paddlehub==2.4.0",

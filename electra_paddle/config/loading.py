@@ -12,6 +12,7 @@ import sys
 import typing
 from pathlib import Path
 
+from electra_paddle.config.recipes import find_recipe
 from electra_paddle.errors import ConfigError
 
 NO_TPU = "there are no TPUs here: start several processes with `python -m paddle.distributed.launch`"
@@ -93,7 +94,7 @@ def read_hparams(source):
     else:
         name = source
         try:
-            text = Path(source).read_text(encoding="utf-8")
+            text = find_recipe(source).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(source, describe(error), "a YAML or JSON file of hyper-parameters") from error
     try:

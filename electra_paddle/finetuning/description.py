@@ -7,10 +7,10 @@ from pathlib import Path
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
 from electra_paddle.config.pretraining import require_one_of
+from electra_paddle.config.recipes import RECIPES
 from electra_paddle.errors import ConfigError
 
-BUILT_IN = Path(__file__).parents[2] / "configs" / "task"
-INSTALLED = Path(__file__).parents[1] / "configs" / "task"  # where a wheel puts them
+BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
 KINDS = ("classification", "tagging", "reading_comprehension")
 FORMATS = ("tsv", "json", "jsonl", "bio", "squad")
@@ -95,7 +95,7 @@ def one_of(labels, most=8):
 
 def built_in_tasks():
     """Names of the tasks that configs/task describes."""
-    return sorted({file.stem for folder in (BUILT_IN, INSTALLED) for file in folder.glob("*.yaml")})
+    return sorted(file.stem for file in BUILT_IN.glob("*.yaml"))
 
 
 def load_description(task):
@@ -107,9 +107,8 @@ def load_description(task):
     if task.endswith((".yaml", ".yml", ".json")):
         path = Path(task)
     else:
-        paths = [folder / f"{task}.yaml" for folder in (BUILT_IN, INSTALLED)]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
+        path = BUILT_IN / f"{task}.yaml"
+        if not path.is_file():
             known = " or ".join(built_in_tasks())
             raise ConfigError("task_names", repr(task), f"{known}, or a file that describes a task")
     description = load_config(TaskDescription, path)
