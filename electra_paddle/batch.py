@@ -39,7 +39,7 @@ class CorruptedBatch(NamedTuple):
 class PretrainingOutput(NamedTuple):
     """One forward pass of the two networks. Everything but `loss` is for metrics and tests.
 
-    Without a discriminator `rtd_loss`, `corrupted` and `rtd_logits` are None.
+    Without a discriminator what belongs to it is None.
     """
 
     loss: Any  # scalar
@@ -47,8 +47,9 @@ class PretrainingOutput(NamedTuple):
     rtd_loss: Any  # scalar
     mlm_logits: Any  # [B, P, V]
     sampled_ids: Any  # [B, P]
-    corrupted: CorruptedBatch
-    rtd_logits: Any  # [B, L]
+    corrupted: CorruptedBatch | None = None
+    rtd_logits: Any = None  # [B, L]
+    rtd_states: Any = None  # [B, L, H] of the discriminator's last layer
 
 
 class ClassificationBatch(NamedTuple):

@@ -98,5 +98,5 @@ def run(model, rows, generator_ids, positions, discriminator_ids):
             logits["generator"] = model.generate(batch).numpy()
         if model.discriminator is not None:
             corrupted = CorruptedBatch(paddle.to_tensor(discriminator_ids), None)
-            logits["discriminator"] = model.discriminate(corrupted, batch).numpy()
+            logits["discriminator"] = model.discriminate(corrupted, batch)[0].numpy()
     return logits

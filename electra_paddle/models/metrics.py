@@ -1,6 +1,6 @@
 """Metrics of pre-training that add up over batches, under the original's names.
 
-Shapes: B batch, L sequence, P masked positions, T thresholds.
+Shapes: B batch, L sequence, P masked positions, T thresholds, H hidden.
 """
 
 from typing import Any, NamedTuple
@@ -45,7 +45,16 @@ def evaluation_sums(batch, output, num_rows):
     Args:
         num_rows: of the whole batch, by whose slots and tokens the piece's losses are divided.
     """
-    return count(answers_of(batch, output)) | {"loss": num_rows * float(output.loss)}
+    sums = count(answers_of(batch, output)) | {"loss": num_rows * float(output.loss)}
+    if output.rtd_states is None:
+        return sums
+    return sums | count_states(output.rtd_states.numpy(), batch.attention_mask.numpy())
+
+
+def count_states(states, attention_mask):
+    """Sums of the states [B, L, H] of tokens, and of their products."""
+    states = states[attention_mask > 0].astype(np.float64)  # [N, H]
+    return {"states": states.sum(axis=0), "products": states.T @ states}
 
 
 def count(answers, with_padding=False):
@@ -93,6 +102,8 @@ def scores(sums):
 
     `loss` is the mean over rows of their batches' losses, `disc_loss` the mean over rows of their means, `disc_auc`
     the area under the ROC curve by trapezoids over 200 thresholds. Precision and recall are those of "replaced".
+    `disc_effective_rank` (not in the original) says in how many of its directions the discriminator's last layer tells
+    tokens apart: 1 where it has collapsed, the hidden size where all are used alike.
     Source: `metric_fn` of the original, where padding raises the area.
     """
     result = {"loss": ratio(sums["loss"], sums["rows"])} if "loss" in sums else {}
@@ -103,17 +114,36 @@ def scores(sums):
     }
     if "tokens" not in sums:
         return result
-    return result | {
+    result |= {
         "disc_loss": ratio(sums["disc_loss"], sums["rows"]),
         "disc_accuracy": ratio(sums["disc_right"], sums["tokens"]),
         "disc_precision": ratio(sums["hits"], sums["judged"]),
         "disc_recall": ratio(sums["hits"], sums["replaced"]),
         "disc_auc": area_under_roc(sums["above_replaced"], sums["above_original"]),
     }
+    if "states" in sums:
+        result["disc_effective_rank"] = effective_rank(sums["states"], sums["products"], sums["tokens"])
+    return result
 
 
 def ratio(part, whole):
     return float(part / whole) if whole else 0.0
+
+
+def effective_rank(states, products, count):
+    """The exponential of the entropy of the variances along the principal axes; 1 where nothing varies.
+
+    Args:
+        states, products: sums over vectors of themselves [H], and of their products [H, H].
+        count: of the vectors.
+
+    Source: Roy and Vetterli 2007, with squared singular values.
+    """
+    mean = states / count  # [H]
+    variances = np.linalg.eigvalsh(products / count - np.outer(mean, mean))
+    variances = variances[variances > 1e-12 * max(variances.max(), 1e-30)]
+    shares = variances / variances.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def area_under_roc(above_replaced, above_original):

@@ -81,14 +81,14 @@ class ElectraForJointPretraining(nn.Layer):
             mlm_logits, batch.masked_labels, uniforms, self.temperature, self.disallow_correct
         )  # [B, P]
         if self.discriminator is None:
-            return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids, None, None)
+            return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids)
         corrupted = CorruptedBatch(*corrupt(batch, sampled_ids))
-        rtd_logits = self.discriminate(corrupted, batch)  # [B, L]
+        rtd_logits, rtd_states = self.discriminate(corrupted, batch)  # [B, L], [B, L, H]
         rtd_loss = replaced_token_detection_loss(
             rtd_logits, corrupted.is_replaced, batch.attention_mask, batch.rtd_normalizer
         )
         loss = loss + self.disc_weight * rtd_loss
-        return PretrainingOutput(loss, mlm_loss, rtd_loss, mlm_logits, sampled_ids, corrupted, rtd_logits)
+        return PretrainingOutput(loss, mlm_loss, rtd_loss, mlm_logits, sampled_ids, corrupted, rtd_logits, rtd_states)
 
     def encoder_layers(self):
         """The transformer layers of both networks; shared ones once."""
@@ -110,12 +110,12 @@ class ElectraForJointPretraining(nn.Layer):
         return logits.reshape([*batch.masked_positions.shape, -1])
 
     def discriminate(self, corrupted, batch):
-        """Logits of being replaced at every position, [B, L]."""
+        """Logits of being replaced at every position, [B, L], and the last layer's states, [B, L, H]."""
         hidden = self.discriminator.electra(
             corrupted.input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
         )  # [B, L, H]
         head = self.discriminator.discriminator_predictions  # called by part: its own forward squeezes a batch of one
-        return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1)
+        return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1), hidden
 
 
 def pretraining_metrics(batch, output):

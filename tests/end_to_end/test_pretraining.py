@@ -123,7 +123,7 @@ def evaluations(project, name):
 
 
 METRICS = ["loss", "masked_lm_loss", "masked_lm_accuracy", "sampled_masked_lm_accuracy"]
-METRICS += ["disc_loss", "disc_accuracy", "disc_precision", "disc_recall", "disc_auc"]
+METRICS += ["disc_loss", "disc_accuracy", "disc_precision", "disc_recall", "disc_auc", "disc_effective_rank"]
 
 
 def test_training_evaluates_at_intervals_and_at_the_end(project):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import assert_close, shared_file
 
-from electra_paddle.models.metrics import Answers, count, num_above, precision_and_recall, scores
+from electra_paddle.models.metrics import Answers, count, count_states, num_above, precision_and_recall, scores
 
 
 def golden_answers(golden, number):
@@ -81,3 +81,19 @@ def test_without_discriminator_or_slots_there_is_less_to_say(answers):
     silent = answers._replace(probabilities=np.zeros((2, 4)), weights=np.zeros((2, 2)))
     result = scores(count(silent))
     assert result["disc_precision"] == result["masked_lm_loss"] == 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ([[5, 1, 0], [5, -1, 0]], 1.0),  # all that differs is one direction, and what they share does not count
+        ([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], 2.0),
+        ([[2, 0, 0], [-2, 0, 0], [0, 1, 0], [0, -1, 0]], 5 / 4**0.8),  # variances of 4 : 1
+        ([[3, 3, 3], [3, 3, 3]], 1.0),
+    ],
+)
+def test_effective_rank_counts_directions_in_which_states_of_tokens_differ(answers, tokens, expected):
+    states = np.array([*tokens, [9.0, -7.0, 8.0]])  # the last is padding
+    mask = np.array([1] * len(tokens) + [0])
+    sums = count(answers) | count_states(states[None], mask[None]) | {"tokens": len(tokens)}
+    assert_close(scores(sums)["disc_effective_rank"], expected, atol=1e-9)
