@@ -202,13 +202,13 @@ def pretrain(job):
             schedule,
             monitor,
             pretraining_metrics,
-            job.start,
-            config.seed,
-            after_step,
-            config.gradient_accumulation_steps,
-            precision,
-            loss_scale,
-            config.max_bad_steps,
+            start=job.start,
+            seed=config.seed,
+            after_step=after_step,
+            num_accumulated=config.gradient_accumulation_steps,
+            precision=precision,
+            loss_scale=loss_scale,
+            max_bad_steps=config.max_bad_steps,
         )
     if runtime.is_main():
         save_networks(config, model, job.vocabulary)

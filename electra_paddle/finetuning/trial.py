@@ -103,13 +103,13 @@ class Trial:
                 schedule,
                 self.monitor,
                 self.kind.training_metrics,
-                start,
-                self.seed,
-                self._after_step,
-                config.gradient_accumulation_steps,
-                precision,
-                self.loss_scale,
-                config.max_bad_steps,
+                start=start,
+                seed=self.seed,
+                after_step=self._after_step,
+                num_accumulated=config.gradient_accumulation_steps,
+                precision=precision,
+                loss_scale=self.loss_scale,
+                max_bad_steps=config.max_bad_steps,
             )
         self._finish()
 

@@ -19,6 +19,7 @@ def train(
     schedule,
     monitor,
     compute_metrics,
+    *,
     start=0,
     seed=0,
     after_step=lambda step: None,

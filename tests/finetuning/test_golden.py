@@ -104,7 +104,7 @@ def test_four_updates_equal_the_reference(model, batch, golden):
     optimizer = build_optimizer(model, schedule, float(golden["weight_decay"]), factors)
     before = {variable(name): parameter.numpy().copy() for name, parameter in model.network.named_parameters()}
     recorder = Recorder()
-    train(model, [batch] * count, optimizer, schedule, recorder, lambda _, output: {"loss": output.loss}, start)
+    train(model, [batch] * count, optimizer, schedule, recorder, lambda _, output: {"loss": output.loss}, start=start)
     with paddle.no_grad():
         recorder.losses.append(float(model(to_tensors(batch)).loss))
     np.testing.assert_allclose(recorder.losses, golden["onehot/loss"], atol=2e-4)
