@@ -92,7 +92,7 @@ def report(suite, jobs_and_results, title):
         )
         if rows:
             blocks.append(markdown_table(rows))
-        if results.summary:
+        if results.summary and len(results.rows) > 1:
             spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in results.summary.items())
             blocks.append(f"Standard deviation over the trials: {spread}.")
     return "\n\n".join(blocks) + "\n"
