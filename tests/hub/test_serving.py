@@ -19,6 +19,7 @@ TASKS = {
     "text-matching": [[SHORT, SHORT]],
     "token-cls": [[SHORT]],
     "similarity": [[SHORT, SHORT]],
+    "question-answering": [[SHORT, SHORT]],
     "fill-mask": [[SHORT + "[MASK]"]],
     "replaced-token-detection": [[SHORT]],
 }
