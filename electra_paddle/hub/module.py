@@ -16,6 +16,7 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
+from electra_paddle.hub.page import Page, root_of_request
 from electra_paddle.hub.prediction import compute_in_batches, on_device
 from electra_paddle.hub.registry import TASKS
 from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
@@ -289,6 +290,10 @@ class ElectraModule(nn.Layer, TransformerModule):
             if key not in known:
                 raise DataError(key, "an unknown key", f"data or one of {', '.join(known)}")
         return self.predict(data, **options)
+
+    def create_gradio_app(self):
+        """The page that `hub serving` shows at /gradio/NAME; its `launch` shows it without."""
+        return Page(self, root_of_request())
 
     @runnable
     def run_cmd(self, argv):
