@@ -22,6 +22,7 @@ HEAVY = {
     "paddle",
     "paddlenlp",
     "paddlehub",
+    "gradio",
     "tensorflow",
     "visualdl",
     "matplotlib",
@@ -46,6 +47,7 @@ ONLY_IMPORTER = {
     "sklearn": "finetuning/classification.py",
     "paddlehub": "hub/module.py",
     "google_crc32c": "conversion/tensor_bundle.py",
+    "gradio": "hub/page.py",
 }
 PACKAGE = ROOT / "electra_paddle"
 

@@ -98,13 +98,9 @@ def write_task(network, task, folder, vocabulary, tokenizer, source, describe):
     if "classifier.bias" in arrays:
         kind, architecture, head = "classification", "ElectraClassifier", {"num_labels": len(arrays["classifier.bias"])}
     else:
-        layers = {name.split(".")[1] for name in arrays if name.startswith("reading.")}
-        variant = {
-            "joint_prediction": "end_hidden" in layers,
-            "answerable_classifier": "answerable" in layers,
-            "answerable_uses_start_logits": "answerable_hidden" in layers or "answerable" not in layers,
-        }
-        kind, architecture, head = "reading_comprehension", "ElectraReader", {"reading": variant}
+        from electra_paddle.models.reading import variant_of
+
+        kind, architecture, head = "reading_comprehension", "ElectraReader", {"reading": variant_of(arrays)}
     labels, more = describe(task, kind, head) if describe else (None, {})
     if "num_labels" in head:
         head["id2label"] = dict(enumerate(map(str, labels or range(head["num_labels"]))))

@@ -10,16 +10,15 @@ import numpy as np
 from electra_paddle.batch import ReadingBatch, ReadingOutput
 from electra_paddle.errors import DataError
 from electra_paddle.files import replace_text
-from electra_paddle.finetuning import answers as decoding
 from electra_paddle.finetuning import chinese_metric
 from electra_paddle.finetuning.kinds import TaskKind
 from electra_paddle.finetuning.reference_reading import ReferenceWriter, rejection
 from electra_paddle.finetuning.squad import Question, answer_span, read_questions
-from electra_paddle.finetuning.windows import Window, WindowSettings, windows
+from electra_paddle.finetuning.windows import labelled_windows
+from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
+from electra_paddle.text.windows import Window, WindowSettings
 
-MAX_ANSWER_LENGTH = 200  # tokens; the answers of CMRC 2018's dev split have up to 100, those of its trial split more
-REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev split are longer
 REFERENCE_NO_ANSWER = "empty"  # what the original writes where no span is possible
 
 
@@ -55,8 +54,7 @@ class ReadingComprehension(TaskKind):
 
     @property
     def max_answer_length(self):
-        default = REFERENCE_MAX_ANSWER_LENGTH if self.is_reference else MAX_ANSWER_LENGTH
-        return self.config.max_answer_length or default
+        return decoding.longest_answer(self.config.max_answer_length, self.config.compat)
 
     def read(self, path, split, problems):
         return [question for question in read_questions(path, problems) if self._is_usable(question, split, problems)]
@@ -92,7 +90,7 @@ class ReadingComprehension(TaskKind):
     def featurize(self, number, example, tokenizer):
         config = self.config
         lengths = (config.max_seq_length, config.max_query_length, config.doc_stride)
-        return windows(number, example, tokenizer, WindowSettings(*lengths, self.is_reference))
+        return labelled_windows(number, example, tokenizer, WindowSettings(*lengths), self.is_reference)
 
     def build_network(self, electra_config):
         from electra_paddle.models.reading import ElectraReader, ReadingSettings
@@ -118,15 +116,7 @@ class ReadingComprehension(TaskKind):
         return ReadingOutput((losses * is_labelled * batch.weights).sum(), scores)
 
     def answers(self, batch, output):
-        scores = output.scores
-        if scores.beam is None:
-            logits = zip(scores.start_logits.numpy(), scores.end_logits.numpy(), strict=True)
-            return [decoding.best_of_logits(*each, self.config.n_best_size) for each in logits]
-        beam = scores.beam
-        columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
-        starts, start_scores, ends, end_scores = (column.numpy() for column in columns)
-        rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
-        return [decoding.SpanScores(*row) for row in rows]
+        return decoding.likely_spans(output.scores, self.config.n_best_size)
 
     def predict(self, examples, features, answers):
         mine = [[] for _ in examples]

@@ -27,10 +27,10 @@ def run(module, argv):
 
 def add_arguments(parser):
     texts = parser.add_mutually_exclusive_group(required=True)
-    texts.add_argument("--input_text", nargs="+", metavar="TEXT", help="a text; for tasks on pairs two")
     texts.add_argument(
-        "--input_file", metavar="FILE", help="UTF-8, one item a line; the texts of a pair with a tab between them"
+        "--input_text", nargs="+", metavar="TEXT", help="a text; two for tasks on pairs; a context and a question"
     )
+    texts.add_argument("--input_file", metavar="FILE", help="UTF-8, one item a line; two texts with a tab between them")
     parser.add_argument("--task", help="what to do [what the weights were fine-tuned for, else embedding]")
     parser.add_argument("--load_checkpoint", metavar="FILE", help="fine-tuned parameters")
     parser.add_argument("--pretrained", metavar="DIR", help="a pretrained directory to use instead of the module's own")

@@ -17,6 +17,10 @@ from electra_paddle.tensors import save_tensors
 
 ARCHIVE = ".tar.gz"
 REQUIREMENTS = "requirements.txt"
+EXAMPLES = {  # task -> texts of an item in the module's README, where they are not one
+    "pair-cls": ['"text"', '"second text"'],
+    "question-answering": ['"context"', '"question"'],
+}
 
 
 def export_module(source, out, name=None, version="1.0.0", summary=None, overwrite=False):
@@ -88,6 +92,7 @@ def write_module(source, folder, name, version, summary):
     pretrained.load_tokenizer(directory)
     task, labels = task_of(directory)
     summary = summary or f"Chinese ELECTRA {name}" + (f" for {task}" if task else "")
+    texts = EXAMPLES.get(task, ['"text"'])
     card = directory / pretrained.CARD
     values = {
         "name": name,
@@ -98,7 +103,8 @@ def write_module(source, folder, name, version, summary):
         "class_name": "".join(word.capitalize() for word in re.split("[-_]", name)),
         "task": task or "embedding",
         "labels": ", ".join(map(str, labels)) if labels else "none",
-        "item": '["text", "second text"]' if task == "pair-cls" else '["text"]',
+        "item": "[" + ", ".join(texts) + "]",
+        "texts": " ".join(texts),
         "card": card.read_text(encoding="utf-8") if card.is_file() else "",
     }
     templates = resources.files("electra_paddle.hub") / "template"

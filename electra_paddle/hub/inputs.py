@@ -2,24 +2,26 @@
 
 from electra_paddle.errors import ConfigError, DataError
 
-TEXTS = {  # numbers of texts in an item -> how one says that, and an example
-    (1,): ("a list of one text", '[["text"], ["another text"]]'),
-    (2,): ("a list of two texts", '[["text", "second text"]]'),
-    (1, 2): ("a list of one text or two", '[["text"], ["another text"]]'),
+TEXTS = {  # numbers of texts in an item -> how one says that
+    (1,): "a list of one text",
+    (2,): "a list of two texts",
+    (1, 2): "a list of one text or two",
 }
 
 
-def check_items(data, num_texts):
+def check_items(data, num_texts, names):
     """The items as tuples of texts.
 
     Args:
         data: list of lists of texts.
         num_texts: how many texts an item may have; all of them must have as many.
+        names: what the texts are.
 
     Raises:
         DataError: names the first item that is not so.
     """
-    wanted, example = TEXTS[num_texts]
+    wanted = TEXTS[num_texts]
+    example = '[["text"], ["another text"]]' if 1 in num_texts else f'[["{names[0]}", "{names[1]}"]]'
     if not isinstance(data, list | tuple):
         raise DataError("data", describe(data), f"a list of items such as {example}")
     for number, item in enumerate(data):
@@ -28,11 +30,11 @@ def check_items(data, num_texts):
             raise DataError(where, describe(item), wanted, f"give data such as {example}")
         if len(item) not in num_texts:
             raise DataError(where, f"{len(item)} texts", wanted, f"give data such as {example}")
-        for text in item:
+        for name, text in zip(names, item, strict=False):
             if not isinstance(text, str):
                 raise DataError(where, f"{describe(text)} among its texts", wanted)
             if not text.strip():
-                raise DataError(where, "an empty text", "texts with at least one character", "leave such items out")
+                raise DataError(where, f"an empty {name}", "texts with at least one character", "leave such items out")
         if len(item) != len(data[0]):
             raise DataError(where, f"{len(item)} texts", f"{len(data[0])} as in data[0]", "give pairs in another call")
     return [tuple(item) for item in data]

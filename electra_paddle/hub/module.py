@@ -16,35 +16,18 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
+from electra_paddle.hub.page import Page, root_of_request
 from electra_paddle.hub.prediction import compute_in_batches, on_device
+from electra_paddle.hub.registry import TASKS
 from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
-from electra_paddle.hub.tasks import (
-    SPLIT_CHAR,
-    Classification,
-    Embedding,
-    Options,
-    PairClassification,
-    Similarity,
-    TextMatching,
-)
-from electra_paddle.hub.token_tasks import FillMask, ReplacedTokenDetection, TokenClassification
+from electra_paddle.hub.tasks import SPLIT_CHAR, Options, TextMatching
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
-from electra_paddle.hub.weights import find_weights, task_of
+from electra_paddle.hub.weights import find_weights, settings_of, task_of
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import head_value
 from electra_paddle.tensors import assign, read_state
 
-TASKS = {
-    "embedding": Embedding(),
-    "seq-cls": Classification(),
-    "pair-cls": PairClassification(),
-    "token-cls": TokenClassification(),
-    "text-matching": TextMatching(),
-    "similarity": Similarity(),
-    "fill-mask": FillMask(),
-    "replaced-token-detection": ReplacedTokenDetection(),
-}
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
 
 
@@ -54,8 +37,8 @@ class ElectraModule(nn.Layer, TransformerModule):
     Args:
         task: one of TASKS. None stands for what the weights were fine-tuned for, else for "embedding".
         load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
-            .pdparams file that `hub.Trainer` writes (read without running any code in it). For tasks without labels
-            its encoder is taken.
+            .pdparams file that `hub.Trainer` writes (read without running any code in it). Tasks that are not
+            learned take its encoder.
         label_map: class id -> label; ids may be strings, as JSON has them.
         num_classes: number of classes; the label map's where one is given.
         suffix: whether the labels of "token-cls" end (and not begin) with B, I, E or S.
@@ -99,6 +82,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.head = TASKS[name]
         self.task = None if name == "embedding" else name  # as PaddleHub has it
         self._has_own_head = bool(own_task) and self.head.trained_by == TASKS[own_task].trained_by
+        self.settings = settings_of(self.assets) if self._has_own_head else {}
 
     def _choose_labels(self, label_map, num_classes):
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
@@ -136,7 +120,7 @@ class ElectraModule(nn.Layer, TransformerModule):
             self._initialize_head(encoder)
         if load_checkpoint is not None:
             self._load_checkpoint(checkpoint, load_checkpoint, encoder)
-        self.is_trained = self._has_own_head or load_checkpoint is not None or not self.head.has_classes
+        self.is_trained = self._has_own_head or load_checkpoint is not None or not self.head.is_learned
         self._has_warned = False
         speed_up(self.model)
 
@@ -148,7 +132,7 @@ class ElectraModule(nn.Layer, TransformerModule):
                 parameter.set_value(head_value(name, parameter.shape, seed=0))
 
     def _load_checkpoint(self, arrays, path, encoder):
-        if self.head.has_classes or self.head.has_pretrained_head:
+        if self.head.is_learned or self.head.has_pretrained_head:
             assign(self, arrays, path)
         else:
             names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}
@@ -228,8 +212,10 @@ class ElectraModule(nn.Layer, TransformerModule):
         """Answers to texts, the same ones whatever the batch size.
 
         Args:
-            data: list of [text], or of [text, second text] for the tasks on pairs.
-            max_seq_len: longer texts are cut, or in tasks that answer token by token taken in windows of that length.
+            data: list of [text]; of [text, second text] for the tasks on pairs; of [context, question] for
+                "question-answering".
+            max_seq_len: tokens of a sequence. Longer texts are cut, or taken in windows of that length in
+                "question-answering" and in tasks that answer token by token.
             split_char: stands between the tokens of a text of "token-cls".
             return_prob: whether the probabilities of all classes come back too.
             top_k: number of candidates of "fill-mask".
@@ -241,6 +227,8 @@ class ElectraModule(nn.Layer, TransformerModule):
             - seq-cls, pair-cls, text-matching: label
             - token-cls: list of labels, one for each token of the caller's
             - similarity: cosine, from -1 to 1
+            - question-answering: {"answer": str, "score": float, "start": int, "end": int}, where context[start:end] is
+              the answer; "" where there is none
             - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
             - replaced-token-detection: for each character the probability that it is not what once stood there
 
@@ -248,10 +236,10 @@ class ElectraModule(nn.Layer, TransformerModule):
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
         options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
-        items = check_items(data, self.head.num_texts)
+        items = check_items(data, self.head.num_texts, self.head.text_names)
         if not (self.is_trained or self._has_warned):
             self._has_warned = True
-            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its labels mean nothing", stacklevel=2)
+            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=2)
         examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
         with on_device(self, use_gpu), paddle.no_grad():
@@ -279,7 +267,7 @@ class ElectraModule(nn.Layer, TransformerModule):
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
         if return_prob and not self.head.has_classes:
             raise ConfigError("return_prob", return_prob, f"False, {self.task or 'embedding'} has no classes")
-        return Options(max_seq_len, split_char, top_k)
+        return Options(max_seq_len, split_char, top_k, self.settings)
 
     def get_embedding(self, data, use_gpu=False):
         """[embedding of [CLS], embeddings of all tokens] of each item; only without a task."""
@@ -302,6 +290,10 @@ class ElectraModule(nn.Layer, TransformerModule):
             if key not in known:
                 raise DataError(key, "an unknown key", f"data or one of {', '.join(known)}")
         return self.predict(data, **options)
+
+    def create_gradio_app(self):
+        """The page that `hub serving` shows at /gradio/NAME; its `launch` shows it without."""
+        return Page(self, root_of_request())
 
     @runnable
     def run_cmd(self, argv):

@@ -1,7 +1,7 @@
 """What a module does for each task: layers, inputs, answers.
 
 A task here holds no parameters: it gives the module layers, under the names of the official modules 2.0.2, whose
-checkpoints so load, and works with them. To add a task write a subclass of Task and enter it in TASKS.
+checkpoints so load, and works with them. To add a task write a subclass of Task and enter it in registry.py.
 
 Shapes: B batch, L sequence, H hidden, C classes.
 """
@@ -26,6 +26,7 @@ class Options(NamedTuple):
     max_seq_len: int
     split_char: str
     top_k: int
+    settings: dict  # hyper-parameters that the head was fine-tuned with; {} where they are not known
 
 
 class Example(NamedTuple):
@@ -41,14 +42,18 @@ class Task:
     Attributes:
         component: whose weights it works with, "discriminator" or "generator".
         num_texts: how many texts an item may have.
-        has_classes: whether its answers are labels, which fine-tuning learns.
+        text_names: what they are.
+        has_classes: whether its answers are labels, which `hub.Trainer` learns.
+        is_learned: whether its answers mean nothing before fine-tuning.
         has_pretrained_head: whether its head is trained already when fine-tuning begins.
         trained_by: architecture of the fine-tuned directories that bring a head for it.
     """
 
     component: ClassVar[str] = "discriminator"
     num_texts: ClassVar[tuple] = (1,)
+    text_names: ClassVar[tuple] = ("text", "second text")
     has_classes: ClassVar[bool] = False
+    is_learned: ClassVar[bool] = False
     has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
 
@@ -132,6 +137,7 @@ class Classification(Task):
 
     num_texts = (1, 2)
     has_classes = True
+    is_learned = True
     trained_by = "ElectraClassifier"
 
     def build(self, module, config, head):
@@ -171,6 +177,7 @@ class TextMatching(Similarity):
     """A class of two texts, each encoded for itself: a dense layer on both mean states and their difference."""
 
     has_classes = True
+    is_learned = True
 
     def build(self, module, config, head):
         module.model = ElectraModel(config)

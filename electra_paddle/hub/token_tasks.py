@@ -57,6 +57,7 @@ class TokenClassification(TokenTask):
     """
 
     has_classes = True
+    is_learned = True
     trained_by = "ElectraTagger"
 
     def build(self, module, config, head):

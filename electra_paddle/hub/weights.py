@@ -8,8 +8,16 @@ from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.models import pretrained_directory as pretrained
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
-KINDS = {"classification": "seq-cls", "tagging": "token-cls"}  # kind of a fine-tuned directory -> task
-ARCHITECTURES = {"ElectraClassifier": "seq-cls", "ElectraTagger": "token-cls"}
+KINDS = {  # kind of a fine-tuned directory -> task
+    "classification": "seq-cls",
+    "tagging": "token-cls",
+    "reading_comprehension": "question-answering",
+}
+ARCHITECTURES = {
+    "ElectraClassifier": "seq-cls",
+    "ElectraTagger": "token-cls",
+    "ElectraReader": "question-answering",
+}
 THREE_WAYS = (
     "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
     "or install an archive that holds its weights, which tools/export_hub_module.py makes"
@@ -83,3 +91,9 @@ def task_of(folder):
     if task == "seq-cls" and description.get("is_pair"):
         task = "pair-cls"
     return task, description.get("labels") or None
+
+
+def settings_of(folder):
+    """The hyper-parameters that a directory was fine-tuned with and is used with; {} for others."""
+    path = Path(folder) / TASK
+    return pretrained.read_json(path).get("settings") or {} if path.is_file() else {}

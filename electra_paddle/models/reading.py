@@ -27,6 +27,16 @@ class ReadingSettings(NamedTuple):
     beam_size: int = 20
 
 
+def variant_of(names):
+    """The entries of ReadingSettings that the names of a head's parameters tell."""
+    layers = {name.split(".")[1] for name in names if name.startswith("reading.")}
+    return {
+        "joint_prediction": "end_hidden" in layers,
+        "answerable_classifier": "answerable" in layers,
+        "answerable_uses_start_logits": "answerable_hidden" in layers or "answerable" not in layers,
+    }
+
+
 class ReadingScores(NamedTuple):
     """What the head gives; None what its variant lacks, or was not asked for."""
 

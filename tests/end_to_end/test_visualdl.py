@@ -2,22 +2,15 @@
 
 import contextlib
 import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from browser import chromium, running, wait_for
 
 from electra_paddle.training.monitor import read_metrics
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-QUIET += ["--disable-background-networking", "--disable-component-update"]
 # VisualDL draws a scalar's tag on the canvas of its chart, where the page's text does not have it.
 RECORD_DRAWN_TEXT = """
 window.drawn = [];
@@ -30,69 +23,10 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 SHOW_GROUP = "[...document.querySelectorAll('h3')].find(title => title.textContent === %r).click()"
 
 
-def wait_for(condition, what, seconds=120):
-    """The first value of a function that is not false."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            if value := condition():
-                return value
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} seconds")
-
-
-@contextlib.contextmanager
-def running(command):
-    """A command with whatever it starts, ended at the end."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield process
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-class Page:
-    """A page of the browser with this profile folder."""
-
-    def __init__(self, profile):
-        from websockets.sync.client import connect
-
-        port = wait_for(lambda: (profile / "DevToolsActivePort").read_text().split()[0], "Chromium")
-        targets = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list"))
-        url = next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page")
-        self._socket, self._number = connect(url, max_size=None), 0
-
-    def send(self, method, **parameters):
-        """Call a method of the protocol; returns its result."""
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while (message := json.loads(self._socket.recv(timeout=60))).get("id") != self._number:
-            pass
-        return message["result"]
-
-    def open(self, url):
-        self.send("Page.navigate", url=url)
-
-    def value(self, expression):
-        """Of a JavaScript expression in the page."""
-        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
-
-    def close(self):
-        self._socket.close()
-
-
 @pytest.fixture
 def page(tmp_path):
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (Debian: apt install chromium)")
-    options = ["--accept-lang=en", "--window-size=1400,6000", "--remote-debugging-port=0"]
-    with running([CHROMIUM, *QUIET, *options, f"--user-data-dir={tmp_path}", "about:blank"]):
-        page = Page(tmp_path)
-        page.send("Page.enable")
-        page.send("Page.addScriptToEvaluateOnNewDocument", source=RECORD_DRAWN_TEXT)
+    with chromium(tmp_path, "--window-size=1400,6000", script=RECORD_DRAWN_TEXT) as page:
         yield page
-        page.close()
 
 
 @pytest.fixture

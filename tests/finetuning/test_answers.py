@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from conftest import shared_file
 
-from electra_paddle.finetuning.answers import (
+from electra_paddle.finetuning.chinese_metric import exact_match
+from electra_paddle.finetuning.problems import Problems
+from electra_paddle.finetuning.reference_reading import ReferenceWriter
+from electra_paddle.finetuning.squad import Question, read_questions
+from electra_paddle.finetuning.windows import labelled_windows
+from electra_paddle.models.answers import (
+    MAX_ANSWER_LENGTH,
     Answer,
     SpanScores,
     annotated_spans,
@@ -15,13 +21,8 @@ from electra_paddle.finetuning.answers import (
     n_best_entries,
     original_text,
 )
-from electra_paddle.finetuning.chinese_metric import exact_match
-from electra_paddle.finetuning.problems import Problems
-from electra_paddle.finetuning.reading_comprehension import MAX_ANSWER_LENGTH
-from electra_paddle.finetuning.reference_reading import ReferenceWriter
-from electra_paddle.finetuning.squad import Question, read_questions
-from electra_paddle.finetuning.windows import WindowSettings, windows
 from electra_paddle.text import Tokenizer, Vocabulary
+from electra_paddle.text.windows import WindowSettings
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,9 @@ def test_reference_answers_agree_with_the_original(real_tokenizer):
     write = ReferenceWriter(real_tokenizer)
     for line in golden_lines("qa_decode.jsonl"):
         context = contexts[line["context_id"]]
-        settings = WindowSettings(line["max_seq_length"], 64, line["doc_stride"], is_reference=True)
-        made = windows(0, Question("Q", "f: Q", line["question"], context), real_tokenizer, settings)
+        settings = WindowSettings(line["max_seq_length"], 64, line["doc_stride"])
+        question = Question("Q", "f: Q", line["question"], context)
+        made = labelled_windows(0, question, real_tokenizer, settings, is_reference=True)
         answers = best_answers(context, made, golden_scores(line), line["max_answer_length"], write=write)
         assert (answers[0].text if answers else "empty") == line["text"]
 
@@ -73,7 +75,7 @@ def test_annotated_answers_survive_decoding(file, is_reference, max_answer_lengt
     write = ReferenceWriter(real_tokenizer) if is_reference else original_text
     right = 0
     for number, question in enumerate(questions):
-        made = windows(number, question, real_tokenizer, WindowSettings(512, is_reference=is_reference))
+        made = labelled_windows(number, question, real_tokenizer, WindowSettings(512), is_reference)
         scores = [annotated_spans(window) for window in made]
         answers = best_answers(question.context, made, scores, max_answer_length, write=write)
         right += exact_match(answers[0].text if answers else "empty", question.answers)
@@ -82,7 +84,7 @@ def test_annotated_answers_survive_decoding(file, is_reference, max_answer_lengt
 
 TOKENIZER = Tokenizer(Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"一二三四五六甲é"]))
 CONTEXT = "一二 三四É五"
-(WINDOW,) = windows(0, Question("Q", "f: Q", "甲", CONTEXT), TOKENIZER, WindowSettings(20))
+(WINDOW,) = labelled_windows(0, Question("Q", "f: Q", "甲", CONTEXT), TOKENIZER, WindowSettings(20))
 FIRST = WINDOW.second  # position of 一
 
 
@@ -113,9 +115,9 @@ def test_only_the_window_that_owns_a_start_answers_from_it():
 
 def test_equal_texts_count_once():
     context = "一二一"
-    (window,) = windows(0, Question("Q", "f: Q", "甲", context), TOKENIZER, WindowSettings(20))
+    (window,) = labelled_windows(0, Question("Q", "f: Q", "甲", context), TOKENIZER, WindowSettings(20))
     answers = best_answers(context, [window], [spans((0, 0, 1), (2, 2, 5), (1, 1, 0))], 9, 9)
-    assert answers == [Answer("一", 5, 0), Answer("二", 0, 0)]
+    assert answers == [Answer("一", 5, 0, 2, 3), Answer("二", 0, 0, 1, 2)]
 
 
 def test_probabilities_are_among_the_listed_answers():

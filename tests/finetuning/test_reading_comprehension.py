@@ -5,13 +5,13 @@ import pytest
 
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import DataError
-from electra_paddle.finetuning.answers import Answer, annotated_spans
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.kinds import make_kind
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.finetuning.reading_comprehension import ReadingPrediction
 from electra_paddle.finetuning.squad import Question
+from electra_paddle.models.answers import Answer, annotated_spans
 from electra_paddle.text import Tokenizer, Vocabulary
 
 CONTEXT = "一二三四五六七八九十"

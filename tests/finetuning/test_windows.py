@@ -9,8 +9,9 @@ from conftest import shared_file
 
 from electra_paddle.finetuning.reference_reading import Words, rejection
 from electra_paddle.finetuning.squad import Question
-from electra_paddle.finetuning.windows import WindowSettings, own_ranges, place_windows, question_length, windows
+from electra_paddle.finetuning.windows import labelled_windows
 from electra_paddle.text import Tokenizer, Vocabulary
+from electra_paddle.text.windows import WindowSettings, own_ranges, place_windows, question_length
 
 CHARACTERS = "一二三四五六七八九十甲乙丙丁"
 
@@ -37,8 +38,8 @@ def test_reference_windows_and_labels_agree_with_the_original():
         answer = (line["answer"]["text"], line["answer"]["answer_start"])
         asked = question(contexts[line["context_id"]], answer, text=line["question"])
         assert rejection(asked) is None
-        settings = WindowSettings(line["max_seq_length"], 64, line["doc_stride"], True)
-        made = windows(0, asked, tokenizer, settings)
+        settings = WindowSettings(line["max_seq_length"], 64, line["doc_stride"])
+        made = labelled_windows(0, asked, tokenizer, settings, is_reference=True)
         assert len(made) == line["n_windows"]
         for number, (window, expected) in enumerate(zip(made, line["windows"], strict=True)):
             ids = window.input_ids.tolist()
@@ -77,12 +78,12 @@ def test_windows_step_by_the_stride_until_one_reaches_the_end():
 
 
 def test_every_token_is_owned_by_the_window_that_shows_most_around_it():
-    ranges = own_ranges(np.array([0, 4, 8]), np.array([10, 14, 15]), 15)
+    ranges = own_ranges(np.array([0, 4, 8]), np.array([10, 14, 15]))
     assert ranges.tolist() == [[0, 7], [7, 11], [11, 15]]  # token 10: 3 and 2 to the nearer edges
 
 
 def test_window_is_question_and_part_of_the_text(tokenizer):
-    first, second = windows(7, question("一二三四五六", ("五六", 4)), tokenizer, WindowSettings(9, 2, 2))
+    first, second = labelled_windows(7, question("一二三四五六", ("五六", 4)), tokenizer, WindowSettings(9, 2, 2))
     names = [tokenizer.vocabulary.tokens[token] for token in second.input_ids]
     assert names == ["[CLS]", "甲", "乙", "[SEP]", "三", "四", "五", "六", "[SEP]"]
     assert (first.example, first.second, first.doc_start, second.doc_start) == (7, 4, 0, 2)
@@ -91,25 +92,25 @@ def test_window_is_question_and_part_of_the_text(tokenizer):
 
 
 def test_long_question_is_cut(tokenizer):
-    (window,) = windows(0, question("一", text="甲" * 9), tokenizer, WindowSettings(20, 3))
+    (window,) = labelled_windows(0, question("一", text="甲" * 9), tokenizer, WindowSettings(20, 3))
     assert window.second == 5 and (window.start, window.end) == (-1, -1)
 
 
 def test_annotated_occurrence_is_labelled_and_the_first_in_reference_mode(tokenizer):
     asked = question("一二甲一二乙", ("一二", 3))
-    (window,) = windows(0, asked, tokenizer, WindowSettings(20))
-    (as_original,) = windows(0, asked, tokenizer, WindowSettings(20, is_reference=True))
+    (window,) = labelled_windows(0, asked, tokenizer, WindowSettings(20))
+    (as_original,) = labelled_windows(0, asked, tokenizer, WindowSettings(20), is_reference=True)
     assert (window.start - window.second, window.end - window.second) == (3, 4)
     assert (as_original.start - window.second, as_original.end - window.second) == (0, 1)
 
 
 def test_answer_within_a_word_takes_its_pieces(tokenizer):
-    (window,) = windows(0, question("一xyy二", ("yy", 2)), tokenizer, WindowSettings(20))
+    (window,) = labelled_windows(0, question("一xyy二", ("yy", 2)), tokenizer, WindowSettings(20))
     assert (window.start - window.second, window.end - window.second) == (2, 3)
 
 
 def test_text_without_tokens_has_one_window_without_answer(tokenizer):
-    (window,) = windows(0, question("\u200b", ("\u200b", 0)), tokenizer, WindowSettings(20))
+    (window,) = labelled_windows(0, question("\u200b", ("\u200b", 0)), tokenizer, WindowSettings(20))
     assert len(window.char_starts) == 0 and (window.start, window.end) == (0, 0)
     assert window.own_start == window.own_stop
 
@@ -123,5 +124,5 @@ def test_words_are_what_stands_between_spaces():
 def test_question_that_leaves_no_room_is_cut_to_half(tokenizer):
     assert question_length(WindowSettings(68, 64)) == 64
     assert question_length(WindowSettings(67, 64)) == 31
-    first, *_ = windows(0, question("一" * 9, text="甲" * 40), tokenizer, WindowSettings(20, 40))
+    first, *_ = labelled_windows(0, question("一" * 9, text="甲" * 40), tokenizer, WindowSettings(20, 40))
     assert first.second == 10 and len(first.input_ids) == 20

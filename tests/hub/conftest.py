@@ -1,13 +1,16 @@
 """A small pre-training run, and its module in processes of their own, where this package cannot be imported."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.hub.export import export_module
@@ -84,13 +87,43 @@ class Hub:
         assert self.start(log, *arguments).wait(timeout=900) == status, log.read_text()
         return log.read_text()
 
-    def start(self, log, *arguments):
+    def start(self, log, *arguments, **variables):
         """A process of the command `hub` whose output goes to a file."""
         self.home.mkdir(exist_ok=True)
+        environment = self.environment | variables
         with open(log, "w") as stream:
             return subprocess.Popen(
-                [self.program, *map(str, arguments)], env=self.environment, cwd=self.home, stdout=stream, stderr=stream
+                [self.program, *map(str, arguments)], env=environment, cwd=self.home, stdout=stream, stderr=stream
             )
+
+    @contextlib.contextmanager
+    def serving(self, modules, port, folder, **variables):
+        """The process of `hub serving start`, once it answers.
+
+        Args:
+            modules: name -> arguments of the installed module's constructor.
+            folder: for its configuration and its log.
+            variables: of its environment.
+        """
+        directory = str(self.home / "modules" / NAME.replace("-", "_"))
+        modules_info = {
+            name: {"init_args": {"directory": directory, **arguments}, "predict_args": {"batch_size": 8}}
+            for name, arguments in modules.items()
+        }
+        config, log = folder / "config.json", folder / "log.txt"
+        config.write_text(json.dumps({"modules_info": modules_info, "port": port, "use_multiprocess": False}))
+        process = self.start(log, "serving", "start", "-c", config, **variables)
+        try:
+            for _ in range(1200):
+                with contextlib.suppress(requests.ConnectionError):
+                    requests.get(f"http://127.0.0.1:{port}", timeout=10)
+                    break
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.5)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
 
     def install(self, archive):
         """What `hub install` prints for an archive, or on Paddle 2.6 for the folder in it.

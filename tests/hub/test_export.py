@@ -107,6 +107,18 @@ def test_fine_tuned_directory_brings_its_task(tiny_shape, tmp_path):
     assert "token-cls" in (folder / "README.md").read_text() and "O, B-X" in (folder / "README.md").read_text()
 
 
+def test_reader_tells_what_it_is_to_be_given(tiny_shape, tmp_path):
+    from electra_paddle.models.reading import ElectraReader
+
+    save_network(ElectraReader, tmp_path / "model", tiny_shape)
+    (tmp_path / "model" / "task.json").write_text('{"kind": "reading_comprehension", "settings": {"doc_stride": 9}}')
+    folder = export_module(tmp_path / "model", tmp_path / "chinese_electra_reader")
+    readme = (folder / "README.md").read_text()
+    assert "unless you choose another: question-answering" in readme
+    assert 'predict([["context", "question"]])' in readme and '--input_text "context" "question"`' in readme
+    assert "doc_stride" in (folder / "assets" / "task.json").read_text()
+
+
 def test_nothing_but_a_module_is_overwritten_and_that_when_told_so(tiny_run, tmp_path):
     folder = export_module(tiny_run, tmp_path / "m", "chinese-electra-tiny")
     before = (folder / "module.py").read_bytes()

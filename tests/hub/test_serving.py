@@ -1,6 +1,5 @@
 """`hub serving start` in a process of its own, asked over the loopback interface."""
 
-import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from hub.conftest import NAME, WORDS
+from hub.conftest import WORDS
 
 pytestmark = pytest.mark.slow
 SHORT, LONG = "".join(WORDS[5:9]), "".join(WORDS[5:50]) * 2223
@@ -19,6 +18,7 @@ TASKS = {
     "text-matching": [[SHORT, SHORT]],
     "token-cls": [[SHORT]],
     "similarity": [[SHORT, SHORT]],
+    "question-answering": [[SHORT, SHORT]],
     "fill-mask": [[SHORT + "[MASK]"]],
     "replaced-token-detection": [[SHORT]],
 }
@@ -34,24 +34,9 @@ def port():
 @pytest.fixture(scope="module")
 def server(hub, port, tmp_path_factory):
     """A process with a module for each task; they all are the installed one, under names of their own."""
-    directory = str(hub.home / "modules" / NAME.replace("-", "_"))
-    modules = {
-        task: {"init_args": {"directory": directory, "task": task}, "predict_args": {"batch_size": 8}} for task in TASKS
-    }
-    config = tmp_path_factory.mktemp("serving") / "config.json"
-    config.write_text(json.dumps({"modules_info": modules, "port": port, "use_multiprocess": False}))
-    log = config.with_name("log.txt")
-    process = hub.start(log, "serving", "start", "-c", config)
-    for _ in range(1200):
-        try:
-            requests.get(f"http://127.0.0.1:{port}", timeout=10)
-            break
-        except requests.ConnectionError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.5)
-    yield process
-    process.terminate()
-    process.wait(timeout=60)
+    modules = {task: {"task": task} for task in TASKS}
+    with hub.serving(modules, port, tmp_path_factory.mktemp("serving")) as process:
+        yield process
 
 
 @pytest.fixture

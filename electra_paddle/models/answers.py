@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+MAX_ANSWER_LENGTH = 200  # tokens; the answers of CMRC 2018's dev split have up to 100, those of its trial split more
+REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev split are longer
+
 
 class SpanScores(NamedTuple):
     """The most probable starts of a window, and the most probable ends of each."""
@@ -18,11 +21,35 @@ class SpanScores(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A text, and the scores that its place got."""
+    """A text, the scores that its place got, and where in the context that is."""
 
     text: str
     start_score: float
     end_score: float
+    start: int = 0  # character
+    end: int = 0  # character after the last
+
+
+def longest_answer(max_answer_length, compat):
+    """Tokens that an answer may have: as many as are asked for, or the default of the way to find answers."""
+    return max_answer_length or (REFERENCE_MAX_ANSWER_LENGTH if compat == "reference" else MAX_ANSWER_LENGTH)
+
+
+def likely_spans(scores, n_best_size):
+    """SpanScores of each window of a batch.
+
+    Args:
+        scores: models.reading.ReadingScores of tensors, with a beam or with end logits.
+        n_best_size: starts, and ends, that are kept of logits; a beam is kept as it is.
+    """
+    if scores.beam is None:
+        logits = zip(scores.start_logits.numpy(), scores.end_logits.numpy(), strict=True)
+        return [best_of_logits(*each, n_best_size) for each in logits]
+    beam = scores.beam
+    columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
+    starts, start_scores, ends, end_scores = (column.numpy() for column in columns)
+    rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
+    return [SpanScores(*row) for row in rows]
 
 
 def best_of_logits(start_logits, end_logits, n_best_size):
@@ -36,10 +63,15 @@ def best_of_logits(start_logits, end_logits, n_best_size):
     )
 
 
+def place_of(window, start, end):
+    """(first character, character after the last) of the tokens from `start` to `end`, positions in a window."""
+    place = slice(start - window.second, end - window.second + 1)
+    return int(min(window.char_starts[place])), int(max(window.char_ends[place]))
+
+
 def original_text(context, window, start, end):
     """What the tokens from `start` to `end`, positions in a window, were made from: a part of the text itself."""
-    place = slice(start - window.second, end - window.second + 1)
-    return context[min(window.char_starts[place]) : max(window.char_ends[place])]
+    return context[slice(*place_of(window, start, end))]
 
 
 def best_answers(context, windows, scores, max_answer_length, n_best_size=1, write=original_text):
@@ -57,7 +89,8 @@ def best_answers(context, windows, scores, max_answer_length, n_best_size=1, wri
         if len(answers) == n_best_size:
             break
         text = write(context, windows[window], start, end)
-        answers.setdefault(text, Answer(text, start_score, end_score))
+        if text not in answers:
+            answers[text] = Answer(text, start_score, end_score, *place_of(windows[window], start, end))
     return list(answers.values())
 
 

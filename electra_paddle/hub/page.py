@@ -1,0 +1,194 @@
+"""A page for the browser, made with Gradio: `hub serving` shows it at /gradio/NAME."""
+
+import json
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+from electra_paddle.errors import ElectraPaddleError
+from electra_paddle.hub.token_tasks import MASK
+
+ANSWER_COLOR = "#22c55e"
+UNTRAINED = "**The head of this task is untrained: its answers mean nothing.**"
+
+
+class View(NamedTuple):
+    """How the answers of a task are shown."""
+
+    values: Callable  # module, texts, answer -> one value for each component
+    components: list  # (class in gradio, arguments)
+
+
+def vector(module, texts, answer):
+    return [json.dumps(answer[0])]
+
+
+def cosine(module, texts, answer):
+    return [round(answer, 4)]
+
+
+def probabilities(module, texts, answer):
+    """Of all classes, which `answer` has in their order."""
+    return [{str(label): score for label, score in zip(module.label_map.values(), answer[1], strict=True)}]
+
+
+def tags(module, texts, answer):
+    pairs = module.head.show(module.text_tokenizer, texts, answer)
+    return [[(token, None if label == "O" else str(label)) for token, label in pairs]]
+
+
+def suspicions(module, texts, answer):
+    return [list(zip(texts[0], answer, strict=True))]
+
+
+def passage(module, texts, answer):
+    context, start, end = texts[0], answer["start"], answer["end"]
+    parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
+    return [{answer["answer"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
+
+
+def fillings(module, texts, answer):
+    first, *rest = texts[0].split(MASK)
+    filled, rows = [(first, None)], []
+    for number, (candidates, part) in enumerate(zip(answer, rest, strict=True), 1):
+        filled += [(candidates[0]["token"], f"mask {number}"), (part, None)]
+        rows += [[f"mask {number}", candidate["token"], round(candidate["score"], 4)] for candidate in candidates]
+    return [[part for part in filled if part[0]], rows]
+
+
+BARS = View(probabilities, [("Label", {"label": "probabilities", "num_top_classes": 10})])
+VIEWS = {
+    "embedding": View(vector, [("Textbox", {"label": "embedding of [CLS]", "lines": 8, "show_copy_button": True})]),
+    "seq-cls": BARS,
+    "pair-cls": BARS,
+    "text-matching": BARS,
+    "similarity": View(cosine, [("Number", {"label": "cosine, from -1 to 1"})]),
+    "token-cls": View(tags, [("HighlightedText", {"label": "labels"})]),
+    "question-answering": View(
+        passage,
+        [
+            ("Label", {"label": "answer and its score"}),
+            ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
+        ],
+    ),
+    "fill-mask": View(
+        fillings,
+        [
+            ("HighlightedText", {"label": "filled with the best tokens"}),
+            ("Dataframe", {"label": "candidates", "headers": ["mask", "token", "score"]}),
+        ],
+    ),
+    "replaced-token-detection": View(
+        suspicions, [("HighlightedText", {"label": "the redder, the more probably not what once stood there"})]
+    ),
+}
+
+
+class Page:
+    """What PaddleHub takes for a Gradio application.
+
+    It forks a process for it, calls `launch` there, and hands on to it what is asked for below /gradio/NAME. The
+    network stays where it was made, since neither threads of OpenMP nor what is on a GPU survive a fork: a thread
+    there answers, and the new process asks it through a pipe.
+
+    Args:
+        module: an ElectraModule.
+        root: path of /gradio/NAME, None where no request asks for the page.
+    """
+
+    def __init__(self, module, root=None):
+        self._pipe, end = multiprocessing.Pipe()
+        self._lock = threading.Lock()
+        threading.Thread(target=answer_all, args=(module, end), daemon=True).start()
+        self.blocks, self.root = lay_out(module, self.ask), root
+
+    def ask(self, texts):
+        """The values of the output components for the texts of an item.
+
+        Raises:
+            gradio.Error: shown in the page.
+        """
+        with self._lock:
+            self._pipe.send(texts)
+            values, message = self._pipe.recv()
+        if message is not None:
+            import gradio as gr
+
+            error = gr.Error(message)
+            error.print_exception = False  # it is no fault of the program
+            raise error
+        return values if len(values) > 1 else values[0]
+
+    def launch(self, server_port=None):
+        """Serve the page until the process that this one was started from ends."""
+        from gradio import route_utils
+
+        if self.root is not None:
+            # PaddleHub does not tell under which host name it was asked. A path is the same under all of them.
+            route_utils.get_root_url = lambda *arguments, **named: self.root
+        server = os.getppid()
+        self.blocks.launch(server_port=server_port, prevent_thread_lock=True, quiet=True, show_api=False)
+        while os.getppid() == server:
+            time.sleep(1)
+
+
+def root_of_request():
+    """The path /gradio/NAME of the page that a request asks `hub serving` for; None outside of a request."""
+    from flask import has_request_context, request
+
+    return f"/gradio/{request.view_args['module_name']}" if has_request_context() else None
+
+
+def answer_all(module, pipe):
+    """Answer to the texts that come through a pipe, one item after the other: (values, None) or (None, message)."""
+    while True:
+        texts = pipe.recv()
+        try:
+            reply = VIEWS[module.task or "embedding"].values(module, texts, answer_to(module, texts)), None
+        except ElectraPaddleError as error:
+            reply = None, str(error)
+        except Exception as error:  # the page goes on, as `hub serving` does
+            traceback.print_exc()
+            reply = None, str(error)
+        pipe.send(reply)
+
+
+def answer_to(module, texts):
+    """What a module predicts for an item, in sequences as long as its head was trained with where that is known."""
+    has_classes = module.head.has_classes
+    answers = module.predict([texts], module.settings.get("max_seq_length", 128), return_prob=has_classes)
+    return [part[0] for part in answers] if has_classes else answers[0]
+
+
+def lay_out(module, ask):
+    """The gradio.Blocks of a module's page.
+
+    Args:
+        ask: function from the texts of an item to the values of the output components.
+    """
+    import gradio as gr
+    from gradio.themes.utils.fonts import Font
+
+    name = module.task or "embedding"
+    is_optional = len(module.head.num_texts) > 1  # the last text
+
+    def press(*texts):
+        return ask(list(texts[:-1] if is_optional and not texts[-1] else texts))
+
+    fonts = {"font": [Font("system-ui")], "font_mono": [Font("monospace")]}  # others come from the network
+    with gr.Blocks(title=module.name, theme=gr.themes.Default(**fonts), analytics_enabled=False) as blocks:
+        gr.Markdown(f"# {module.name}\n\n{module.summary}\n\nTask: {name}")
+        if not module.is_trained:
+            gr.Markdown(UNTRAINED)
+        labels = list(module.head.text_names[: max(module.head.num_texts)])
+        labels[-1] += " (may stay empty)" if is_optional else ""
+        boxes = [gr.Textbox(label=label, lines=3) for label in labels]
+        button = gr.Button("Answer", variant="primary")
+        outputs = [getattr(gr, kind)(**arguments) for kind, arguments in VIEWS[name].components]
+        # Without a queue an answer is one response: PaddleHub does not hand on a stream before it ends.
+        button.click(press, boxes, outputs, queue=False)
+    return blocks

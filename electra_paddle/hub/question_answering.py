@@ -1,0 +1,75 @@
+"""Questions whose answers are passages of a text; long texts go through the network in windows.
+
+Shapes: B windows of a batch, L sequence.
+"""
+
+import paddle.nn.functional as F
+
+from electra_paddle.hub.tasks import Example, Task, encode, mask_of
+from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, n_best_entries
+from electra_paddle.models.reading import ElectraReader, variant_of
+from electra_paddle.text.windows import WindowSettings, windows
+
+N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say how many
+
+
+class QuestionAnswering(Task):
+    """The passage of a context that answers a question: {"answer", "score", "start", "end"}.
+
+    `context[start:end]` is the answer; its score is its probability among the best ones. A head that was trained to
+    tell whether there is an answer may say that there is none: the answer is "" then, at 0 to 0, its score the
+    probability of that. It is that of the window that most probably has an answer, and above 0.5.
+    """
+
+    num_texts = (2,)
+    text_names = ("context", "question")
+    is_learned = True
+    trained_by = "ElectraReader"
+
+    def build(self, module, config, head):
+        if head:
+            config.reading = {**getattr(config, "reading", {}), **variant_of(head)}
+        module.model = ElectraReader(config)
+        return module.model.electra
+
+    def encode(self, tokenizer, texts, options):
+        context, question = texts
+        settings = window_settings(options)
+        encoded = tokenizer.encode_lines(context)
+        parts = windows(0, tokenizer.encode(question), encoded, tokenizer.vocabulary, settings)
+        return Example([(part.input_ids, part.second) for part in parts], (context, parts))
+
+    def forward(self, module, batch, position_ids=None):
+        """ReadingScores."""
+        hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
+        return module.model.reading(hidden, batch.token_type_ids, mask_of(module.model.electra, batch))
+
+    def compute(self, module, batch, lengths, options):
+        """Of each window (SpanScores, probability that it has no answer)."""
+        scores = self.forward(module, batch)
+        spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
+        if scores.answerable_logit is None:
+            return [(span, 0.0) for span in spans]
+        return list(zip(spans, F.sigmoid(scores.answerable_logit).tolist(), strict=True))
+
+    def answer(self, module, example, values, options):
+        context, parts = example.notes
+        spans, without_answer = zip(*values, strict=True)
+        longest = longest_answer(*(options.settings.get(name) for name in ("max_answer_length", "compat")))
+        answers = best_answers(context, parts, spans, longest, options.settings.get("n_best_size", N_BEST_SIZE))
+        if min(without_answer) > 0.5 or not answers:
+            return {"answer": "", "score": min(without_answer), "start": 0, "end": 0}
+        best, probability = answers[0], n_best_entries(answers)[0]["probability"]
+        score = (1 - min(without_answer)) * probability
+        return {"answer": best.text, "score": score, "start": best.start, "end": best.end}
+
+
+def window_settings(options):
+    """WindowSettings as in fine-tuning, but for sequences of the wanted length, and with windows that overlap.
+
+    At 512 tokens, the length for CMRC 2018 and DRCD, they are those of fine-tuning; at 128 the stride of 128 would let
+    answers fall between two windows.
+    """
+    trained = {name: options.settings[name] for name in ("max_query_length", "doc_stride") if name in options.settings}
+    settings = WindowSettings(options.max_seq_len, **trained)
+    return settings._replace(doc_stride=min(settings.doc_stride, options.max_seq_len // 4))
