@@ -6,7 +6,6 @@ Shapes: B batch, L sequence, H hidden, C classes.
 import difflib
 import warnings
 
-import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddlehub.module.module import runnable
@@ -16,7 +15,7 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
-from electra_paddle.hub.prediction import compute_in_batches, on_device
+from electra_paddle.hub.prediction import compute_in_batches, eager, on_device
 from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
 from electra_paddle.hub.tasks import (
     SPLIT_CHAR,
@@ -186,12 +185,13 @@ class ElectraModule(nn.Layer, TransformerModule):
             seq_lengths: not needed, padding is where the labels are ignored.
             labels: [B], or [B, L] with -100 at padding.
         """
-        batch = TokenBatch(input_ids, token_type_ids, attention_mask)
         if isinstance(self.head, TextMatching):
             query = TokenBatch(query_input_ids, query_token_type_ids, query_attention_mask)
             title = TokenBatch(title_input_ids, title_token_type_ids, title_attention_mask)
-            batch, position_ids = (query, title), (query_position_ids, title_position_ids)
-        output = self.head.forward(self, batch, position_ids)
+            output = self.head.forward(self, query, title, query_position_ids, title_position_ids)
+        else:
+            batch = TokenBatch(input_ids, token_type_ids, attention_mask)
+            output = self.head.forward(self, batch, position_ids)
         if not self.head.has_classes:
             return output
         if self.training:
@@ -254,18 +254,18 @@ class ElectraModule(nn.Layer, TransformerModule):
             warnings.warn(f"{self.name}: the head of {self.task} is untrained, its labels mean nothing", stacklevel=2)
         examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
-        with on_device(self, use_gpu), paddle.no_grad():
+        with on_device(self, use_gpu):
+            network = eager(self)
             values = iter(
                 compute_in_batches(
-                    [sequence for example in examples for sequence in example.sequences],
+                    [row for example in examples for row in example.rows],
                     batch_size,
-                    lambda batch, lengths: self.head.compute(self, batch, lengths, options),
+                    lambda *batches: self.head.keep(self, options, network(*batches), *batches),
                 )
             )
-            answers = [
-                self.head.answer(self, example, [next(values) for _ in example.sequences], options)
-                for example in examples
-            ]
+        answers = [
+            self.head.answer(self, example, [next(values) for _ in example.rows], options) for example in examples
+        ]
         if not self.head.has_classes:
             return answers
         labels, probabilities = ([answer[part] for answer in answers] for part in (0, 1))

@@ -31,7 +31,7 @@ class Options(NamedTuple):
 class Example(NamedTuple):
     """One item as the network takes it."""
 
-    sequences: list  # (ids, position where the second segment begins) pairs
+    rows: list  # each a tuple with an (ids, position where the second segment begins) pair for each of Task.inputs
     notes: Any = None  # what `answer` has to know of them
 
 
@@ -41,6 +41,8 @@ class Task:
     Attributes:
         component: whose weights it works with, "discriminator" or "generator".
         num_texts: how many texts an item may have.
+        inputs: how the names of each TokenBatch that the network takes begin; two where it takes two texts apart.
+        outputs: names of what `compute` returns.
         has_classes: whether its answers are labels, which fine-tuning learns.
         has_pretrained_head: whether its head is trained already when fine-tuning begins.
         trained_by: architecture of the fine-tuned directories that bring a head for it.
@@ -48,6 +50,8 @@ class Task:
 
     component: ClassVar[str] = "discriminator"
     num_texts: ClassVar[tuple] = (1,)
+    inputs: ClassVar[tuple] = ("",)
+    outputs: ClassVar[tuple] = ("probabilities",)
     has_classes: ClassVar[bool] = False
     has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
@@ -62,18 +66,33 @@ class Task:
 
     def encode(self, tokenizer, texts, options):
         """The Example of an item."""
-        return Example([encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len)])
+        return Example([(encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len),)])
 
     def forward(self, module, batch, position_ids=None):
         """Logits or states of a TokenBatch of tensors."""
         raise NotImplementedError
 
-    def compute(self, module, batch, lengths, options):
-        """What is kept of each row of a batch: a list of B values."""
-        raise NotImplementedError
+    def compute(self, module, *batches):
+        """The network of `predict`, and what is exported: a tuple of tensors, named in `outputs`.
+
+        Paddle's operations on tensors only, so that it can be traced at any B and L.
+
+        Args:
+            batches: a TokenBatch of tensors for each entry of `inputs`.
+        """
+        return (F.softmax(self.forward(module, *batches), axis=-1),)
+
+    def keep(self, module, options, arrays, *batches):
+        """What `answer` needs of each row of a batch, whatever engine computed it: a list of B values.
+
+        Args:
+            arrays: those of `compute`.
+            batches: the TokenBatches of arrays that they were computed from.
+        """
+        return list(arrays[0])
 
     def answer(self, module, example, values, options):
-        """What the caller gets for an item, from the values of its sequences; with classes (label, probabilities)."""
+        """What the caller gets for an item, from the values of its rows; with classes (label, probabilities)."""
         raise NotImplementedError
 
     def show(self, tokenizer, texts, answer):
@@ -85,6 +104,7 @@ class Embedding(Task):
     """Hidden states. The module's forward pass gives all of them [B, L, H] and those of [CLS] [B, H]."""
 
     num_texts = (1, 2)
+    outputs = ("hidden",)
 
     def build(self, module, config, head):
         module.model = ElectraModel(config)
@@ -94,9 +114,12 @@ class Embedding(Task):
         hidden = encode(module.model, batch, position_ids)  # [B, L, H]
         return hidden, hidden[:, 0]
 
-    def compute(self, module, batch, lengths, options):
-        hidden = self.forward(module, batch)[0].numpy()
-        return [row[:length] for row, length in zip(hidden, lengths, strict=True)]
+    def compute(self, module, batch):
+        return (encode(module.model, batch),)  # [B, L, H]
+
+    def keep(self, module, options, arrays, batch):
+        lengths = batch.attention_mask.sum(axis=1).tolist()
+        return [row[:length] for row, length in zip(arrays[0], lengths, strict=True)]
 
     def answer(self, module, example, values, options):
         return [values[0][0].tolist(), values[0].tolist()]
@@ -109,12 +132,16 @@ class Similarity(Embedding):
     """Cosine of the mean states of two texts, each encoded for itself; from -1 to 1."""
 
     num_texts = (2,)
+    outputs = ("mean",)
 
     def encode(self, tokenizer, texts, options):
-        return Example([encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts])
+        return Example([(encode_pair(tokenizer, text, None, options.max_seq_len),) for text in texts])
 
-    def compute(self, module, batch, lengths, options):
-        return list(mean_states(module.model, batch).numpy())
+    def compute(self, module, batch):
+        return (mean_states(module.model, batch),)  # [B, H]
+
+    def keep(self, module, options, arrays, batch):
+        return list(arrays[0])
 
     def answer(self, module, example, values, options):
         first, second = (vector.astype("float64") for vector in values)
@@ -146,9 +173,6 @@ class Classification(Task):
             return network.classifier(network.dropout(hidden[:, 0]))  # [B, C]
         return network.classifier(hidden)  # [B, C]
 
-    def compute(self, module, batch, lengths, options):
-        return list(F.softmax(self.forward(module, batch), axis=-1).numpy())
-
     def answer(self, module, example, values, options):
         return module.label_map[int(values[0].argmax())], values[0].tolist()
 
@@ -167,10 +191,12 @@ class PairClassification(Classification):
         return module.model.electra
 
 
-class TextMatching(Similarity):
+class TextMatching(Classification):
     """A class of two texts, each encoded for itself: a dense layer on both mean states and their difference."""
 
-    has_classes = True
+    num_texts = (2,)
+    inputs = ("query_", "title_")
+    trained_by = None
 
     def build(self, module, config, head):
         module.model = ElectraModel(config)
@@ -178,21 +204,14 @@ class TextMatching(Similarity):
         module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)
         return module.model
 
-    def forward(self, module, batch, position_ids=None):
-        """Logits [B, C]. Here `batch` and `position_ids` are pairs, of queries and of titles."""
-        pairs = zip(batch, position_ids or (None, None), strict=True)
-        return self.match(module, *(mean_states(module.model, *each, module.dropout) for each in pairs))
+    def encode(self, tokenizer, texts, options):
+        return Example([tuple(encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts)])
 
-    def match(self, module, first, second):
-        """Logits [B, C] of mean states [B, H]."""
+    def forward(self, module, query, title, query_position_ids=None, title_position_ids=None):
+        """Logits [B, C] of two TokenBatches."""
+        first = mean_states(module.model, query, query_position_ids, module.dropout)  # [B, H]
+        second = mean_states(module.model, title, title_position_ids, module.dropout)  # [B, H]
         return module.classifier(paddle.concat([first, second, (first - second).abs()], axis=-1))
-
-    def answer(self, module, example, values, options):
-        logits = self.match(module, *(paddle.to_tensor(vector[None]) for vector in values))
-        return Classification.answer(self, module, example, F.softmax(logits, axis=-1).numpy(), options)
-
-    def show(self, tokenizer, texts, answer):
-        return Classification.show(self, tokenizer, texts, answer)
 
 
 def encode(encoder, batch, position_ids=None):
