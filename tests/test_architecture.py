@@ -33,6 +33,9 @@ HEAVY = {
     "jieba",
     "zstandard",
     "google_crc32c",
+    "onnx",
+    "onnxruntime",
+    "paddle2onnx",
 }
 ONLY_IMPORTER = {
     "jieba": "data/words.py",
@@ -46,6 +49,8 @@ ONLY_IMPORTER = {
     "sklearn": "finetuning/classification.py",
     "paddlehub": "hub/module.py",
     "google_crc32c": "conversion/tensor_bundle.py",
+    "onnxruntime": "hub/onnx_network.py",
+    "paddle.inference": "hub/paddle_network.py",
 }
 PACKAGE = ROOT / "electra_paddle"
 
@@ -99,6 +104,7 @@ def test_some_libraries_have_one_importer(path):
         ["tasks/run_finetuning.py", "--help"],
         ["tasks/evaluate_cmrc.py", "--help"],
         ["tools/export_hub_module.py", "--help"],
+        ["tools/export_inference.py", "--help"],
         ["tools/convert_hf.py", "--help"],
         ["-m", "electra_paddle", "models", "--help"],
     ],

@@ -7,6 +7,7 @@ import contextlib
 
 import paddle
 
+from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import pad
@@ -80,6 +81,7 @@ def on_device(network, use_gpu):
         target = before if before.startswith("gpu") else "gpu"
     was_on_gpu = any(parameter.place.is_gpu_place() for parameter in network.parameters())
     paddle.device.set_device(target)
+    runtime.use_cores()
     try:
         if was_on_gpu != bool(use_gpu):
             network.to(device=target)
