@@ -52,7 +52,8 @@ COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-v
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 lock:
 	$(COMPILE) -c requirements/paddle33.in -o requirements/paddle33.txt --exclude-newer 2025-03-30 \
-		--exclude-newer-package paddlepaddle=2026-11-01 --exclude-newer-package safetensors=2026-11-01
+		--exclude-newer-package paddlepaddle=2026-11-01 --exclude-newer-package safetensors=2026-11-01 \
+		--exclude-newer-package paddle2onnx=2026-11-01
 	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30
 
 clean:

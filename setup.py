@@ -8,6 +8,11 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "electra_paddle/__init__.py").read_text(encoding="utf-8")).group(1)
 RECIPES = {f"electra_paddle.configs.{folder.name}": f"configs/{folder.name}" for folder in (HERE / "configs").iterdir()}
+ONNX = [
+    "onnx>=1.16.1,<1.18",  # later ones need another protobuf than PaddleHub
+    "onnxruntime>=1.19",
+    "paddle2onnx>=1.2.9,!=1.3.*",  # 1.2.9 for Paddle 2.6 and 2.1 for Paddle 3.3, as in the locks; 1.3 fails
+]
 
 setup(
     name="electra-paddle",
@@ -53,7 +58,17 @@ setup(
         "cpu": ["paddlepaddle>=2.6.2,<3.4"],
         "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
-        "dev": ["google-crc32c", "hypothesis", "pytest>=8,<9", "pytest-timeout", "ruff", "websockets>=12", "wheel"],
+        "onnx": ONNX,  # for networks exported in that format
+        "dev": [
+            "google-crc32c",
+            "hypothesis",
+            *ONNX,
+            "pytest>=8,<9",
+            "pytest-timeout",
+            "ruff",
+            "websockets>=12",
+            "wheel",
+        ],
     },
     entry_points={"console_scripts": ["electra-paddle=electra_paddle.cli:main"]},
     classifiers=[

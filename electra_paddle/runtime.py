@@ -46,13 +46,39 @@ def prepare_cpu():
     """
     if "paddle" in sys.modules:
         return
-    local_processes = int(os.environ.get("PADDLE_LOCAL_SIZE", 1))
-    settings = {"OMP_NUM_THREADS": str(max(1, num_cores() // local_processes)), "FLAGS_use_mkldnn": "1"}
+    os.environ.setdefault("OMP_NUM_THREADS", str(share_of_cores()))
+    os.environ.setdefault("FLAGS_use_mkldnn", "1")
+    prepare_math_library()
+
+
+def prepare_math_library():
+    """Let MKL use the whole of an AMD processor; it asks the environment at its first product."""
     processor = cpu_description()
     if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
-        settings["MKL_DEBUG_CPU_TYPE"] = "7" if AVX512.issubset(processor.split()) else "5"
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "7" if AVX512.issubset(processor.split()) else "5")
+
+
+def share_of_cores():
+    """Cores for each of the job's processes on this machine."""
+    return max(1, num_cores() // int(os.environ.get("PADDLE_LOCAL_SIZE", 1)))
+
+
+def num_threads():
+    """Threads for the matrix products of this process: the user's OMP_NUM_THREADS, else its share of the cores.
+
+    Paddle sets the variable to 1 when it is imported without; what the user set, the process was started with.
+    """
+    value, path = os.environ.get("OMP_NUM_THREADS", ""), Path("/proc/self/environ")
+    is_paddles = value == "1" and path.exists() and b"\0OMP_NUM_THREADS=" not in b"\0" + path.read_bytes()
+    return int(value) if value.isdigit() and not is_paddles else share_of_cores()
+
+
+def use_cores():
+    """What `prepare_cpu` does, as far as it can be done where Paddle was imported before, as in a PaddleHub module."""
+    import paddle
+
+    prepare_math_library()
+    paddle.base.core.set_num_threads(num_threads())
 
 
 def cpu_description():

@@ -34,6 +34,9 @@ HEAVY = {
     "jieba",
     "zstandard",
     "google_crc32c",
+    "onnx",
+    "onnxruntime",
+    "paddle2onnx",
 }
 ONLY_IMPORTER = {
     "jieba": "data/words.py",
@@ -48,6 +51,8 @@ ONLY_IMPORTER = {
     "paddlehub": "hub/module.py",
     "google_crc32c": "conversion/tensor_bundle.py",
     "gradio": "hub/page.py",
+    "onnxruntime": "hub/onnx_network.py",
+    "paddle.inference": "hub/paddle_network.py",
 }
 PACKAGE = ROOT / "electra_paddle"
 
@@ -101,6 +106,7 @@ def test_some_libraries_have_one_importer(path):
         ["tasks/run_finetuning.py", "--help"],
         ["tasks/evaluate_cmrc.py", "--help"],
         ["tools/export_hub_module.py", "--help"],
+        ["tools/export_inference.py", "--help"],
         ["tools/convert_hf.py", "--help"],
         ["-m", "electra_paddle", "models", "--help"],
     ],

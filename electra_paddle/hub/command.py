@@ -37,16 +37,18 @@ def add_arguments(parser):
     parser.add_argument("--max_seq_len", type=int, default=128, help="tokens of a sequence [128]")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
     parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
+    parser.add_argument("--engine", default="eager", help="eager, inference or onnx [eager]")
+    parser.add_argument("--exported", metavar="DIR", help="the exported network that inference or onnx computes")
     parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")
 
 
 def answer_lines(module, arguments):
     """The answers as lines."""
     items = [arguments.input_text] if arguments.input_text else read_items(arguments.input_file)
-    chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained")}
+    chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained", "exported")}
     if any(value is not None for value in chosen.values()):
         module = type(module)(**chosen)
-    options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu")}
+    options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")}
     answers = module.predict(items, return_prob=module.head.has_classes, **options)
     if module.head.has_classes:
         answers = list(zip(*answers, strict=True))

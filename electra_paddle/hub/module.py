@@ -5,8 +5,8 @@ Shapes: B batch, L sequence, H hidden, C classes.
 
 import difflib
 import warnings
+from pathlib import Path
 
-import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddlehub.module.module import runnable
@@ -15,6 +15,8 @@ from paddlehub.module.nlp_module import TransformerModule
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
+from electra_paddle.hub.deployment import export_network
+from electra_paddle.hub.engines import choose_engine
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
 from electra_paddle.hub.page import Page, root_of_request
 from electra_paddle.hub.prediction import compute_in_batches, on_device
@@ -45,6 +47,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         pretrained: a pretrained directory, a pre-training run or a published name to use instead of the module's own
             weights.
         pretrained_dir: an older name of `pretrained`.
+        exported: a folder that `export` wrote, for the other engines of `predict`.
         kwargs: entries of ElectraConfig, such as hidden_dropout_prob.
 
     Raises:
@@ -62,6 +65,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         suffix=False,
         pretrained=None,
         pretrained_dir=None,
+        exported=None,
         **kwargs,
     ):
         super().__init__()
@@ -74,6 +78,8 @@ class ElectraModule(nn.Layer, TransformerModule):
         self._choose_task(name)
         self._choose_labels(label_map, num_classes)
         self._build(load_checkpoint, kwargs)
+        self.exported = None if exported is None else Path(exported)
+        self.engines = {}  # name -> engine of the exported network, once it was asked for
         self.metric = make_metric(self.head, self.label_map, suffix)
 
     def _choose_task(self, name):
@@ -141,6 +147,7 @@ class ElectraModule(nn.Layer, TransformerModule):
     def set_state_dict(self, *args, **kwargs):
         """As nn.Layer's; `hub.Trainer` resumes by it."""
         self.is_trained = True
+        self.engines.clear()
         return super().set_state_dict(*args, **kwargs)
 
     def forward(
@@ -170,16 +177,18 @@ class ElectraModule(nn.Layer, TransformerModule):
             seq_lengths: not needed, padding is where the labels are ignored.
             labels: [B], or [B, L] with -100 at padding.
         """
-        batch = TokenBatch(input_ids, token_type_ids, attention_mask)
         if isinstance(self.head, TextMatching):
             query = TokenBatch(query_input_ids, query_token_type_ids, query_attention_mask)
             title = TokenBatch(title_input_ids, title_token_type_ids, title_attention_mask)
-            batch, position_ids = (query, title), (query_position_ids, title_position_ids)
-        output = self.head.forward(self, batch, position_ids)
+            output = self.head.forward(self, query, title, query_position_ids, title_position_ids)
+        else:
+            batch = TokenBatch(input_ids, token_type_ids, attention_mask)
+            output = self.head.forward(self, batch, position_ids)
         if not self.head.has_classes:
             return output
         if self.training:
             self.is_trained = True
+            self.engines.clear()  # what was exported is no longer this network
         if labels is None:
             return F.softmax(output, axis=-1)
         return evaluate(self, output, labels)
@@ -208,6 +217,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         use_gpu=False,
         return_prob=False,
         top_k=5,
+        engine="eager",
     ):
         """Answers to texts, the same ones whatever the batch size.
 
@@ -219,6 +229,8 @@ class ElectraModule(nn.Layer, TransformerModule):
             split_char: stands between the tokens of a text of "token-cls".
             return_prob: whether the probabilities of all classes come back too.
             top_k: number of candidates of "fill-mask".
+            engine: what computes the network: "eager", Paddle's layers; or what `export` wrote, by Paddle Inference
+                ("inference") or ONNX Runtime ("onnx").
 
         Returns:
             one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities.
@@ -237,27 +249,41 @@ class ElectraModule(nn.Layer, TransformerModule):
         """
         options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
         items = check_items(data, self.head.num_texts, self.head.text_names)
-        if not (self.is_trained or self._has_warned):
-            self._has_warned = True
-            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=2)
+        self._warn_if_untrained()
         examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
-        with on_device(self, use_gpu), paddle.no_grad():
+        with on_device(self, use_gpu):
+            network = choose_engine(self, engine, use_gpu)
             values = iter(
                 compute_in_batches(
-                    [sequence for example in examples for sequence in example.sequences],
+                    [row for example in examples for row in example.rows],
                     batch_size,
-                    lambda batch, lengths: self.head.compute(self, batch, lengths, options),
+                    lambda *batches: self.head.keep(self, options, network(*batches), *batches),
                 )
             )
-            answers = [
-                self.head.answer(self, example, [next(values) for _ in example.sequences], options)
-                for example in examples
-            ]
+        answers = [
+            self.head.answer(self, example, [next(values) for _ in example.rows], options) for example in examples
+        ]
         if not self.head.has_classes:
             return answers
         labels, probabilities = ([answer[part] for answer in answers] for part in (0, 1))
         return (labels, probabilities) if return_prob else labels
+
+    def _warn_if_untrained(self):
+        if not (self.is_trained or self._has_warned):
+            self._has_warned = True
+            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=3)
+
+    def export(self, out, format="paddle", int8=False, overwrite=False):
+        """Write the network for Paddle Inference or ONNX Runtime; `predict` takes it from then on, see `engine`.
+
+        Args, returns and raises: as `export_network`.
+        """
+        self._warn_if_untrained()
+        about = export_network(self, out, format, int8, overwrite)
+        self.exported = Path(out)
+        self.engines.clear()
+        return about
 
     def _options(self, max_seq_len, split_char, batch_size, return_prob, top_k):
         check_number("max_seq_len", max_seq_len, 8, self.config.max_position_embeddings)
@@ -285,7 +311,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         return self._serve
 
     def _serve(self, data=None, **options):
-        known = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k")
+        known = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine")
         for key in options:
             if key not in known:
                 raise DataError(key, "an unknown key", f"data or one of {', '.join(known)}")

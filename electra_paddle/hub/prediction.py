@@ -7,29 +7,40 @@ import contextlib
 
 import paddle
 
+from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import pad
 
 
-def compute_in_batches(sequences, batch_size, compute):
-    """What a function of a batch makes of each sequence, in their order.
+def compute_in_batches(rows, batch_size, compute):
+    """What a function of a batch makes of each row, in their order.
 
-    Sequences of similar length go together, so that little is padded; each batch is padded to its longest.
+    Rows of similar length go together, so that little is padded; each batch is padded to its longest.
 
     Args:
-        sequences: (ids, position where the second segment begins) pairs.
-        compute: takes a TokenBatch of tensors [B, L] and the B lengths; returns a list of B values.
+        rows: tuples of (ids, position where the second segment begins) pairs, all of the same number of pairs.
+        compute: takes a TokenBatch of arrays [B, L] for each pair of a row; returns a list of B values.
     """
-    order = sorted(range(len(sequences)), key=lambda number: len(sequences[number][0]))
-    values = [None] * len(sequences)
+    order = sorted(range(len(rows)), key=lambda number: sum(len(ids) for ids, _ in rows[number]))
+    values = [None] * len(rows)
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
-        part = [sequences[number] for number in numbers]
-        batch = TokenBatch(*map(paddle.to_tensor, pad(part)))
-        for number, value in zip(numbers, compute(batch, [len(ids) for ids, _ in part]), strict=True):
+        batches = [pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)]
+        for number, value in zip(numbers, compute(*batches), strict=True):
             values[number] = value
     return values
+
+
+def eager(module):
+    """The module's network as it is: from TokenBatches of arrays to a list of arrays."""
+
+    def run(*batches):
+        tensors = [TokenBatch(*map(paddle.to_tensor, batch)) for batch in batches]
+        with paddle.no_grad():
+            return [output.numpy() for output in module.head.compute(module, *tensors)]
+
+    return run
 
 
 def windows(length, room):
@@ -70,6 +81,7 @@ def on_device(network, use_gpu):
         target = before if before.startswith("gpu") else "gpu"
     was_on_gpu = any(parameter.place.is_gpu_place() for parameter in network.parameters())
     paddle.device.set_device(target)
+    runtime.use_cores()
     try:
         if was_on_gpu != bool(use_gpu):
             network.to(device=target)

@@ -3,11 +3,12 @@
 Shapes: B windows of a batch, L sequence.
 """
 
+import numpy as np
 import paddle.nn.functional as F
 
 from electra_paddle.hub.tasks import Example, Task, encode, mask_of
 from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, n_best_entries
-from electra_paddle.models.reading import ElectraReader, variant_of
+from electra_paddle.models.reading import Beam, ElectraReader, ReadingScores, variant_of
 from electra_paddle.text.windows import WindowSettings, windows
 
 N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say how many
@@ -23,6 +24,7 @@ class QuestionAnswering(Task):
 
     num_texts = (2,)
     text_names = ("context", "question")
+    shortest = 32  # with fewer tokens than the beam is wide its last places are left to chance
     is_learned = True
     trained_by = "ElectraReader"
 
@@ -37,20 +39,34 @@ class QuestionAnswering(Task):
         settings = window_settings(options)
         encoded = tokenizer.encode_lines(context)
         parts = windows(0, tokenizer.encode(question), encoded, tokenizer.vocabulary, settings)
-        return Example([(part.input_ids, part.second) for part in parts], (context, parts))
+        return Example([((part.input_ids, part.second),) for part in parts], (context, parts))
 
     def forward(self, module, batch, position_ids=None):
         """ReadingScores."""
         hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
         return module.model.reading(hidden, batch.token_type_ids, mask_of(module.model.electra, batch))
 
-    def compute(self, module, batch, lengths, options):
-        """Of each window (SpanScores, probability that it has no answer)."""
+    def compute(self, module, batch):
+        """The beam, or logits [B, L] of starts and ends; and the probability [B] that a window has no answer."""
         scores = self.forward(module, batch)
+        spans = scores.beam or (scores.start_logits, scores.end_logits)
+        return *spans, *([] if scores.answerable_logit is None else [F.sigmoid(scores.answerable_logit)])
+
+    def output_names(self, module):
+        settings = module.model.reading.settings
+        spans = Beam._fields if settings.joint_prediction else ("start_logits", "end_logits")
+        return [*spans, *(["no_answer"] if settings.answerable_classifier else [])]
+
+    def keep(self, module, options, arrays, batch):
+        """Of each window (SpanScores, probability that it has no answer)."""
+        settings = module.model.reading.settings
+        without_answer = arrays[-1] if settings.answerable_classifier else np.zeros(len(batch.input_ids))
+        if settings.joint_prediction:
+            scores = ReadingScores(None, None, None, Beam(*arrays[:4]))
+        else:
+            scores = ReadingScores(*arrays[:2], None, None)
         spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
-        if scores.answerable_logit is None:
-            return [(span, 0.0) for span in spans]
-        return list(zip(spans, F.sigmoid(scores.answerable_logit).tolist(), strict=True))
+        return list(zip(spans, without_answer.tolist(), strict=True))
 
     def answer(self, module, example, values, options):
         context, parts = example.notes

@@ -32,7 +32,7 @@ class Options(NamedTuple):
 class Example(NamedTuple):
     """One item as the network takes it."""
 
-    sequences: list  # (ids, position where the second segment begins) pairs
+    rows: list  # each a tuple with an (ids, position where the second segment begins) pair for each of Task.inputs
     notes: Any = None  # what `answer` has to know of them
 
 
@@ -43,6 +43,8 @@ class Task:
         component: whose weights it works with, "discriminator" or "generator".
         num_texts: how many texts an item may have.
         text_names: what they are.
+        inputs: how the names of each TokenBatch that the network takes begin; two where it takes two texts apart.
+        shortest: tokens of the shortest random text on which exported networks are tried.
         has_classes: whether its answers are labels, which `hub.Trainer` learns.
         is_learned: whether its answers mean nothing before fine-tuning.
         has_pretrained_head: whether its head is trained already when fine-tuning begins.
@@ -52,6 +54,8 @@ class Task:
     component: ClassVar[str] = "discriminator"
     num_texts: ClassVar[tuple] = (1,)
     text_names: ClassVar[tuple] = ("text", "second text")
+    inputs: ClassVar[tuple] = ("",)
+    shortest: ClassVar[int] = 4
     has_classes: ClassVar[bool] = False
     is_learned: ClassVar[bool] = False
     has_pretrained_head: ClassVar[bool] = False
@@ -67,18 +71,37 @@ class Task:
 
     def encode(self, tokenizer, texts, options):
         """The Example of an item."""
-        return Example([encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len)])
+        return Example([(encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len),)])
 
     def forward(self, module, batch, position_ids=None):
         """Logits or states of a TokenBatch of tensors."""
         raise NotImplementedError
 
-    def compute(self, module, batch, lengths, options):
-        """What is kept of each row of a batch: a list of B values."""
-        raise NotImplementedError
+    def compute(self, module, *batches):
+        """The network of `predict`, and what is exported: a tuple of tensors, named by `output_names`.
+
+        Paddle's operations on tensors only, so that it can be traced at any B and L.
+
+        Args:
+            batches: a TokenBatch of tensors for each entry of `inputs`.
+        """
+        return (F.softmax(self.forward(module, *batches), axis=-1),)
+
+    def output_names(self, module):
+        """Names of what `compute` returns."""
+        return ["probabilities"]
+
+    def keep(self, module, options, arrays, *batches):
+        """What `answer` needs of each row of a batch, whatever engine computed it: a list of B values.
+
+        Args:
+            arrays: those of `compute`.
+            batches: the TokenBatches of arrays that they were computed from.
+        """
+        return list(arrays[0])
 
     def answer(self, module, example, values, options):
-        """What the caller gets for an item, from the values of its sequences; with classes (label, probabilities)."""
+        """What the caller gets for an item, from the values of its rows; with classes (label, probabilities)."""
         raise NotImplementedError
 
     def show(self, tokenizer, texts, answer):
@@ -99,9 +122,15 @@ class Embedding(Task):
         hidden = encode(module.model, batch, position_ids)  # [B, L, H]
         return hidden, hidden[:, 0]
 
-    def compute(self, module, batch, lengths, options):
-        hidden = self.forward(module, batch)[0].numpy()
-        return [row[:length] for row, length in zip(hidden, lengths, strict=True)]
+    def compute(self, module, batch):
+        return (encode(module.model, batch),)  # [B, L, H]
+
+    def output_names(self, module):
+        return ["hidden"]
+
+    def keep(self, module, options, arrays, batch):
+        lengths = batch.attention_mask.sum(axis=1).tolist()
+        return [row[:length] for row, length in zip(arrays[0], lengths, strict=True)]
 
     def answer(self, module, example, values, options):
         return [values[0][0].tolist(), values[0].tolist()]
@@ -116,10 +145,16 @@ class Similarity(Embedding):
     num_texts = (2,)
 
     def encode(self, tokenizer, texts, options):
-        return Example([encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts])
+        return Example([(encode_pair(tokenizer, text, None, options.max_seq_len),) for text in texts])
 
-    def compute(self, module, batch, lengths, options):
-        return list(mean_states(module.model, batch).numpy())
+    def compute(self, module, batch):
+        return (mean_states(module.model, batch),)  # [B, H]
+
+    def output_names(self, module):
+        return ["mean"]
+
+    def keep(self, module, options, arrays, batch):
+        return list(arrays[0])
 
     def answer(self, module, example, values, options):
         first, second = (vector.astype("float64") for vector in values)
@@ -152,9 +187,6 @@ class Classification(Task):
             return network.classifier(network.dropout(hidden[:, 0]))  # [B, C]
         return network.classifier(hidden)  # [B, C]
 
-    def compute(self, module, batch, lengths, options):
-        return list(F.softmax(self.forward(module, batch), axis=-1).numpy())
-
     def answer(self, module, example, values, options):
         return module.label_map[int(values[0].argmax())], values[0].tolist()
 
@@ -173,11 +205,12 @@ class PairClassification(Classification):
         return module.model.electra
 
 
-class TextMatching(Similarity):
+class TextMatching(Classification):
     """A class of two texts, each encoded for itself: a dense layer on both mean states and their difference."""
 
-    has_classes = True
-    is_learned = True
+    num_texts = (2,)
+    inputs = ("query_", "title_")
+    trained_by = None
 
     def build(self, module, config, head):
         module.model = ElectraModel(config)
@@ -185,21 +218,14 @@ class TextMatching(Similarity):
         module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)
         return module.model
 
-    def forward(self, module, batch, position_ids=None):
-        """Logits [B, C]. Here `batch` and `position_ids` are pairs, of queries and of titles."""
-        pairs = zip(batch, position_ids or (None, None), strict=True)
-        return self.match(module, *(mean_states(module.model, *each, module.dropout) for each in pairs))
+    def encode(self, tokenizer, texts, options):
+        return Example([tuple(encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts)])
 
-    def match(self, module, first, second):
-        """Logits [B, C] of mean states [B, H]."""
+    def forward(self, module, query, title, query_position_ids=None, title_position_ids=None):
+        """Logits [B, C] of two TokenBatches."""
+        first = mean_states(module.model, query, query_position_ids, module.dropout)  # [B, H]
+        second = mean_states(module.model, title, title_position_ids, module.dropout)  # [B, H]
         return module.classifier(paddle.concat([first, second, (first - second).abs()], axis=-1))
-
-    def answer(self, module, example, values, options):
-        logits = self.match(module, *(paddle.to_tensor(vector[None]) for vector in values))
-        return Classification.answer(self, module, example, F.softmax(logits, axis=-1).numpy(), options)
-
-    def show(self, tokenizer, texts, answer):
-        return Classification.show(self, tokenizer, texts, answer)
 
 
 def encode(encoder, batch, position_ids=None):

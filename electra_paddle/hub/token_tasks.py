@@ -35,7 +35,7 @@ class TokenTask(Task):
         parts = windows(len(ids), options.max_seq_len - 2)
         vocabulary = tokenizer.vocabulary
         sequences = [[vocabulary.cls, *ids[start:end], vocabulary.sep] for start, end, _, _ in parts]
-        return Example([(sequence, len(sequence)) for sequence in sequences], Windows(parts, places))
+        return Example([((sequence, len(sequence)),) for sequence in sequences], Windows(parts, places))
 
     def tokens(self, tokenizer, text, options):
         """(ids, places as in Windows) of a text."""
@@ -81,9 +81,6 @@ class TokenClassification(TokenTask):
         hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
         return module.model.classifier(hidden)  # [B, L, C]
 
-    def compute(self, module, batch, lengths, options):
-        return list(F.softmax(self.forward(module, batch), axis=-1).numpy())
-
     def answer(self, module, example, values, options):
         probabilities = self.join(example, values)[example.notes.places]  # [tokens, C]
         return [module.label_map[number] for number in probabilities.argmax(-1).tolist()], probabilities.tolist()
@@ -121,8 +118,8 @@ class ReplacedTokenDetection(TokenTask):
         head = module.model.discriminator_predictions  # called by part: its own forward squeezes a batch of one
         return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1)  # [B, L]
 
-    def compute(self, module, batch, lengths, options):
-        return list(F.sigmoid(self.forward(module, batch)).numpy())
+    def compute(self, module, batch):
+        return (F.sigmoid(self.forward(module, batch)),)  # [B, L]
 
     def answer(self, module, example, values, options):
         probabilities = np.append(self.join(example, values), 0)  # the last for places of -1
@@ -157,8 +154,8 @@ class FillMask(TokenTask):
         example = super().encode(tokenizer, texts, options)
         places = example.notes.places
         is_asked = [((first <= places) & (places < last)).any() for _, _, first, last in example.notes.parts]
-        parts, sequences = (list(compress(each, is_asked)) for each in (example.notes.parts, example.sequences))
-        return Example(sequences, Windows(parts, places))
+        parts, rows = (list(compress(each, is_asked)) for each in (example.notes.parts, example.rows))
+        return Example(rows, Windows(parts, places))
 
     def forward(self, module, batch, position_ids=None):
         """Logits [B, L, V]."""
@@ -171,17 +168,19 @@ class FillMask(TokenTask):
         embeddings = network.electra.embeddings.word_embeddings.weight  # [V, E]
         return paddle.matmul(hidden, embeddings, transpose_y=True) + network.generator_lm_head_bias
 
-    def compute(self, module, batch, lengths, options):
-        """Of each row place -> (ids, scores) of the best tokens; computed at the masks alone."""
+    def compute(self, module, batch):
+        """Probabilities [M, V] at the masks alone, in the order of rows and places."""
         hidden = encode(module.model.electra, batch)  # [B, L, H]
-        masks = np.argwhere(batch.input_ids.numpy() == module.text_tokenizer.vocabulary.mask)  # [M, 2]
-        found = [{} for _ in lengths]
-        if len(masks):
-            logits = self.predict_tokens(module, paddle.gather_nd(hidden, paddle.to_tensor(masks)))  # [M, V]
-            scores, ids = F.softmax(logits, axis=-1).topk(min(options.top_k, logits.shape[-1]))  # [M, top_k]
-            best = zip(ids.tolist(), scores.tolist(), strict=True)
-            for (row, place), pair in zip(masks.tolist(), best, strict=True):
-                found[row][place] = pair
+        masks = paddle.nonzero(batch.input_ids == module.text_tokenizer.vocabulary.mask)  # [M, 2]
+        return (F.softmax(self.predict_tokens(module, paddle.gather_nd(hidden, masks)), axis=-1),)
+
+    def keep(self, module, options, arrays, batch):
+        """Of each row place -> (ids, scores) of the best tokens."""
+        found = [{} for _ in batch.input_ids]
+        masks = np.argwhere(batch.input_ids == module.text_tokenizer.vocabulary.mask).tolist()  # [M, 2]
+        for (row, place), scores in zip(masks, arrays[0], strict=True):
+            best = np.argsort(-scores, kind="stable")[: options.top_k]
+            found[row][place] = best.tolist(), scores[best].tolist()
         return found
 
     def answer(self, module, example, values, options):

@@ -39,15 +39,15 @@ def likely_spans(scores, n_best_size):
     """SpanScores of each window of a batch.
 
     Args:
-        scores: models.reading.ReadingScores of tensors, with a beam or with end logits.
+        scores: models.reading.ReadingScores of tensors or arrays, with a beam or with end logits.
         n_best_size: starts, and ends, that are kept of logits; a beam is kept as it is.
     """
     if scores.beam is None:
-        logits = zip(scores.start_logits.numpy(), scores.end_logits.numpy(), strict=True)
+        logits = zip(np.asarray(scores.start_logits), np.asarray(scores.end_logits), strict=True)
         return [best_of_logits(*each, n_best_size) for each in logits]
     beam = scores.beam
     columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
-    starts, start_scores, ends, end_scores = (column.numpy() for column in columns)
+    starts, start_scores, ends, end_scores = map(np.asarray, columns)
     rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
     return [SpanScores(*row) for row in rows]
 

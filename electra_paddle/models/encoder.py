@@ -6,6 +6,8 @@ where the build has it. Everywhere else a layer does what Paddle's own does.
 Shapes: B batch, L sequence, N heads, D width of a head, H hidden.
 """
 
+import contextlib
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -18,6 +20,21 @@ def speed_up(network):
     """Give a network's layers the faster forward pass; parameters and state dict stay as they are."""
     for layer in network.sublayers(include_self=True):
         layer.__class__ = FASTER.get(type(layer), type(layer))
+
+
+@contextlib.contextmanager
+def traceable(network):
+    """Within it a network's layers are Paddle's own again, which are those that it can trace for an export."""
+    own = {faster: layer for layer, faster in FASTER.items()}
+    layers = [(layer, type(layer)) for layer in network.sublayers(include_self=True)]
+    for layer, kind in layers:
+        layer.__class__ = own.get(kind, kind)
+    try:
+        yield
+    finally:
+        for layer, kind in layers:
+            layer.__class__ = kind
+            vars(layer).pop("forward", None)  # Paddle 2.6 leaves what it traced
 
 
 def linear(x, weight, bias, transposed=False):

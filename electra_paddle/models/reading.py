@@ -55,6 +55,11 @@ class Beam(NamedTuple):
     end_log_probs: Any  # [B, S, S]
 
 
+def is_traced():
+    """Whether the network is being exported: B and L are not known then."""
+    return not paddle.in_dynamic_mode()
+
+
 class ReadingHead(nn.Layer):
     """Logits of an answer's start and end, and of there being none.
 
@@ -104,9 +109,12 @@ class ReadingHead(nn.Layer):
         size = hidden.shape[-1]
         of_start = self.end_hidden.weight[:size]  # [H, D]
         position = linear(hidden, self.end_hidden.weight[size:], self.end_hidden.bias)  # [B, L, D]
-        rows = paddle.arange(hidden.shape[0])
+        num_rows, length = paddle.shape(hidden)[:2] if is_traced() else hidden.shape[:2]
+        rows = paddle.arange(num_rows)
 
         def behind(starts):
+            if is_traced():
+                starts = paddle.minimum(starts, (length - 1).astype(starts.dtype))
             start = paddle.gather_nd(hidden, paddle.stack([rows, starts.astype(rows.dtype)], axis=-1))  # [B, H]
             inner = F.gelu(position + paddle.matmul(start, of_start).unsqueeze(1))  # [B, L, D]
             return self._logits(self.end, inner, penalty)
@@ -114,10 +122,19 @@ class ReadingHead(nn.Layer):
         return behind
 
     def _search(self, start_logits, behind):
-        size = min(self.settings.beam_size, start_logits.shape[1])
-        start_log_probs, starts = paddle.topk(F.log_softmax(start_logits), size)  # [B, S]
-        found = [paddle.topk(F.log_softmax(behind(starts[:, rank])), size) for rank in range(size)]
-        end_log_probs, ends = (paddle.stack(each, axis=1) for each in zip(*found, strict=True))  # [B, S, S]
+        size = self.settings.beam_size if is_traced() else min(self.settings.beam_size, start_logits.shape[1])
+
+        def best(logits):
+            """(log probabilities, places) [B, S]; a traced network does not know L, which may be less than S."""
+            log_probs = F.log_softmax(logits)
+            if is_traced():
+                behind_the_last = paddle.full_like(log_probs[:, :1], 2 * FORBIDDEN).expand([-1, size])
+                log_probs = paddle.concat([log_probs, behind_the_last], axis=1)
+            return paddle.topk(log_probs, size)
+
+        start_log_probs, starts = best(start_logits)
+        found = [best(behind(starts[:, rank])) for rank in range(size)]
+        end_log_probs, ends = (paddle.stack([pair[part] for pair in found], axis=1) for part in (0, 1))  # [B, S, S]
         return Beam(starts, start_log_probs, ends, end_log_probs)
 
     def _answerable_logit(self, hidden, start_logits):

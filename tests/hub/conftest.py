@@ -30,7 +30,7 @@ sys.meta_path.insert(0, Blocker())
 """
 
 
-def save_network(architecture, folder, shape, words=WORDS, card="# card\n"):
+def save_network(architecture, folder, shape, words=WORDS, card="# card\n", seed=1):
     """A network of PaddleNLP's or this package's, with weights from a seed, as a pretrained directory."""
     from paddlenlp.transformers import ElectraConfig
 
@@ -38,7 +38,7 @@ def save_network(architecture, folder, shape, words=WORDS, card="# card\n"):
     from electra_paddle.models.pretrained_directory import save_pretrained
 
     model = architecture(ElectraConfig(**vars(shape)))
-    initialize(model, seed=1, std=0.3)
+    initialize(model, seed, std=0.3)
     save_pretrained(model, folder, Vocabulary(words), True, card)
     return model
 

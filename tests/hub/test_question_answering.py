@@ -102,9 +102,10 @@ def test_answer_is_cut_from_the_context_as_it_is_written(make):
 def test_no_answer_if_every_window_says_so_with_the_probability_of_the_least_sure(make):
     model = make()
     context = "".join(WORDS[5:50] + WORDS[5:20])
-    sequences = model.head.encode(model.text_tokenizer, (context, QUESTION), options(40)).sequences
-    long, short = len(sequences[0][0]), len(sequences[-1][0])
-    assert short < long == 40 and {len(ids) for ids, _ in sequences} == {short, long}
+    rows = model.head.encode(model.text_tokenizer, (context, QUESTION), options(40)).rows
+    lengths = [len(ids) for ((ids, _),) in rows]
+    long, short = lengths[0], lengths[-1]
+    assert short < long == 40 and set(lengths) == {short, long}
     answers = []
     for logit in (np.log(3.0), -np.log(3.0), -50.0):  # of the last window
         say_whether_answerable(model, {long: 3.0, short: logit})

@@ -1,0 +1,86 @@
+"""A module's network as files for Paddle Inference or ONNX Runtime."""
+
+from pathlib import Path
+
+DESCRIPTION = "Export a model's network for Paddle Inference or ONNX Runtime, once it computes what the model does."
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "source",
+        metavar="MODULE_OR_DIR",
+        type=Path,
+        help="a PaddleHub module's folder, a pretrained or fine-tuned directory, or a pre-training run",
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    parser.add_argument("--format", choices=("paddle", "onnx"), default="paddle", help="of the network [paddle]")
+    parser.add_argument("--task", help="what it is for [what the weights were fine-tuned for, else embedding]")
+    parser.add_argument("--load-checkpoint", type=Path, metavar="FILE", help="parameters that hub.Trainer wrote")
+    parser.add_argument("--int8", action="store_true", help="8-bit weights of matrix products; only with onnx")
+    parser.add_argument("--labelled", type=Path, metavar="FILE", help="label<TAB>text[<TAB>text]: prints the accuracy")
+    parser.add_argument("--max-seq-len", type=int, default=128, help="tokens of a sequence, for the accuracy [128]")
+    parser.add_argument("--overwrite", action="store_true", help="replace an exported network that is there already")
+
+
+def run(arguments):
+    from electra_paddle import runtime
+
+    runtime.start()
+    from electra_paddle.hub.module import ElectraModule
+
+    name_or_folder = weights_of(arguments.source)
+    model = type("Source", (ElectraModule,), {"name": str(arguments.source)})(
+        arguments.task, load_checkpoint=arguments.load_checkpoint, pretrained=name_or_folder
+    )
+    labelled = arguments.labelled and read_labelled(model, arguments.labelled)
+    about = model.export(arguments.out, arguments.format, arguments.int8, arguments.overwrite)
+    print(f"{arguments.out}: {about['task']} in the format {arguments.format}, {about['precision']}")
+    print(f"on random texts outputs differ by {about['largest_difference']:.1e} at most from the model's")
+    if arguments.int8:
+        print(f"in int8 by {about['largest_difference_int8']:.1e}")
+    if labelled:
+        engine = {"paddle": "inference", "onnx": "onnx"}[arguments.format]
+        before, after = (accuracy(model, *labelled, each, arguments.max_seq_len) for each in ("eager", engine))
+        print(f"accuracy on {arguments.labelled} ({len(labelled[1]):,} texts): {before:.2%}, exported {after:.2%}")
+        print(f"change: {100 * (after - before):+.2f} points")
+
+
+def weights_of(source):
+    """What a module's folder takes its weights from, else the path itself."""
+    if not (source / "module.py").is_file():
+        return source
+    assets = source / "assets"
+    return assets if assets.is_dir() else source.resolve().name.replace("_", "-")
+
+
+def read_labelled(model, path):
+    """(items, labels) of a file.
+
+    Raises:
+        ConfigError, DataError: the task has no labels, or a line is not as it should be.
+    """
+    from electra_paddle.errors import ConfigError, DataError
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.formats import read_tsv
+    from electra_paddle.finetuning.problems import Problems
+
+    if not model.head.has_classes or model.task == "token-cls":
+        expected = "none, or a task that puts texts into classes"
+        raise ConfigError("--labelled", f"a file for {model.task or 'embedding'}", expected)
+    labels = tuple(map(str, model.label_map.values()))
+    columns = {"label": 0, "text_a": 1} | ({"text_b": 2} if model.head.num_texts == (2,) else {})
+    layout = TaskDescription(columns=columns, labels=labels)
+    rows = list(read_tsv(path, layout, needs_label=True, problems=Problems()))
+    for row in rows:
+        if row.cells["label"] not in labels:
+            raise DataError(row.where, f"label {row.cells['label']!r}", " or ".join(labels))
+    if not rows:
+        raise DataError(path, "no texts", "label<TAB>text in each line")
+    items = [[row.cells[name] for name in columns if name != "label"] for row in rows]
+    return items, [row.cells["label"] for row in rows]
+
+
+def accuracy(model, items, labels, engine, max_seq_len):
+    """The share of items with the right label."""
+    answers = model.predict(items, max_seq_len=max_seq_len, engine=engine)
+    return sum(str(answer) == label for answer, label in zip(answers, labels, strict=True)) / len(labels)

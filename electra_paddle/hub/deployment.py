@@ -1,0 +1,128 @@
+"""A module's network as files for Paddle Inference or ONNX Runtime, written once they compute what the module does."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from electra_paddle import __version__
+from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.files import sha256
+from electra_paddle.hub import onnx_network
+from electra_paddle.hub.engines import ABOUT, FORMATS, fingerprint, input_names, open_network, task_name
+from electra_paddle.hub.prediction import eager
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.text import pad
+
+TOLERANCE = 1e-5  # of a number, or of 1 where it is smaller
+SHAPES = ((1, 8), (4, 33), (3, 512))  # rows and tokens of the random texts, within what the network takes
+
+
+def export_network(module, out, format="paddle", int8=False, overwrite=False):
+    """Write a folder with the network, vocab.txt, tokenizer_config.json and export.json, which describes them.
+
+    Args:
+        module: an ElectraModule.
+        out: the folder to make.
+        format: "paddle" or "onnx".
+        int8: whether the weights of matrix products are stored in 8 bits, after the comparison; only in "onnx".
+        overwrite: replace an exported network that is there already.
+
+    Returns:
+        the entries of export.json.
+
+    Raises:
+        ConfigError, CheckpointError: an argument is of no use, or the outputs differ; nothing is written then.
+    """
+    out = Path(out)
+    check_arguments(out, format, int8, overwrite)
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    module.eval()
+    try:
+        partial.mkdir(parents=True)
+        FORMATS[format].write_network(module, partial, input_names(module.head))
+        difference = compare(module, partial, format)
+        if not difference <= TOLERANCE:
+            expected = f"{TOLERANCE:.0e} at most, on random texts"
+            raise CheckpointError(out, f"outputs that differ by {difference:.1e} from the module's", expected)
+        about = describe(module, format) | {"largest_difference": difference}
+        if int8:
+            onnx_network.quantize(partial)
+            about |= {"precision": "int8", "largest_difference_int8": compare(module, partial, format)}
+        about["files"] = {file.name: sha256(file) for file in FORMATS[format].files(partial)}
+        copy_tokenizer(module.assets, partial)
+        pretrained.write_json(partial / ABOUT, about)
+        pretrained.replace_folder(partial, out)
+    except OSError as error:
+        raise ConfigError("OUT", f"{error.filename}: {error.strerror}", "a folder that can be written") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return about
+
+
+def check_arguments(out, format, int8, overwrite):
+    """Refuse what cannot be done before anything is computed."""
+    if format not in FORMATS:
+        raise ConfigError("format", repr(format), " or ".join(map(repr, FORMATS)))
+    if int8 and format != "onnx":
+        raise ConfigError("int8", repr(format), "format 'onnx'", "Paddle's format is written in float32")
+    if format == "onnx":
+        for library in ("paddle2onnx", "onnxruntime"):
+            onnx_network.require(library)
+    if out.exists():
+        is_export = (out / ABOUT).is_file()
+        if not (overwrite and is_export):
+            advice = "overwrite (--overwrite) replaces it" if is_export else ""
+            raise ConfigError("OUT", f"{out}, which exists", "a new folder", advice)
+
+
+def describe(module, format):
+    """What one has to know to use the network without this package."""
+    return {
+        "format": format,
+        "precision": "float32",
+        "task": task_name(module),
+        "labels": list(module.label_map.values()) if module.head.has_classes else None,
+        "inputs": {name: "int64 [batch, length]" for name in input_names(module.head)},
+        "outputs": module.head.output_names(module),
+        "max_length": module.config.max_position_embeddings,
+        "weights": fingerprint(module),
+        "made_by": f"electra-paddle {__version__}, Paddle {paddle.__version__}",
+    }
+
+
+def copy_tokenizer(folder, out):
+    """vocab.txt, and tokenizer_config.json where there is one."""
+    for name in (pretrained.VOCABULARY, pretrained.TOKENIZER):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, out / name)
+
+
+def compare(module, folder, format):
+    """The largest difference between outputs of the module and of an exported network, see TOLERANCE."""
+    own, other = eager(module), open_network(module.head, folder, format)
+    largest = 0.0
+    for batches in random_batches(module):
+        for expected, actual in zip(own(*batches), other(*batches), strict=True):
+            if expected.shape != actual.shape:
+                return float("inf")
+            difference = np.abs(actual - expected) / np.maximum(1, np.abs(expected))
+            largest = np.maximum(largest, difference.max())  # which keeps a NaN
+    return float(largest)
+
+
+def random_batches(module):
+    """TokenBatches of random tokens, one for each of the network's inputs, in every shape of SHAPES."""
+    rng, vocabulary, shortest = np.random.default_rng(0), module.text_tokenizer.vocabulary, module.head.shortest
+
+    def sequence(length):
+        ids = rng.integers(1, len(vocabulary), length)
+        ids[0], ids[1], ids[-1] = vocabulary.cls, vocabulary.mask, vocabulary.sep
+        return ids.tolist(), int(rng.integers(2, length - shortest + 3))
+
+    for num_rows, length in SHAPES:
+        length = min(max(length, shortest), module.config.max_position_embeddings)
+        lengths = [length, *rng.integers(shortest, length + 1, num_rows - 1)]  # the rows after the first are padded
+        yield [pad([sequence(each) for each in lengths]) for _ in module.head.inputs]

@@ -1,0 +1,86 @@
+"""What computes a task's network: the module's own layers, or a file that was exported from them.
+
+An engine is a function of TokenBatches of arrays that returns the arrays of Task.compute.
+"""
+
+import hashlib
+
+import numpy as np
+
+from electra_paddle.batch import TokenBatch
+from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.files import sha256
+from electra_paddle.hub import onnx_network, paddle_network
+from electra_paddle.hub.prediction import eager
+from electra_paddle.models.pretrained_directory import read_json
+
+ABOUT = "export.json"  # what a folder with an exported network says of it
+FORMATS = {"paddle": paddle_network, "onnx": onnx_network}
+ENGINES = {"inference": "paddle", "onnx": "onnx"}  # engine -> the format that it reads
+AGAIN = "export it again"
+
+
+def choose_engine(module, name, use_gpu):
+    """The engine of a name; exported networks stay open until the module's weights change.
+
+    Raises:
+        ConfigError, CheckpointError: no such engine, no exported network, a damaged one, or that of other weights.
+    """
+    if name == "eager":
+        return eager(module)
+    if name not in ENGINES:
+        raise ConfigError("engine", repr(name), " or ".join(map(repr, ("eager", *ENGINES))))
+    if use_gpu:
+        raise ConfigError("use_gpu", True, "False", "exported networks run on the CPU")
+    if module.exported is None:
+        advice = f"give exported=DIR, a folder that module.export(DIR, format={ENGINES[name]!r}) wrote"
+        raise ConfigError("engine", repr(name), "'eager', for a module without an exported network", advice)
+    if name not in module.engines:
+        check(module, module.exported, ENGINES[name])
+        module.engines[name] = open_network(module.head, module.exported, ENGINES[name])
+    return module.engines[name]
+
+
+def check(module, folder, format):
+    """Refuse a folder that does not hold the module's network as it was exported.
+
+    Raises:
+        ConfigError, CheckpointError: says in what they differ.
+    """
+    about = read_json(folder / ABOUT)
+    if about.get("format") != format:
+        raise ConfigError("engine", f"{folder} in the format {about.get('format')!r}", repr(format), AGAIN)
+    if about.get("task") != task_name(module) or about.get("weights") != fingerprint(module):
+        found = f"the network of other weights or of another task ({about.get('task')})"
+        raise CheckpointError(folder, found, f"this module's, for {task_name(module)}", AGAIN)
+    digests = about.get("files") if isinstance(about.get("files"), dict) else {}
+    for file in FORMATS[format].files(folder):
+        digest = sha256(file) if file.is_file() else "no file"
+        if digest != digests.get(file.name):
+            raise CheckpointError(file, digest[:12], f"{str(digests.get(file.name))[:12]} as exported", AGAIN)
+
+
+def open_network(head, folder, format):
+    """The engine of an exported network, whatever it is."""
+    run = FORMATS[format].open_network(folder)
+    names = input_names(head)
+    return lambda *batches: run(dict(zip(names, (array for batch in batches for array in batch), strict=True)))
+
+
+def input_names(head):
+    """Names of the network's inputs, all of them [B, L] int64."""
+    return [prefix + field for prefix in head.inputs for field in TokenBatch._fields]
+
+
+def task_name(module):
+    """The task as the module's constructor takes it."""
+    return module.task or "embedding"
+
+
+def fingerprint(module):
+    """SHA-256 of the names and values of all parameters, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(module.named_parameters()):
+        digest.update(f"{name} {parameter.shape}\n".encode())
+        digest.update(np.ascontiguousarray(parameter.numpy()))
+    return digest.hexdigest()

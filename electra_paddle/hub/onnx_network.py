@@ -1,0 +1,96 @@
+"""A task's network as an ONNX file, for ONNX Runtime; also in 8-bit integers.
+
+paddle2onnx writes it and onnxruntime computes it; both come with the extra `onnx`.
+"""
+
+from electra_paddle import runtime
+from electra_paddle.errors import ConfigError
+from electra_paddle.hub import paddle_network
+
+FILE = "network.onnx"
+OPSET = 17  # the first with layer norms
+
+
+def write_network(module, folder, input_names):
+    """Convert what Paddle exports, under the outputs' own names.
+
+    Raises:
+        ConfigError: paddle2onnx is missing, or a version that cannot.
+    """
+    onnx, paddle2onnx = require("onnx"), require("paddle2onnx")
+    paddle_network.write_network(module, folder, input_names)
+    intermediate = paddle_network.files(folder)
+    try:
+        content = paddle2onnx.export(*map(str, intermediate), opset_version=OPSET, verbose=False)
+        model = onnx.load_from_string(content)
+    except Exception as error:  # 1.3 fails in several ways of its own
+        found = f"paddle2onnx {getattr(paddle2onnx, '__version__', 'of some version')}, which fails"
+        advice = "2.1.0 works with Paddle 3.3, 1.2.9 with Paddle 2.6"
+        raise ConfigError("format", f"{found} ({type(error).__name__})", "one that can convert", advice) from error
+    tidy(model.graph, module.head.output_names(module))
+    onnx.save(model, str(folder / FILE))
+    for file in intermediate:
+        file.unlink()
+
+
+def tidy(graph, outputs):
+    """Give outputs their names, and store constants where the quantiser looks for weights."""
+    new_names = {value.name: name for value, name in zip(graph.output, outputs, strict=True)}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Constant":
+            tensor = next(attribute.t for attribute in node.attribute if attribute.name == "value")
+            tensor.name = node.output[0]
+            graph.initializer.append(tensor)
+            continue
+        for names in (node.input, node.output):
+            names[:] = [new_names.get(name, name) for name in names]
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for value in graph.output:
+        value.name = new_names[value.name]
+
+
+def quantize(folder):
+    """Embeddings and weights of matrix products as 8-bit integers; activations are scaled as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    large = folder / f"float32_{FILE}"
+    (folder / FILE).rename(large)
+    quantize_dynamic(large, folder / FILE, weight_type=QuantType.QInt8, per_channel=True)
+    large.unlink()
+
+
+def files(folder):
+    """The files of a network, whether they are there or not."""
+    return [folder / FILE]
+
+
+def open_network(folder):
+    """A function from {input name: array} to a list of arrays.
+
+    Raises:
+        ConfigError: onnxruntime is missing.
+    """
+    onnxruntime = require("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = runtime.num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the cores alone
+    session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    return lambda arrays: session.run(None, {name: arrays[name] for name in names})
+
+
+def require(library):
+    """Import a library of the extra.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return __import__(library)
+    except ImportError as error:
+        advice = 'pip install "electra-paddle[onnx]"'
+        raise ConfigError("onnx", f"no {library}", "it installed", advice) from error

@@ -1,0 +1,77 @@
+"""A task's network as a file for Paddle Inference. Shapes: B batch, L sequence."""
+
+import threading
+
+import paddle
+from paddle import nn
+
+from electra_paddle import runtime
+from electra_paddle.batch import TokenBatch
+from electra_paddle.errors import CheckpointError
+from electra_paddle.models.encoder import traceable
+
+NAME = "network"
+GRAPHS = (f"{NAME}.json", f"{NAME}.pdmodel")  # of Paddle 3 and of Paddle 2
+PARAMETERS = f"{NAME}.pdiparams"
+
+
+class Network(nn.Layer):
+    """What `compute` does, as one Layer that takes a list of tensors."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, tensors):
+        width = len(TokenBatch._fields)
+        batches = [TokenBatch(*tensors[start : start + width]) for start in range(0, len(tensors), width)]
+        return self.module.head.compute(self.module, *batches)
+
+
+def write_network(module, folder, input_names):
+    """Trace the network at any B and L, and write it."""
+    network = Network(module)
+    network.eval()
+    inputs = [paddle.static.InputSpec([None, None], "int64", name) for name in input_names]
+    with traceable(module):
+        paddle.jit.save(paddle.jit.to_static(network, [inputs], full_graph=True), str(folder / NAME))
+    (folder / f"{PARAMETERS}.info").unlink(missing_ok=True)  # of Paddle 2, for fine-tuning: a pickle
+
+
+def files(folder):
+    """The files of a network, whether they are there or not."""
+    graph = next((folder / name for name in GRAPHS if (folder / name).is_file()), folder / GRAPHS[0])
+    return [graph, folder / PARAMETERS]
+
+
+def open_network(folder):
+    """A function from {input name: array} to a list of arrays.
+
+    Raises:
+        CheckpointError: Paddle 3 wrote it, and this is Paddle 2.
+    """
+    from paddle import inference
+
+    graph, parameters = files(folder)
+    is_old = graph.name == GRAPHS[1]
+    if paddle.__version__.startswith("2.") and not is_old:
+        found, advice = f"a network that Paddle 3 exported, with Paddle {paddle.__version__}", "export it with Paddle 2"
+        raise CheckpointError(graph, found, GRAPHS[1], advice)
+    config = inference.Config(str(graph), str(parameters))
+    config.disable_glog_info()
+    config.enable_mkldnn()
+    config.set_cpu_math_library_num_threads(runtime.num_threads())
+    if is_old:  # which keeps every layer's arrays otherwise; Paddle 3 has another executor, and fails at this
+        config.enable_memory_optim()
+    predictor, lock = inference.create_predictor(config), threading.Lock()
+    inputs = {name: predictor.get_input_handle(name) for name in predictor.get_input_names()}
+    outputs = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
+
+    def run(arrays):
+        with lock:  # `hub serving` answers several requests at a time
+            for name, handle in inputs.items():
+                handle.copy_from_cpu(arrays[name])
+            predictor.run()
+            return [handle.copy_to_cpu() for handle in outputs]
+
+    return run
