@@ -78,3 +78,24 @@ def test_finetune_compares_padding_of_batches_by_length_with_padding_all(tmp_pat
     for prefix in ("", "eval_", "predict_"):
         rates = [figures[f"{prefix}examples_per_s{suffix}"] for suffix in ("", "_fixed_padding")]
         assert figures[f"{prefix}ratio_to_fixed_padding"] == pytest.approx(rates[0] / rates[1])
+
+
+@pytest.mark.slow
+def test_predict_compares_engines_with_peers(tmp_path):
+    rows = [f"{number % 2}\t{'好坏' * (3 + number)}" for number in range(18)]
+    (tmp_path / "test.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    command = [sys.executable, "tools/benchmark.py", "predict", "--json", "--task-dir", str(tmp_path), "--rounds", "1"]
+    command += ["--max-seq-length", "32", "--vocab-size", "150"]
+    command += ["--model-hparam-overrides", '{"num_hidden_layers": 1, "hidden_size": 64}']
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["texts"] == 16  # whole eighths
+    rates = {name: figures[f"{name}_texts_per_s"] for name in ("eager", "inference", "onnx", "paddlehub")}
+    best = figures["best_engine"]
+    assert rates[best] == max(rates[name] for name in ("eager", "inference", "onnx"))
+    assert figures["ratio_to_paddlehub"] == pytest.approx(rates[best] / rates["paddlehub"])
+    has_torch = (ROOT / ".venv-peers/bin/python").exists()
+    assert (figures["ratio_to_hf"] is None) is not has_torch
+    if has_torch:
+        assert figures["ratio_to_hf"] == pytest.approx(rates[best] / figures["hf_texts_per_s"])

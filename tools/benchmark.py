@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from benchmark_finetune import finetune
+from benchmark_predict import predict
 from benchmark_pretrain import pretrain, ratio
 
 SAMPLE = Path(__file__).parent.parent / "electra_paddle/sample/corpus.txt"
@@ -31,25 +32,26 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side [5]")
     parser.add_argument("--split-sentences", action="store_true", help="as in the build")
     parser.add_argument("--segment-rule", default="google", help="as in the build [google]")
-    group = parser.add_argument_group("pretrain, finetune, convert")
+    group = parser.add_argument_group("pretrain, finetune, predict, convert")
     group.add_argument("--size", help="small, base or large [small; convert: base]")
     group.add_argument("--max-seq-length", type=int, help="tokens of a sequence [128, finetune: 256]")
-    group.add_argument("--batch-size", type=int, help="sequences of an update [16, finetune: 32]")
+    group.add_argument("--batch-size", type=int, help="sequences of an update [16, finetune, predict: 32]")
     group.add_argument("--precision", default="fp32", help="fp32, or on a GPU bf16 [fp32]")
     group.add_argument("--updates", type=int, default=2, help="of a turn [2]")
     group.add_argument("--gradient-accumulation-steps", type=int, default=2, help="of ours [2]")
     group.add_argument("--processes", type=int, help="of ours [one for each core; on a GPU 1]")
     group.add_argument("--vocab-size", type=int, default=21128, help="entries of the vocabulary [21128]")
     group.add_argument("--model-hparam-overrides", default="{}", metavar="JSON", help="shape, as in run_pretrain [{}]")
-    group = parser.add_argument_group("finetune")
+    group = parser.add_argument_group("finetune, predict")
     group.add_argument("--task", default="chnsenticorp", help="a task, or a file that describes one [chnsenticorp]")
     group.add_argument("--task-dir", type=Path, help="folder of its files")
+    group.add_argument("--texts", type=int, help="so many of the test split are predicted [all]")
     arguments = parser.parse_args()
     is_finetuning = arguments.what == "finetune"
-    if is_finetuning and not arguments.task_dir:
-        parser.error("finetune needs --task-dir")
+    if arguments.what in ("finetune", "predict") and not arguments.task_dir:
+        parser.error(f"{arguments.what} needs --task-dir")
     arguments.max_seq_length = arguments.max_seq_length or (256 if is_finetuning else 128)
-    arguments.batch_size = arguments.batch_size or (32 if is_finetuning else 16)
+    arguments.batch_size = arguments.batch_size or (16 if arguments.what == "pretrain" else 32)
     os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")  # one thread each
     arguments.size = arguments.size or ("base" if arguments.what == "convert" else "small")
     figures = BENCHMARKS[arguments.what](arguments)
@@ -257,6 +259,7 @@ BENCHMARKS = {
     "pretrain": pretrain,
     "convert": convert,
     "finetune": finetune,
+    "predict": predict,
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 
 import numpy as np
 
+from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import sha256
@@ -21,13 +22,16 @@ AGAIN = "export it again"
 
 
 def choose_engine(module, name, use_gpu):
-    """The engine of a name; exported networks stay open until the module's weights change.
+    """(engine, how many batches it computes at a time) by name.
+
+    The layers' matrix products use all cores. A thread a batch is faster, as none waits for another, but an exported
+    network alone can do that. It stays open until the module's weights change.
 
     Raises:
         ConfigError, CheckpointError: no such engine, no exported network, a damaged one, or that of other weights.
     """
     if name == "eager":
-        return eager(module)
+        return eager(module), 1
     if name not in ENGINES:
         raise ConfigError("engine", repr(name), " or ".join(map(repr, ("eager", *ENGINES))))
     if use_gpu:
@@ -38,7 +42,7 @@ def choose_engine(module, name, use_gpu):
     if name not in module.engines:
         check(module, module.exported, ENGINES[name])
         module.engines[name] = open_network(module.head, module.exported, ENGINES[name])
-    return module.engines[name]
+    return module.engines[name], runtime.num_threads()
 
 
 def check(module, folder, format):

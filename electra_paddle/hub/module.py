@@ -253,12 +253,13 @@ class ElectraModule(nn.Layer, TransformerModule):
         examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
         with on_device(self, use_gpu):
-            network = choose_engine(self, engine, use_gpu)
+            network, num_workers = choose_engine(self, engine, use_gpu)
             values = iter(
                 compute_in_batches(
                     [row for example in examples for row in example.rows],
                     batch_size,
                     lambda *batches: self.head.keep(self, options, network(*batches), *batches),
+                    num_workers,
                 )
             )
         answers = [

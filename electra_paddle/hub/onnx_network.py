@@ -3,7 +3,6 @@
 paddle2onnx writes it and onnxruntime computes it; both come with the extra `onnx`.
 """
 
-from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub import paddle_network
 
@@ -68,7 +67,7 @@ def files(folder):
 
 
 def open_network(folder):
-    """A function from {input name: array} to a list of arrays.
+    """A function from {input name: array} to a list of arrays, which several threads may call.
 
     Raises:
         ConfigError: onnxruntime is missing.
@@ -76,8 +75,7 @@ def open_network(folder):
     onnxruntime = require("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    options.intra_op_num_threads = runtime.num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the cores alone
+    options.intra_op_num_threads = 1  # of each call; several threads may call
     session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     return lambda arrays: session.run(None, {name: arrays[name] for name in names})

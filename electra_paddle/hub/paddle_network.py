@@ -1,6 +1,6 @@
 """A task's network as a file for Paddle Inference. Shapes: B batch, L sequence."""
 
-import threading
+import queue
 
 import paddle
 from paddle import nn
@@ -45,7 +45,7 @@ def files(folder):
 
 
 def open_network(folder):
-    """A function from {input name: array} to a list of arrays.
+    """A function from {input name: array} to a list of arrays, which several threads may call.
 
     Raises:
         CheckpointError: Paddle 3 wrote it, and this is Paddle 2.
@@ -60,18 +60,21 @@ def open_network(folder):
     config = inference.Config(str(graph), str(parameters))
     config.disable_glog_info()
     config.enable_mkldnn()
-    config.set_cpu_math_library_num_threads(runtime.num_threads())
+    config.set_cpu_math_library_num_threads(1)  # of each call
     if is_old:  # which keeps every layer's arrays otherwise; Paddle 3 has another executor, and fails at this
         config.enable_memory_optim()
-    predictor, lock = inference.create_predictor(config), threading.Lock()
-    inputs = {name: predictor.get_input_handle(name) for name in predictor.get_input_names()}
-    outputs = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
+    first, idle = inference.create_predictor(config), queue.SimpleQueue()
+    for predictor in (first, *(first.clone() for _ in range(1, runtime.num_threads()))):  # they share the weights
+        idle.put(predictor)
 
     def run(arrays):
-        with lock:  # `hub serving` answers several requests at a time
-            for name, handle in inputs.items():
-                handle.copy_from_cpu(arrays[name])
+        predictor = idle.get()
+        try:
+            for name in predictor.get_input_names():
+                predictor.get_input_handle(name).copy_from_cpu(arrays[name])
             predictor.run()
-            return [handle.copy_to_cpu() for handle in outputs]
+            return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+        finally:
+            idle.put(predictor)
 
     return run

@@ -4,6 +4,8 @@ Shapes: B batch, L sequence.
 """
 
 import contextlib
+import math
+from concurrent.futures import ThreadPoolExecutor
 
 import paddle
 
@@ -13,22 +15,30 @@ from electra_paddle.errors import ConfigError
 from electra_paddle.text import pad
 
 
-def compute_in_batches(rows, batch_size, compute):
+def compute_in_batches(rows, batch_size, compute, num_workers=1):
     """What a function of a batch makes of each row, in their order.
 
     Rows of similar length go together, so that little is padded; each batch is padded to its longest.
 
     Args:
         rows: tuples of (ids, position where the second segment begins) pairs, all of the same number of pairs.
+        batch_size: rows of a batch at most; fewer where some worker would have none.
         compute: takes a TokenBatch of arrays [B, L] for each pair of a row; returns a list of B values.
+        num_workers: how many threads call it.
     """
-    order = sorted(range(len(rows)), key=lambda number: sum(len(ids) for ids, _ in rows[number]))
+    # The longest first, so that in the end no worker is left alone with them.
+    order = sorted(range(len(rows)), key=lambda number: -sum(len(ids) for ids, _ in rows[number]))
+    batch_size = min(batch_size, max(1, math.ceil(len(rows) / num_workers)))
+    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def run(numbers):
+        return compute(*(pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)))
+
     values = [None] * len(rows)
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
-        batches = [pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)]
-        for number, value in zip(numbers, compute(*batches), strict=True):
-            values[number] = value
+    with ThreadPoolExecutor(num_workers) as pool:
+        for numbers, part in zip(parts, (pool.map if num_workers > 1 else map)(run, parts), strict=True):
+            for number, value in zip(numbers, part, strict=True):
+                values[number] = value
     return values
 
 
