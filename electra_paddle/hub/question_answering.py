@@ -88,4 +88,4 @@ def window_settings(options):
     """
     trained = {name: options.settings[name] for name in ("max_query_length", "doc_stride") if name in options.settings}
     settings = WindowSettings(options.max_seq_len, **trained)
-    return settings._replace(doc_stride=min(settings.doc_stride, options.max_seq_len // 4))
+    return settings._replace(doc_stride=min(settings.doc_stride, options.max_seq_len // 3))

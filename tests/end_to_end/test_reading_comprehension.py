@@ -106,6 +106,24 @@ def test_fine_tuned_reader_is_used_in_one_call(name, reader):
         assert answer == CHARACTERS[35]
 
 
+def test_module_answers_as_the_run_predicted(reader):
+    from electra_paddle.hub.module import ElectraModule
+
+    class Reader(ElectraModule):
+        name, summary, directory = "reader", "reader", "nowhere"
+
+    project, _ = reader
+    module = Reader(pretrained=project.folder / "models/reader/finetuning_models/cmrc2018_model_1")
+    for split in ("dev", "eval"):
+        data = json.loads((project.folder / f"finetuning_data/cmrc2018/{split}.json").read_text(encoding="utf-8"))
+        paragraphs = data["data"][0]["paragraphs"]
+        items = [[paragraph["context"], paragraph["qas"][0]["question"]] for paragraph in paragraphs]
+        predictions = project.folder / f"models/reader/results/cmrc2018_qa/cmrc2018_{split}_preds.json"
+        expected = json.loads(predictions.read_text(encoding="utf-8"))
+        answers = [answer["answer"] for answer in module.predict(items, max_seq_len=32)]
+        assert answers == list(expected.values())
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_single_process_s_weights_and_scores(reader):
     project, _ = reader

@@ -3,7 +3,6 @@
 import hashlib
 import json
 
-import numpy as np
 import pytest
 from conftest import shared_file
 
@@ -11,7 +10,7 @@ from electra_paddle.finetuning.reference_reading import Words, rejection
 from electra_paddle.finetuning.squad import Question
 from electra_paddle.finetuning.windows import labelled_windows
 from electra_paddle.text import Tokenizer, Vocabulary
-from electra_paddle.text.windows import WindowSettings, own_ranges, place_windows, question_length
+from electra_paddle.text.windows import WindowSettings, question_length
 
 CHARACTERS = "一二三四五六七八九十甲乙丙丁"
 
@@ -67,19 +66,6 @@ def test_the_original_s_rejections_are_found():
     assert "stands in '短文本。'" in rejection(question("短文本。", ("没有", 0)))[1]
     assert "within the 4 characters" in rejection(question("短文本。", ("本。没有", 2)))[1]
     assert rejection(question("短文本。", ("本。", 2))) is None
-
-
-def test_windows_step_by_the_stride_until_one_reaches_the_end():
-    assert place_windows(10, 10, 4)[0].tolist() == [0]
-    assert place_windows(11, 10, 4)[0].tolist() == [0, 4]
-    assert place_windows(18, 10, 4)[0].tolist() == [0, 4, 8]
-    assert place_windows(9, 3, 4)[0].tolist() == [0, 3, 6]
-    assert place_windows(0, 3, 4)[0].tolist() == [0]
-
-
-def test_every_token_is_owned_by_the_window_that_shows_most_around_it():
-    ranges = own_ranges(np.array([0, 4, 8]), np.array([10, 14, 15]))
-    assert ranges.tolist() == [[0, 7], [7, 11], [11, 15]]  # token 10: 3 and 2 to the nearer edges
 
 
 def test_window_is_question_and_part_of_the_text(tokenizer):

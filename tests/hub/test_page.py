@@ -31,8 +31,8 @@ SHOWN = {  # task -> JavaScript that is not false once the answer is there
     "similarity": "Number(document.querySelector('input[type=number]').value)",
     "token-cls": f"{PIECES}.map(piece => piece.innerText.split(/\\s+/))",
     "question-answering": f"{PIECES}.map(piece => [piece.innerText.trim(), getComputedStyle(piece).backgroundColor])",
-    "fill-mask": "[...document.querySelectorAll('tbody tr')].map(row => row.innerText.trim().split(/\\s+/))"
-    ".filter(row => row.length === 4)",
+    "fill-mask": "(rows => rows.length > 5 && rows)([...document.querySelectorAll('tbody tr')]"
+    ".map(row => row.innerText.trim().split(/\\s+/)).filter(row => row.length === 4))",
     "replaced-token-detection": f"{PIECES}.map(piece => getComputedStyle(piece).backgroundColor)",
 }
 BARS = "document.body.innerText.split('probabilities')[1].match(/[01]\\s+\\d+%/g)"

@@ -127,7 +127,7 @@ def test_windows_overlap_at_every_length_and_are_those_of_fine_tuning_at_512():
 
     assert window_settings(options(512)._replace(settings={})) == (512, 64, 128)
     assert window_settings(options(512)) == (512, 6, 10)
-    assert window_settings(options(128)._replace(settings={})) == (128, 64, 32)
+    assert window_settings(options(128)._replace(settings={})) == (128, 64, 42)
 
 
 def test_long_context_is_read_to_its_end(make):
