@@ -14,36 +14,16 @@ from pathlib import Path
 from benchmark_pretrain import TORCH_PYTHON, Side, ratio
 
 PEERS = Path(__file__).parent / "predict_peers"
-ENGINES = ("eager", "inference", "onnx")
+ENGINES = ("eager", "inference", "onnx")  # in float32
+INT8 = "onnx_int8"
 SHARE = 8  # PaddleHub answers every eighth text: one by one and padded to the full length, each takes it as long
 
 
 def predict(arguments):
-    """Texts to labels, with a classifier of random weights: the three engines and two peers."""
-    from electra_paddle.config.geometry import discriminator_geometry
-
-    overrides = json.loads(arguments.model_hparam_overrides)
+    """Texts to labels, with a classifier of random weights: our engines and two peers."""
+    texts = read_texts(arguments)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        texts = read_texts(arguments)
-        vocabulary = make_vocabulary(arguments, texts)
-        vocabulary.save(Path(folder) / "vocab.txt")
-        (Path(folder) / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-        settings = {
-            "geometry": dataclasses.asdict(discriminator_geometry(arguments.size, len(vocabulary), 512, overrides)),
-            "vocabulary": str(Path(folder) / "vocab.txt"),
-            "texts": str(Path(folder) / "texts.json"),
-            "share": SHARE,
-            "max_seq_length": arguments.max_seq_length,
-            "batch_size": arguments.batch_size,
-        }
-        ours = PEERS / "run_ours.py"
-        sides = {name: Side([sys.executable, ours, json.dumps({**settings, "engine": name})]) for name in ENGINES} | {
-            "paddlehub": Side([sys.executable, PEERS / "run_paddlehub.py", json.dumps(settings)])
-        }
-        if TORCH_PYTHON.exists():
-            sides["hf"] = Side([TORCH_PYTHON, PEERS / "run_huggingface.py", json.dumps(settings)])
-        else:
-            print("no environment of Hugging Face's pipeline: run `make peers`; its figures stay null", file=sys.stderr)
+        sides = make_sides(prepare(arguments, texts, Path(folder)))
         for side in sides.values():
             stack.enter_context(side)
             side.turn(1)  # once before, so that memory is there
@@ -55,12 +35,46 @@ def predict(arguments):
     best = max(ENGINES, key=rates.get)
     return {
         "texts": len(texts),
-        **{f"{name}_texts_per_s": rates.get(name) for name in (*ENGINES, "paddlehub", "hf")},
+        **{f"{name}_texts_per_s": rates.get(name) for name in (*ENGINES, INT8, "paddlehub", "hf")},
         "best_engine": best,
         "ratio_to_paddlehub": ratio(turns["paddlehub"], turns[best]),
         "eager_ratio_to_paddlehub": ratio(turns["paddlehub"], turns["eager"]),
+        "int8_ratio_to_paddlehub": ratio(turns["paddlehub"], turns[INT8]),
         "ratio_to_hf": ratio(turns["hf"], turns[best]) if "hf" in turns else None,
+        "int8_ratio_to_hf": ratio(turns["hf"], turns[INT8]) if "hf" in turns else None,
     }
+
+
+def prepare(arguments, texts, folder):
+    """Write texts and vocabulary; returns what every side has to know."""
+    from electra_paddle.config.geometry import discriminator_geometry
+
+    vocabulary = make_vocabulary(arguments, texts)
+    vocabulary.save(folder / "vocab.txt")
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    overrides = json.loads(arguments.model_hparam_overrides)
+    return {
+        "geometry": dataclasses.asdict(discriminator_geometry(arguments.size, len(vocabulary), 512, overrides)),
+        "vocabulary": str(folder / "vocab.txt"),
+        "texts": str(folder / "texts.json"),
+        "share": SHARE,
+        "max_seq_length": arguments.max_seq_length,
+        "batch_size": arguments.batch_size,
+    }
+
+
+def make_sides(settings):
+    """Name -> Side; Hugging Face's only where its environment is."""
+    sides = {
+        name: Side([sys.executable, PEERS / "run_ours.py", json.dumps({**settings, "engine": name})])
+        for name in (*ENGINES, INT8)
+    }
+    sides["paddlehub"] = Side([sys.executable, PEERS / "run_paddlehub.py", json.dumps(settings)])
+    if TORCH_PYTHON.exists():
+        sides["hf"] = Side([TORCH_PYTHON, PEERS / "run_huggingface.py", json.dumps(settings)])
+    else:
+        print("no environment of Hugging Face's pipeline: run `make peers`; its figures stay null", file=sys.stderr)
+    return sides
 
 
 def read_texts(arguments):

@@ -3,6 +3,8 @@
 paddle2onnx writes it and onnxruntime computes it; both come with the extra `onnx`.
 """
 
+import logging
+
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub import paddle_network
 
@@ -22,14 +24,20 @@ def write_network(module, folder, input_names):
     try:
         content = paddle2onnx.export(*map(str, intermediate), opset_version=OPSET, verbose=False)
         model = onnx.load_from_string(content)
-    except Exception as error:  # 1.3 fails in several ways of its own
-        found = f"paddle2onnx {getattr(paddle2onnx, '__version__', 'of some version')}, which fails"
-        advice = "2.1.0 works with Paddle 3.3, 1.2.9 with Paddle 2.6"
-        raise ConfigError("format", f"{found} ({type(error).__name__})", "one that can convert", advice) from error
+    except Exception as error:  # of several types
+        raise cannot_convert(paddle2onnx) from error
+    if not model.graph.node:
+        raise cannot_convert(paddle2onnx)
     tidy(model.graph, module.head.output_names(module))
     onnx.save(model, str(folder / FILE))
     for file in intermediate:
         file.unlink()
+
+
+def cannot_convert(paddle2onnx):
+    """The ConfigError of a converter that does not know this Paddle's networks."""
+    found = f"paddle2onnx {paddle2onnx.__version__}, which fails at this network"
+    return ConfigError("onnx", found, "another version", "2.1.0 works with Paddle 3.3, and 1.2.9 with Paddle 2.6")
 
 
 def tidy(graph, outputs):
@@ -57,7 +65,11 @@ def quantize(folder):
 
     large = folder / f"float32_{FILE}"
     (folder / FILE).rename(large)
-    quantize_dynamic(large, folder / FILE, weight_type=QuantType.QInt8, per_channel=True)
+    logging.disable(logging.WARNING)  # a line for every product of two activations
+    try:
+        quantize_dynamic(large, folder / FILE, weight_type=QuantType.QInt8, per_channel=True)
+    finally:
+        logging.disable(logging.NOTSET)
     large.unlink()
 
 

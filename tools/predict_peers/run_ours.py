@@ -24,8 +24,10 @@ with tempfile.TemporaryDirectory() as folder:
     vocabulary = Vocabulary.load(settings["vocabulary"])
     save_pretrained(network, Path(folder) / "model", vocabulary, True, "")
     model = ElectraModule("seq-cls", pretrained=Path(folder) / "model")
-    if settings["engine"] != "eager":
-        model.export(Path(folder) / "network", {"inference": "paddle", "onnx": "onnx"}[settings["engine"]])
-    options = {"max_seq_len": settings["max_seq_length"], "batch_size": settings["batch_size"]}
+    engine, _, precision = settings["engine"].partition("_")
+    if engine != "eager":
+        format = {"inference": "paddle", "onnx": "onnx"}[engine]
+        model.export(Path(folder) / "network", format, int8=precision == "int8")
+    options = {"max_seq_len": settings["max_seq_length"], "batch_size": settings["batch_size"], "engine": engine}
     for _ in Turns():
-        model.predict(items, engine=settings["engine"], **options)
+        model.predict(items, **options)
