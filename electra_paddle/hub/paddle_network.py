@@ -1,6 +1,7 @@
 """A task's network as a file for Paddle Inference. Shapes: B batch, L sequence."""
 
-import queue
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import paddle
 from paddle import nn
@@ -63,18 +64,19 @@ def open_network(folder):
     config.set_cpu_math_library_num_threads(1)  # of each call
     if is_old:  # which keeps every layer's arrays otherwise; Paddle 3 has another executor, and fails at this
         config.enable_memory_optim()
-    first, idle = inference.create_predictor(config), queue.SimpleQueue()
-    for predictor in (first, *(first.clone() for _ in range(1, runtime.num_threads()))):  # they share the weights
-        idle.put(predictor)
+    first, own, lock = inference.create_predictor(config), threading.local(), threading.Lock()
 
-    def run(arrays):
-        predictor = idle.get()
-        try:
-            for name in predictor.get_input_names():
-                predictor.get_input_handle(name).copy_from_cpu(arrays[name])
-            predictor.run()
-            return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
-        finally:
-            idle.put(predictor)
+    def begin():
+        with lock:
+            own.predictor = first.clone()  # they share the weights
 
-    return run
+    def compute(arrays):
+        predictor = own.predictor
+        for name in predictor.get_input_names():
+            predictor.get_input_handle(name).copy_from_cpu(arrays[name])
+        predictor.run()
+        return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+
+    # oneDNN keeps its state by thread: predictors that go from thread to thread fail now and then (Paddle 3.3.1).
+    workers = ThreadPoolExecutor(runtime.num_threads(), initializer=begin)
+    return lambda arrays: workers.submit(compute, arrays).result()

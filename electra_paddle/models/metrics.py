@@ -131,7 +131,7 @@ def ratio(part, whole):
 
 
 def effective_rank(states, products, count):
-    """The exponential of the entropy of the variances along the principal axes; 1 where nothing varies.
+    """The exponential of the entropy of the variances along the principal axes; 1 where nothing varies, NaN of NaN.
 
     Args:
         states, products: sums over vectors of themselves [H], and of their products [H, H].
@@ -139,6 +139,8 @@ def effective_rank(states, products, count):
 
     Source: Roy and Vetterli 2007, with squared singular values.
     """
+    if not np.isfinite(products).all():
+        return float("nan")
     mean = states / count  # [H]
     variances = np.linalg.eigvalsh(products / count - np.outer(mean, mean))
     variances = variances[variances > 1e-12 * max(variances.max(), 1e-30)]

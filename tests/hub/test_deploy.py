@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from conftest import ROOT
 from hub.conftest import NAME, WORDS, save_network
 from hub.test_tasks import assert_same
 
+from electra_paddle import runtime
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
 from electra_paddle.hub import deployment
@@ -64,6 +66,18 @@ def test_exported_network_of_every_task_answers_as_the_module_at_every_length_an
     for batch_size in (1, 3, 32):
         assert_same(fresh.predict(items, batch_size=batch_size, engine=engine, **options), expected)
     assert_same(model.predict(items, **options), expected)  # exporting has left the module as it was
+
+
+def test_exported_network_answers_whatever_thread_asks(make, exported, monkeypatch):
+    monkeypatch.setattr(runtime, "num_threads", lambda: 2)
+    model = make("seq-cls", exported=exported)
+    items = items_of(model.head)
+    expected = model.predict(items, 24, return_prob=True)
+    for _ in range(5):  # threads that come and go
+        with ThreadPoolExecutor(3) as pool:
+            asked = [pool.submit(model.predict, items, 24, engine="inference", return_prob=True) for _ in range(3)]
+        for answers in asked:
+            assert_same(answers.result(), expected)
 
 
 def test_folder_holds_what_one_needs_and_no_pickle(exported):

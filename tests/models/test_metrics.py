@@ -97,3 +97,8 @@ def test_effective_rank_counts_directions_in_which_states_of_tokens_differ(answe
     mask = np.array([1] * len(tokens) + [0])
     sums = count(answers) | count_states(states[None], mask[None]) | {"tokens": len(tokens)}
     assert_close(scores(sums)["disc_effective_rank"], expected, atol=1e-9)
+
+
+def test_effective_rank_of_a_network_that_broke_down_is_no_number(answers):
+    sums = count(answers) | count_states(np.full((1, 2, 3), np.nan), np.ones((1, 2)))
+    assert np.isnan(scores(sums)["disc_effective_rank"])
