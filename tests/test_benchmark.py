@@ -91,10 +91,13 @@ def test_predict_compares_engines_with_peers(tmp_path):
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["texts"] == 16  # whole eighths
-    rates = {name: figures[f"{name}_texts_per_s"] for name in ("eager", "inference", "onnx", "paddlehub")}
-    best = figures["best_engine"]
-    assert rates[best] == max(rates[name] for name in ("eager", "inference", "onnx"))
+    float32 = ("eager", "inference", "onnx")
+    rates = {name: figures[f"{name}_texts_per_s"] for name in (*float32, "onnx_int8", "paddlehub")}
+    best, best_float32 = figures["best_engine"], figures["best_float32_engine"]
+    assert rates[best_float32] == max(rates[name] for name in float32)
+    assert rates[best] == max(rates[name] for name in (*float32, "onnx_int8"))
     assert figures["ratio_to_paddlehub"] == pytest.approx(rates[best] / rates["paddlehub"])
+    assert figures["float32_ratio_to_paddlehub"] == pytest.approx(rates[best_float32] / rates["paddlehub"])
     has_torch = (ROOT / ".venv-peers/bin/python").exists()
     assert (figures["ratio_to_hf"] is None) is not has_torch
     if has_torch:
