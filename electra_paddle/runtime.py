@@ -70,7 +70,7 @@ def num_threads():
     """
     value, path = os.environ.get("OMP_NUM_THREADS", ""), Path("/proc/self/environ")
     is_paddles = value == "1" and path.exists() and b"\0OMP_NUM_THREADS=" not in b"\0" + path.read_bytes()
-    return int(value) if value.isdigit() and not is_paddles else share_of_cores()
+    return max(1, int(value)) if value.isdigit() and not is_paddles else share_of_cores()
 
 
 def use_cores():

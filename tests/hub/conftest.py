@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,14 @@ def tiny_run(tiny_shape, tmp_path_factory):
     save_network(ElectraDiscriminator, folder / "discriminator", tiny_shape)
     save_network(ElectraGenerator, folder / "generator", generator_geometry(tiny_shape, 0.5))
     return folder
+
+
+@pytest.fixture(scope="module")
+def port():
+    """A port that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

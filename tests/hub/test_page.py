@@ -1,6 +1,5 @@
 """The page of each task: opened, used and photographed in a real browser that reaches nothing but this computer."""
 
-import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,13 +70,6 @@ def test_tokens_outside_of_entities_are_not_marked():
 
 def test_every_character_has_its_suspicion():
     assert suspicions(None, ["ab"], [0.25, 0.5]) == [[("a", 0.25), ("b", 0.5)]]
-
-
-@pytest.fixture(scope="module")
-def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

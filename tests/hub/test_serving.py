@@ -1,6 +1,5 @@
 """`hub serving start` in a process of its own, asked over the loopback interface."""
 
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,13 +21,6 @@ TASKS = {
     "fill-mask": [[SHORT + "[MASK]"]],
     "replaced-token-detection": [[SHORT]],
 }
-
-
-@pytest.fixture(scope="module")
-def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
