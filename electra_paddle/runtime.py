@@ -81,6 +81,7 @@ def use_cores():
     paddle.base.core.set_num_threads(num_threads())
 
 
+@functools.cache
 def cpu_description():
     """What the kernel says of the first processor; empty where it says nothing."""
     path = Path("/proc/cpuinfo")

@@ -26,6 +26,7 @@ def run(arguments):
     from electra_paddle import runtime
 
     runtime.start()
+    from electra_paddle.hub.engines import ENGINES
     from electra_paddle.hub.module import ElectraModule
 
     name_or_folder = weights_of(arguments.source)
@@ -39,7 +40,7 @@ def run(arguments):
     if arguments.int8:
         print(f"in int8 by {about['largest_difference_int8']:.1e}")
     if labelled:
-        engine = {"paddle": "inference", "onnx": "onnx"}[arguments.format]
+        engine = next(name for name, format in ENGINES.items() if format == arguments.format)
         before, after = (accuracy(model, *labelled, each, arguments.max_seq_len) for each in ("eager", engine))
         print(f"accuracy on {arguments.labelled} ({len(labelled[1]):,} texts): {before:.2%}, exported {after:.2%}")
         print(f"change: {100 * (after - before):+.2f} points")

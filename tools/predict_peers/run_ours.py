@@ -7,6 +7,7 @@ from pathlib import Path
 
 from paddlenlp.transformers import ElectraConfig
 
+from electra_paddle.hub.engines import ENGINES
 from electra_paddle.hub.module import ElectraModule
 from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.models.initialization import initialize
@@ -26,8 +27,7 @@ with tempfile.TemporaryDirectory() as folder:
     model = ElectraModule("seq-cls", pretrained=Path(folder) / "model")
     engine, _, precision = settings["engine"].partition("_")
     if engine != "eager":
-        format = {"inference": "paddle", "onnx": "onnx"}[engine]
-        model.export(Path(folder) / "network", format, int8=precision == "int8")
+        model.export(Path(folder) / "network", ENGINES[engine], int8=precision == "int8")
     options = {"max_seq_len": settings["max_seq_length"], "batch_size": settings["batch_size"], "engine": engine}
     for _ in Turns():
         model.predict(items, **options)
