@@ -8,6 +8,7 @@ import ctypes
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 import time
@@ -86,6 +87,20 @@ def cpu_description():
     """What the kernel says of the first processor; empty where it says nothing."""
     path = Path("/proc/cpuinfo")
     return path.read_text().split("\n\n")[0] if path.exists() else ""
+
+
+def processor_name():
+    """The first processor's name as the kernel gives it, or "unknown"."""
+    names = re.findall(r"^model name\s*: (.+)", cpu_description(), re.MULTILINE)
+    return names[0] if names else "unknown"
+
+
+def has_fast_bf16():
+    """Whether the processor has the matrix unit that makes products in bfloat16 faster than in float32.
+
+    With AVX-512's instructions for bfloat16 alone oneDNN is slower than in float32, without them much slower.
+    """
+    return "amx_bf16" in cpu_description().split()
 
 
 def keep_freed_memory():

@@ -5,6 +5,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+from electra_paddle import runtime
+
 KEYS = {
     "tokenizer": {"mb_per_s", "tokenizers_mb_per_s", "ratio_to_tokenizers", "num_tokens", "tokenizers_num_tokens"},
     "build": {"mb_per_s_per_core", "speedup_2_workers", "megabytes"},
@@ -92,10 +94,14 @@ def test_predict_compares_engines_with_peers(tmp_path):
     figures = json.loads(result.stdout)
     assert figures["texts"] == 16  # whole eighths
     float32 = ("eager", "inference", "onnx")
-    rates = {name: figures[f"{name}_texts_per_s"] for name in (*float32, "onnx_int8", "paddlehub")}
+    has_bf16 = runtime.has_fast_bf16()
+    assert (figures["inference_bf16_texts_per_s"] is None) is not has_bf16
+    assert ("no amx_bf16" in result.stderr) is not has_bf16
+    others = ("onnx_int8", "inference_bf16") if has_bf16 else ("onnx_int8",)
+    rates = {name: figures[f"{name}_texts_per_s"] for name in (*float32, *others, "paddlehub")}
     best, best_float32 = figures["best_engine"], figures["best_float32_engine"]
     assert rates[best_float32] == max(rates[name] for name in float32)
-    assert rates[best] == max(rates[name] for name in (*float32, "onnx_int8"))
+    assert rates[best] == max(rates[name] for name in (*float32, *others))
     assert figures["ratio_to_paddlehub"] == pytest.approx(rates[best] / rates["paddlehub"])
     assert figures["float32_ratio_to_paddlehub"] == pytest.approx(rates[best_float32] / rates["paddlehub"])
     has_torch = (ROOT / ".venv-peers/bin/python").exists()

@@ -15,7 +15,7 @@ from benchmark_pretrain import TORCH_PYTHON, Side, ratio
 
 PEERS = Path(__file__).parent / "predict_peers"
 FLOAT32 = ("eager", "inference", "onnx")
-ENGINES = (*FLOAT32, "onnx_int8")
+ENGINES = (*FLOAT32, "inference_bf16", "onnx_int8")
 SHARE = 8  # PaddleHub answers every eighth text: one by one and padded to the full length, each takes it as long
 
 
@@ -32,7 +32,7 @@ def predict(arguments):
             for name, side in sides.items():
                 turns[name].append(side.turn(1) * (SHARE if name == "paddlehub" else 1))
     rates = {name: len(texts) / statistics.median(seconds) for name, seconds in turns.items()}
-    best, best_float32 = (max(engines, key=rates.get) for engines in (ENGINES, FLOAT32))
+    best, best_float32 = (max(filter(rates.get, engines), key=rates.get) for engines in (ENGINES, FLOAT32))
     return {
         "texts": len(texts),
         **{f"{name}_texts_per_s": rates.get(name) for name in (*ENGINES, "paddlehub", "hf")},
@@ -65,10 +65,16 @@ def prepare(arguments, texts, folder):
 
 
 def make_sides(settings):
-    """Name -> Side; Hugging Face's only where its environment is."""
+    """Name -> Side; bfloat16 only where the processor has it, and Hugging Face's only where its environment is."""
+    from electra_paddle import runtime
+
+    engines = list(ENGINES)
+    if not runtime.has_fast_bf16():
+        engines.remove("inference_bf16")
+        print("the processor has no amx_bf16: the figures of inference_bf16 stay null", file=sys.stderr)
     sides = {
         name: Side([sys.executable, PEERS / "run_ours.py", json.dumps({**settings, "engine": name})])
-        for name in ENGINES
+        for name in engines
     }
     sides["paddlehub"] = Side([sys.executable, PEERS / "run_paddlehub.py", json.dumps(settings)])
     if TORCH_PYTHON.exists():

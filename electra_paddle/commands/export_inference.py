@@ -16,7 +16,12 @@ def add_arguments(parser):
     parser.add_argument("--format", choices=("paddle", "onnx"), default="paddle", help="of the network [paddle]")
     parser.add_argument("--task", help="what it is for [what the weights were fine-tuned for, else embedding]")
     parser.add_argument("--load-checkpoint", type=Path, metavar="FILE", help="parameters that hub.Trainer wrote")
-    parser.add_argument("--int8", action="store_true", help="8-bit weights of matrix products; only with onnx")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "int8"),
+        default="fp32",
+        help="of matrix products: bf16 with paddle, 8-bit weights with onnx [fp32]",
+    )
     parser.add_argument("--labelled", type=Path, metavar="FILE", help="label<TAB>text[<TAB>text]: prints the accuracy")
     parser.add_argument("--max-seq-len", type=int, default=128, help="tokens of a sequence, for the accuracy [128]")
     parser.add_argument("--overwrite", action="store_true", help="replace an exported network that is there already")
@@ -34,11 +39,11 @@ def run(arguments):
         arguments.task, load_checkpoint=arguments.load_checkpoint, pretrained=name_or_folder
     )
     labelled = arguments.labelled and read_labelled(model, arguments.labelled)
-    about = model.export(arguments.out, arguments.format, arguments.int8, arguments.overwrite)
+    about = model.export(arguments.out, arguments.format, arguments.precision, arguments.overwrite)
     print(f"{arguments.out}: {about['task']} in the format {arguments.format}, {about['precision']}")
-    print(f"on random texts outputs differ by {about['largest_difference']:.1e} at most from the model's")
-    if arguments.int8:
-        print(f"in int8 by {about['largest_difference_int8']:.1e}")
+    print(f"on random texts outputs differ by {about['largest_difference']['fp32']:.1e} at most from the model's")
+    if arguments.precision != "fp32":
+        print(f"in {arguments.precision} by {about['largest_difference'][arguments.precision]:.1e}")
     if labelled:
         engine = next(name for name, format in ENGINES.items() if format == arguments.format)
         before, after = (accuracy(model, *labelled, each, arguments.max_seq_len) for each in ("eager", engine))

@@ -40,13 +40,16 @@ def choose_engine(module, name, use_gpu):
         advice = f"give exported=DIR, a folder that module.export(DIR, format={ENGINES[name]!r}) wrote"
         raise ConfigError("engine", repr(name), "'eager', for a module without an exported network", advice)
     if name not in module.engines:
-        check(module, module.exported, ENGINES[name])
-        module.engines[name] = open_network(module.head, module.exported, ENGINES[name])
+        precision = check(module, module.exported, ENGINES[name])
+        module.engines[name] = open_network(module.head, module.exported, ENGINES[name], precision)
     return module.engines[name], runtime.num_threads()
 
 
 def check(module, folder, format):
     """Refuse a folder that does not hold the module's network as it was exported.
+
+    Returns:
+        the precision that it was exported for.
 
     Raises:
         ConfigError, CheckpointError: says in what they differ.
@@ -62,11 +65,12 @@ def check(module, folder, format):
         digest = sha256(file) if file.is_file() else "no file"
         if digest != digests.get(file.name):
             raise CheckpointError(file, digest[:12], f"{str(digests.get(file.name))[:12]} as exported", AGAIN)
+    return about.get("precision")
 
 
-def open_network(head, folder, format):
+def open_network(head, folder, format, precision):
     """The engine of an exported network, whatever it is."""
-    run = FORMATS[format].open_network(folder)
+    run = FORMATS[format].open_network(folder, precision)
     names = input_names(head)
     return lambda *batches: run(dict(zip(names, (array for batch in batches for array in batch), strict=True)))
 

@@ -275,13 +275,13 @@ class ElectraModule(nn.Layer, TransformerModule):
             self._has_warned = True
             warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=3)
 
-    def export(self, out, format="paddle", int8=False, overwrite=False):
+    def export(self, out, format="paddle", precision="fp32", overwrite=False):
         """Write the network for Paddle Inference or ONNX Runtime; `predict` takes it from then on, see `engine`.
 
         Args, returns and raises: as `export_network`.
         """
         self._warn_if_untrained()
-        about = export_network(self, out, format, int8, overwrite)
+        about = export_network(self, out, format, precision, overwrite)
         self.exported = Path(out)
         self.engines.clear()
         return about

@@ -78,8 +78,11 @@ def files(folder):
     return [folder / FILE]
 
 
-def open_network(folder):
+def open_network(folder, precision):
     """A function from {input name: array} to a list of arrays, which several threads may call.
+
+    Args:
+        precision: not needed, the file itself is in it.
 
     Raises:
         ConfigError: onnxruntime is missing.

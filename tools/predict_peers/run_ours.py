@@ -27,7 +27,7 @@ with tempfile.TemporaryDirectory() as folder:
     model = ElectraModule("seq-cls", pretrained=Path(folder) / "model")
     engine, _, precision = settings["engine"].partition("_")
     if engine != "eager":
-        model.export(Path(folder) / "network", ENGINES[engine], int8=precision == "int8")
+        model.export(Path(folder) / "network", ENGINES[engine], precision or "fp32")
     options = {"max_seq_len": settings["max_seq_length"], "batch_size": settings["batch_size"], "engine": engine}
     for _ in Turns():
         model.predict(items, **options)
