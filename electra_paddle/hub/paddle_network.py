@@ -111,5 +111,5 @@ def require_bf16():
     """
     if not runtime.has_fast_bf16():
         found = f"'bf16' on a processor without amx_bf16 ({runtime.processor_name()})"
-        advice = "bf16 is slower than fp32 there, export it with precision 'fp32'"
+        advice = "without AMX bf16 was slower than fp32: export it with precision 'fp32'"
         raise ConfigError("precision", found, "one with it", advice)
