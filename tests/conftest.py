@@ -3,6 +3,7 @@ import socket
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -11,6 +12,10 @@ from electra_paddle import runtime
 runtime.prepare_cpu()
 # No test may touch the user's modules.
 os.environ.setdefault("HUB_HOME", str(Path(tempfile.gettempdir()) / "electra-paddle-tests-hub-home"))
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from conftest import ROOT
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_paddle.batch import TokenBatch
@@ -73,7 +73,6 @@ def test_distinct_positions_are_no_more_than_the_candidates():
     assert num_masked(lengths, seconds, 0.9, 9, "reference").tolist() == [4, 4, 4]
 
 
-@settings(deadline=None)
 @given(batches)
 def test_candidates_are_the_tokens_that_are_not_special(batch):
     lengths = batch.attention_mask.sum(axis=1)
@@ -91,7 +90,6 @@ def test_candidates_come_first_in_the_order_of_their_random_numbers():
     assert in_random_order(candidates, largest).tolist() == [[1, 2, 4, 5, 0, 3]]
 
 
-@settings(deadline=None)
 @given(batches, probs, st.integers(1, 12), seeds, st.sampled_from(["without_replacement", "reference"]))
 def test_masking_keeps_its_promises(batch, mask_prob, num_slots, seed, mask_sampling):
     num_slots = min(num_slots, batch.input_ids.shape[1])
@@ -202,7 +200,6 @@ def test_words_go_in_where_there_is_room(sizes, budget, taken):
     assert np.flatnonzero(fill(np.array([sizes]), np.array([budget]))).tolist() == taken
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20).flatmap(lambda n: st.lists(st.lists(st.integers(0, 6), min_size=n, max_size=n), min_size=1)))
 def test_filling_many_rows_equals_filling_one_word_after_the_other(rows):
     budgets = np.arange(len(rows)) % 11
@@ -212,7 +209,6 @@ def test_filling_many_rows_equals_filling_one_word_after_the_other(rows):
             budget -= size * is_taken
 
 
-@settings(deadline=None)
 @given(batches, probs, st.integers(1, 12), seeds, st.floats(0.05, 1))
 def test_whole_words_are_masked_within_the_budget(batch, mask_prob, num_slots, seed, share_of_starts):
     shape = batch.input_ids.shape

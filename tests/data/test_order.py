@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_paddle.data.order import shuffled
@@ -12,7 +12,6 @@ def whole(length, key):
     return shuffled(np.arange(length), length, key)
 
 
-@settings(deadline=None)
 @given(st.one_of(st.integers(1, 9), st.integers(1, 3000)), keys)
 def test_every_number_comes_exactly_once(length, key):
     assert sorted(whole(length, key)) == list(range(length))
@@ -24,7 +23,6 @@ def test_every_number_comes_exactly_once_around_powers_of_two(length):
         assert sorted(whole(length, [0, epoch])) == list(range(length))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 400_000_000), st.data())
 def test_place_by_place_it_is_the_same_order(length, data):
     places = np.array(data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20)))
