@@ -104,6 +104,9 @@ def test_predict_compares_engines_with_peers(tmp_path):
     assert rates[best] == max(rates[name] for name in (*float32, *others))
     assert figures["ratio_to_paddlehub"] == pytest.approx(rates[best] / rates["paddlehub"])
     assert figures["float32_ratio_to_paddlehub"] == pytest.approx(rates[best_float32] / rates["paddlehub"])
+    if has_bf16:
+        bf16 = figures["bf16_ratio_to_paddlehub"]
+        assert bf16 == pytest.approx(rates["inference_bf16"] / rates["paddlehub"])
     has_torch = (ROOT / ".venv-peers/bin/python").exists()
     assert (figures["ratio_to_hf"] is None) is not has_torch
     if has_torch:

@@ -31,6 +31,7 @@ def predict(arguments):
         for _ in range(arguments.rounds):
             for name, side in sides.items():
                 turns[name].append(side.turn(1) * (SHARE if name == "paddlehub" else 1))
+    bf16 = "inference_bf16" in turns
     rates = {name: len(texts) / statistics.median(seconds) for name, seconds in turns.items()}
     best, best_float32 = (max(filter(rates.get, engines), key=rates.get) for engines in (ENGINES, FLOAT32))
     return {
@@ -40,6 +41,7 @@ def predict(arguments):
         "best_float32_engine": best_float32,
         "ratio_to_paddlehub": ratio(turns["paddlehub"], turns[best]),
         "float32_ratio_to_paddlehub": ratio(turns["paddlehub"], turns[best_float32]),
+        "bf16_ratio_to_paddlehub": ratio(turns["paddlehub"], turns["inference_bf16"]) if bf16 else None,
         "eager_ratio_to_paddlehub": ratio(turns["paddlehub"], turns["eager"]),
         "ratio_to_hf": ratio(turns["hf"], turns[best]) if "hf" in turns else None,
         "float32_ratio_to_hf": ratio(turns["hf"], turns[best_float32]) if "hf" in turns else None,
