@@ -183,8 +183,8 @@ def test_dead_worker_ends_the_job_and_the_next_start_resumes(project, whole, ran
 @pytest.mark.parametrize("rank", [0, 1])
 def test_failing_worker_says_why_on_top(project, rank):
     """One of two processes may not have any more memory."""
-    process = project.start(2, f"poor_{rank}", num_train_steps=4000)
-    project.wait_for(f"models/poor_{rank}/metrics.jsonl", process)
+    process = project.start(2, f"poor_{rank}", "--save-checkpoints-steps", "5", num_train_steps=4000)
+    project.wait_for(f"models/poor_{rank}/checkpoints/step_00000005", process)  # all libraries are loaded by then
     pid = workers(project, f"poor_{rank}")[rank]
     resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
     output, _ = process.communicate(timeout=120)
