@@ -57,13 +57,12 @@ def fetch(name, component):
 
 def find_component(folder, component):
     """The network in a folder: a run's, a module's assets, or the pretrained directory itself."""
-    if component == "discriminator":
-        return pretrained.find_pretrained(folder)
+    found = pretrained.find_pretrained(folder)
+    if component == "discriminator" or architecture_of(found) == "ElectraGenerator":
+        return found
     inner = folder / component
     if (inner / pretrained.CONFIG).is_file():
         return inner
-    if (folder / pretrained.CONFIG).is_file() and architecture_of(folder) == "ElectraGenerator":
-        return folder
     advice = "give pretrained=DIR, the folder of a pre-training run or of a generator"
     raise CheckpointError(folder, "no generator", "one, to fill masks", advice)
 

@@ -81,9 +81,12 @@ def find_pretrained(folder):
     That is the discriminator, or the masked language model where there is no discriminator.
 
     Raises:
-        CheckpointError: neither is there.
+        CheckpointError: neither is there, or it is no folder.
     """
     folder = Path(folder)
+    if folder.is_file():
+        advice = "a module's archive is for `hub install`, other archives are to be unpacked first"
+        raise CheckpointError(folder, "a file", "a pretrained directory", advice)
     for candidate in (folder, folder / "discriminator", folder / "generator"):
         if (candidate / CONFIG).is_file():
             return candidate

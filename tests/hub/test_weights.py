@@ -51,3 +51,11 @@ def test_module_with_its_own_weights_asks_nobody(tiny_run, tmp_path):
     shutil.copytree(tiny_run / "discriminator", tmp_path / "assets")
     module = SimpleNamespace(name="tiny", weights=None, directory=tmp_path)
     assert find_weights(module, None, "discriminator") == tmp_path / "assets"
+
+
+@pytest.mark.parametrize("component", ["discriminator", "generator"])
+def test_archive_in_place_of_a_folder_is_refused(tmp_path, component):
+    archive = tmp_path / "module.tar.gz"
+    archive.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"found a file, expected a pretrained directory; .* for `hub install`"):
+        find_weights(PUBLISHED, archive, component)
