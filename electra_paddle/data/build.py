@@ -70,6 +70,7 @@ def build_pretraining_data(
     if complete:
         return complete
     partial = output_dir.with_name(output_dir.name + ".partial")
+    new_folders = [folder for folder in partial.parents if not folder.exists()]
     partial.mkdir(parents=True, exist_ok=True)
     size = size or part_size(files)
     keys = []
@@ -91,6 +92,9 @@ def build_pretraining_data(
     finally:
         if share.num_processes == 1 and partial.is_dir() and not any(partial.glob("shard_*.npy")):
             shutil.rmtree(partial)
+            with contextlib.suppress(OSError):  # the shards are there
+                for folder in new_folders:
+                    folder.rmdir()
 
 
 def describe(settings, vocabulary):

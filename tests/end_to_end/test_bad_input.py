@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-BUILD = ["tasks/build_pretraining_data.py", "--output-dir", "new_shards", "--max-seq-length", "32"]
+BUILD = ["tasks/build_pretraining_data.py", "--output-dir", "new/shards", "--max-seq-length", "32"]
 PRETRAIN = ["tasks/run_pretrain.py", "--data-dir", "."]
 FRESH = [*PRETRAIN, "--model-name", "fresh", "--max-seq-length", "32"]
 SHAPE = ["--embedding-size", "8", "--model-hparam-overrides", '{"hidden_size": 16, "num_hidden_layers": 1}']
