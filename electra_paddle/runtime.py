@@ -74,12 +74,21 @@ def num_threads():
     return max(1, int(value)) if value.isdigit() and not is_paddles else share_of_cores()
 
 
-def use_cores():
-    """What `prepare_cpu` does, as far as it can be done where Paddle was imported before, as in a PaddleHub module."""
+@contextlib.contextmanager
+def shared_cores(num_workers):
+    """Within it each of some threads computes matrix products on its share of the cores; afterwards they use all.
+
+    It does what `prepare_cpu` does, as far as that is possible where Paddle was imported before, as in a PaddleHub
+    module.
+    """
     import paddle
 
     prepare_math_library()
-    paddle.base.core.set_num_threads(num_threads())
+    paddle.base.core.set_num_threads(max(1, num_threads() // num_workers))
+    try:
+        yield
+    finally:
+        paddle.base.core.set_num_threads(num_threads())
 
 
 @functools.cache

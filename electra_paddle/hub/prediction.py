@@ -24,10 +24,11 @@ def compute_in_batches(rows, batch_size, compute, num_workers=1):
         rows: tuples of (ids, position where the second segment begins) pairs, all of the same number of pairs.
         batch_size: rows of a batch at most; fewer where some worker would have none.
         compute: takes a TokenBatch of arrays [B, L] for each pair of a row; returns a list of B values.
-        num_workers: how many threads call it.
+        num_workers: how many threads call it at most; they share the cores.
     """
     # The longest first, so that in the end no worker is left alone with them.
     order = sorted(range(len(rows)), key=lambda number: -sum(len(ids) for ids, _ in rows[number]))
+    num_workers = max(1, min(num_workers, len(rows)))
     batch_size = min(batch_size, max(1, math.ceil(len(rows) / num_workers)))
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
@@ -35,7 +36,7 @@ def compute_in_batches(rows, batch_size, compute, num_workers=1):
         return compute(*(pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)))
 
     values = [None] * len(rows)
-    with ThreadPoolExecutor(num_workers) as pool:
+    with runtime.shared_cores(num_workers), ThreadPoolExecutor(num_workers) as pool:
         for numbers, part in zip(parts, (pool.map if num_workers > 1 else map)(run, parts), strict=True):
             for number, value in zip(numbers, part, strict=True):
                 values[number] = value
@@ -91,7 +92,6 @@ def on_device(network, use_gpu):
         target = before if before.startswith("gpu") else "gpu"
     was_on_gpu = any(parameter.place.is_gpu_place() for parameter in network.parameters())
     paddle.device.set_device(target)
-    runtime.use_cores()
     try:
         if was_on_gpu != bool(use_gpu):
             network.to(device=target)
