@@ -21,6 +21,7 @@ COMMANDS = (
     "convert_hf",
     "models",
     "export_hub_module",
+    "install_hub_module",
     "export_inference",
 )
 

@@ -38,21 +38,21 @@ HEAVY = {
     "onnxruntime",
     "paddle2onnx",
 }
-ONLY_IMPORTER = {
-    "jieba": "data/words.py",
-    "zstandard": "data/compression.py",
-    "paddle.distributed": "runtime.py",
-    "visualdl": "training/visual.py",
-    "huggingface_hub": "released.py",
-    "requests": "released.py",
-    "filelock": "conversion/published.py",
-    "seqeval": "finetuning/tagging.py",
-    "sklearn": "finetuning/classification.py",
-    "paddlehub": "hub/module.py",
-    "google_crc32c": "conversion/tensor_bundle.py",
-    "gradio": "hub/page.py",
-    "onnxruntime": "hub/onnx_network.py",
-    "paddle.inference": "hub/paddle_network.py",
+ONLY_IMPORTERS = {
+    "jieba": {"data/words.py"},
+    "zstandard": {"data/compression.py"},
+    "paddle.distributed": {"runtime.py"},
+    "visualdl": {"training/visual.py"},
+    "huggingface_hub": {"released.py"},
+    "requests": {"released.py"},
+    "filelock": {"conversion/published.py"},
+    "seqeval": {"finetuning/tagging.py"},
+    "sklearn": {"finetuning/classification.py"},
+    "paddlehub": {"hub/module.py", "hub/installation.py"},
+    "google_crc32c": {"conversion/tensor_bundle.py"},
+    "gradio": {"hub/page.py"},
+    "onnxruntime": {"hub/onnx_network.py"},
+    "paddle.inference": {"hub/paddle_network.py"},
 }
 PACKAGE = ROOT / "electra_paddle"
 
@@ -87,11 +87,11 @@ def test_imports_go_downwards(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_some_libraries_have_one_importer(path):
+def test_some_libraries_have_few_importers(path):
     for name in imports(path):
-        for library, importer in ONLY_IMPORTER.items():
+        for library, importers in ONLY_IMPORTERS.items():
             if name == library or name.startswith(library + "."):
-                assert str(path.relative_to(PACKAGE)) == importer, f"{path.name} imports {name}"
+                assert str(path.relative_to(PACKAGE)) in importers, f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,7 @@ def test_some_libraries_have_one_importer(path):
         ["tasks/run_finetuning.py", "--help"],
         ["tasks/evaluate_cmrc.py", "--help"],
         ["tools/export_hub_module.py", "--help"],
+        ["tools/install_hub_module.py", "--help"],
         ["tools/export_inference.py", "--help"],
         ["tools/convert_hf.py", "--help"],
         ["-m", "electra_paddle", "models", "--help"],

@@ -103,6 +103,8 @@ def listing(folder):
         ([*FINETUNE, "--init-checkpoint", "corpus"], "corpus: found no config.json"),
         (["tools/export_hub_module.py", "models/none", "out", "--name", "a-b"], "models/none: found no config.json"),
         (["tools/export_hub_module.py", "models/base", "out", "--name", "A.b"], "--name: found 'A.b', expected lower-case words"),
+        (["tools/install_hub_module.py", "corpus.txt"], "corpus.txt: found no readable archive ("),
+        (["tools/install_hub_module.py", "models/base"], "models/base: found no module in it (no module.py), expected a module's archive or folder"),
     ],
 )  # fmt: skip
 def test_mistake_ends_in_one_line(broken, command, message):

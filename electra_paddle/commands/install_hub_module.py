@@ -1,0 +1,17 @@
+"""A PaddleHub module's archive or folder into PaddleHub."""
+
+from pathlib import Path
+
+DESCRIPTION = "Install PaddleHub modules as `hub install` does, but say in one line what is wrong with them."
+
+
+def add_arguments(parser):
+    parser.add_argument("modules", metavar="MODULE", type=Path, nargs="+", help="a module's archive or folder")
+
+
+def run(arguments):
+    from electra_paddle.hub.installation import install_module
+
+    for source in arguments.modules:
+        name, version = install_module(source)
+        print(f"{name} {version}: installed; use it with: hub.Module(name={name!r})")

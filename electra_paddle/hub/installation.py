@@ -1,0 +1,83 @@
+"""`hub install` for a module's archive or folder, once it is known to hold a module."""
+
+import ast
+import contextlib
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path
+
+from electra_paddle.errors import CheckpointError
+
+EXPECTED = "a module's archive or folder"
+ADVICE = "tools/export_hub_module.py makes one"
+
+
+def install_module(source):
+    """Install a module into HUB_HOME, in place of an older one of its name.
+
+    PaddleHub itself ends in a traceback at whatever is no module, and on Paddle 2.6 crashes at archives.
+
+    Args:
+        source: an archive of any kind that `tarfile` opens, with a folder in it, or the folder.
+
+    Returns:
+        (name, version) of the module.
+
+    Raises:
+        CheckpointError: it holds no module, is damaged, or does not import; nothing is replaced but in the last case.
+    """
+    source = Path(source)
+    with contextlib.ExitStack() as stack:
+        folder = source
+        if not source.is_dir():
+            folder = unpack(source, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        check_module(source, folder)
+        from paddlehub.module.manager import LocalModuleManager
+
+        try:
+            module = LocalModuleManager().install(directory=str(folder.resolve()))
+        except Exception as error:  # of whatever type the module's own code raises
+            found = f"a module that does not import ({type(error).__name__}: {error})"
+            raise CheckpointError(source, found, "one for the installed versions of Paddle and PaddleNLP") from error
+    return module.name, module.version
+
+
+def unpack(archive, place):
+    """The one folder of an archive, below `place`.
+
+    Raises:
+        CheckpointError: it is none, damaged, with files that would lie elsewhere, or without exactly one folder.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(place, filter="data")
+    except tarfile.FilterError as error:
+        raise CheckpointError(archive, f"an unsafe archive ({error})", EXPECTED, ADVICE) from error
+    except FileNotFoundError as error:
+        raise CheckpointError(archive, "no such file or folder", EXPECTED, ADVICE) from error
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise CheckpointError(archive, f"no readable archive ({error})", EXPECTED, ADVICE) from error
+    names = sorted(path.name for path in place.iterdir())
+    if len(names) != 1 or not (place / names[0]).is_dir():
+        found = "an archive of " + (", ".join(names[:3]) + (", ..." if names[3:] else "") or "nothing")
+        raise CheckpointError(archive, found, "one with a module's folder in it", ADVICE)
+    return place / names[0]
+
+
+def check_module(source, folder):
+    """Refuse a folder without a class that PaddleHub takes for a module.
+
+    Raises:
+        CheckpointError: says what is missing.
+    """
+    file = folder / "module.py"
+    if not file.is_file():
+        raise CheckpointError(source, "no module in it (no module.py)", EXPECTED, ADVICE)
+    try:
+        classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
+    except (SyntaxError, ValueError) as error:
+        raise CheckpointError(source, f"a module.py that is no Python ({error})", EXPECTED, ADVICE) from error
+    decorators = [each for node in classes for each in node.decorator_list]
+    if not any(isinstance(each, ast.Call) and ast.unparse(each.func) == "moduleinfo" for each in decorators):
+        raise CheckpointError(source, "no class with @moduleinfo(...) in its module.py", EXPECTED, ADVICE)
