@@ -189,7 +189,8 @@ def test_masks_are_filled_by_the_generator(make, tiny_run, tiny_shape):
 def test_every_mask_of_a_long_text_is_filled(make):
     text = "[MASK]" + LONG[:60] + "[MASK]" + LONG[:60]
     masks, near = make("fill-mask").predict([[text], ["[MASK]" + LONG[:17]]], max_seq_len=20)
-    assert len(masks) == 2 and masks[0] == near[0]
+    assert len(masks) == 2
+    assert_same(masks[0], near[0])
 
 
 def test_every_character_has_the_probability_of_its_token(make, stock):
