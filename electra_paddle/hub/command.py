@@ -2,13 +2,39 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from electra_paddle.errors import DataError, ElectraPaddleError
 
 
-def run(module, argv):
+class Awaiting:
+    """What PaddleHub makes for `hub run`, without arguments: the module is made once those of the command are known.
+
+    Args:
+        kind: the module's class.
+    """
+
+    is_runnable = True  # PaddleHub asks for this, then calls `_run_func`
+
+    def __init__(self, kind):
+        self._kind = kind
+
+    def _run_func(self, argv):
+        return run(self._kind, argv)
+
+
+def is_hub_run():
+    """Whether this process is that of `hub run NAME`."""
+    return Path(sys.argv[0]).stem == "hub" and sys.argv[1:2] == ["run"]
+
+
+def run(kind, argv, module=None):
     """Predict as the arguments say.
+
+    Args:
+        kind: the module's class.
+        module: one that is there already, for arguments that ask for no other.
 
     Returns:
         text, one line of JSON for each item. PaddleHub prints it.
@@ -16,11 +42,11 @@ def run(module, argv):
     Raises:
         SystemExit: with status 2, after one line that says what is wrong.
     """
-    parser = argparse.ArgumentParser(prog=f"hub run {module.name}", description=module.summary, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=f"hub run {kind.name}", description=kind.summary, allow_abbrev=False)
     add_arguments(parser)
     arguments = parser.parse_args(argv)
     try:
-        return "\n".join(answer_lines(module, arguments))
+        return "\n".join(answer_lines(kind, arguments, module))
     except ElectraPaddleError as error:
         parser.exit(2, f"error: {error}\n")
 
@@ -42,12 +68,12 @@ def add_arguments(parser):
     parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")
 
 
-def answer_lines(module, arguments):
+def answer_lines(kind, arguments, module=None):
     """The answers as lines."""
     items = [arguments.input_text] if arguments.input_text else read_items(arguments.input_file)
     chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained", "exported")}
-    if any(value is not None for value in chosen.values()):
-        module = type(module)(**chosen)
+    if module is None or any(value is not None for value in chosen.values()):
+        module = kind(**chosen)
     options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")}
     answers = module.predict(items, return_prob=module.head.has_classes, **options)
     if module.head.has_classes:

@@ -56,6 +56,12 @@ class ElectraModule(nn.Layer, TransformerModule):
 
     weights = None  # the published model whose weights are used; None for modules with their own in assets/
 
+    def __new__(cls, *arguments, **named):
+        """The module; in `hub run` something that makes it later, for its weights may be those that an option names."""
+        if command.is_hub_run() and not (arguments or named):
+            return command.Awaiting(cls)
+        return super().__new__(cls)
+
     def __init__(
         self,
         task=None,
@@ -325,4 +331,4 @@ class ElectraModule(nn.Layer, TransformerModule):
     @runnable
     def run_cmd(self, argv):
         """`hub run NAME ...`: one line of JSON for each item."""
-        return command.run(self, argv)
+        return command.run(type(self), argv, self)

@@ -67,14 +67,15 @@ def test_exported_network_of_every_task_answers_as_the_module_at_every_length_an
     assert_same(model.predict(items, **options), expected)  # exporting has left the module as it was
 
 
-def test_exported_network_answers_whatever_thread_asks(make, exported, monkeypatch):
+@pytest.mark.parametrize("engine", ["eager", "inference"])
+def test_answers_are_the_same_whatever_thread_asks(make, exported, monkeypatch, engine):
     monkeypatch.setattr(runtime, "num_threads", lambda: 2)
     model = make("seq-cls", exported=exported)
     items = items_of(model.head)
     expected = model.predict(items, 24, return_prob=True)
     for _ in range(5):  # threads that come and go
         with ThreadPoolExecutor(3) as pool:
-            asked = [pool.submit(model.predict, items, 24, engine="inference", return_prob=True) for _ in range(3)]
+            asked = [pool.submit(model.predict, items, 24, engine=engine, return_prob=True) for _ in range(3)]
         for answers in asked:
             assert_same(answers.result(), expected)
 

@@ -1,6 +1,9 @@
 """The module in processes of its own, as PaddleHub loads it; this package cannot be imported there."""
 
+import json
+
 import pytest
+from conftest import ROOT
 from hub.conftest import WORDS
 
 TEXTS = [WORDS[5] * 3, "".join(WORDS[6:20]), WORDS[9] + "～" + WORDS[10]]
@@ -106,3 +109,20 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
     assert "error: nowhere.txt: found no such file or directory" in wrong
     hub.command("uninstall", "chinese-electra-other")
     assert "chinese-electra-other" not in hub.command("list")
+
+
+@pytest.mark.slow
+def test_published_module_runs_with_the_weights_that_an_option_names_and_says_what_it_lacks(hub, tiny_run, tmp_path):
+    from electra_paddle.hub.export import export_module
+
+    archive = export_module(ROOT / "hub_modules/chinese_electra_small", tmp_path / "chinese_electra_small.tar.gz")
+    assert "Successfully installed" in hub.install(archive)
+    run = ("run", "chinese-electra-small", "--input_text", TEXTS[0])
+    printed = hub.command(*run, "--task", "similarity", "--pretrained", tiny_run, status=2)
+    assert "error: data[0]: found 1 texts, expected a list of two texts" in printed
+    answer = hub.command(*run, "--task", "replaced-token-detection", "--pretrained", tiny_run).splitlines()[-1]
+    assert [character for character, _ in json.loads(answer)] == list(TEXTS[0])
+    without = hub.command(*run, status=2)
+    assert without.splitlines()[-1].startswith("error: chinese-electra-small: found no weights (HF_HUB_OFFLINE set")
+    assert "or give pretrained=DIR" in without and "Traceback" not in without
+    assert "--pretrained DIR" in hub.command("run", "chinese-electra-small", "--help")
