@@ -24,9 +24,10 @@ class Awaiting:
         return run(self._kind, argv)
 
 
-def is_hub_run():
-    """Whether this process is that of `hub run NAME`."""
-    return Path(sys.argv[0]).stem == "hub" and sys.argv[1:2] == ["run"]
+def is_hub_run(name):
+    """Whether this process is that of `hub run NAME`, in which dashes may be underscores."""
+    given = [argument.replace("_", "-") for argument in sys.argv[1:3]]
+    return Path(sys.argv[0]).stem == "hub" and given == ["run", name.replace("_", "-")]
 
 
 def run(kind, argv, module=None):

@@ -12,6 +12,7 @@ from paddle import nn
 from paddlehub.module.module import runnable
 from paddlehub.module.nlp_module import TransformerModule
 
+from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
@@ -58,7 +59,7 @@ class ElectraModule(nn.Layer, TransformerModule):
 
     def __new__(cls, *arguments, **named):
         """The module; in `hub run` something that makes it later, for its weights may be those that an option names."""
-        if command.is_hub_run() and not (arguments or named):
+        if not (arguments or named) and command.is_hub_run(cls.name):
             return command.Awaiting(cls)
         return super().__new__(cls)
 
@@ -75,6 +76,7 @@ class ElectraModule(nn.Layer, TransformerModule):
         **kwargs,
     ):
         super().__init__()
+        runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
         name = DEPRECATED_TASKS.get(task, task)
         if name is not None and name not in TASKS:
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, TASKS)))
@@ -87,6 +89,8 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.exported = None if exported is None else Path(exported)
         self.engines = {}  # name -> engine of the exported network, once it was asked for
         self.metric = make_metric(self.head, self.label_map, suffix)
+
+    __new__.__wrapped__ = __init__  # whose arguments help() and inspect.signature show
 
     def _choose_task(self, name):
         own_task, self._own_labels = task_of(self.assets)

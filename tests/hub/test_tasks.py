@@ -1,6 +1,7 @@
 """What the tasks compute, against PaddleNLP's own networks; and what they refuse."""
 
 import inspect
+import json
 import shutil
 
 import numpy as np
@@ -69,7 +70,8 @@ def test_signatures_are_the_official_ones():
     def names(function):
         return list(inspect.signature(function).parameters)[1:]
 
-    assert names(ElectraModule.__init__)[:5] == ["task", "load_checkpoint", "label_map", "num_classes", "suffix"]
+    constructor = ["task", "load_checkpoint", "label_map", "num_classes", "suffix"]
+    assert names(ElectraModule.__init__)[:5] == list(inspect.signature(ElectraModule).parameters)[:5] == constructor
     texts = [f"{text}_{kind}" for text in ("query", "title") for kind in (
         "input_ids", "token_type_ids", "position_ids", "attention_mask"
     )]  # fmt: skip
@@ -80,6 +82,31 @@ def test_signatures_are_the_official_ones():
         "data", "max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob",
     ]  # fmt: skip
     assert names(ElectraModule.get_embedding) == ["data", "use_gpu"]
+
+
+@pytest.mark.parametrize(
+    ("command", "waits"),
+    [
+        (["/bin/hub", "run", NAME, "--help"], True),
+        (["hub.exe", "run", NAME.replace("-", "_")], True),
+        (["hub", "run", "another-module"], False),
+        (["hub", "serving", NAME], False),
+        (["script.py", "run", NAME], False),
+    ],
+)
+def test_module_waits_for_the_arguments_of_hub_run_alone(make, tiny_run, monkeypatch, tmp_path, command, waits):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    kind = type(make())
+    monkeypatch.setattr(kind, "weights", "chinese-electra-small")
+    monkeypatch.setattr("sys.argv", command)
+    if waits:
+        answer = kind()._run_func(["--pretrained", str(tiny_run), "--input_text", SHORT])
+        assert len(json.loads(answer)) == 32
+    else:
+        with pytest.raises(ElectraPaddleError, match="give pretrained=DIR"):
+            kind()
 
 
 @pytest.mark.parametrize(
