@@ -53,7 +53,7 @@ def prepare_cpu():
 
 
 def prepare_math_library():
-    """Let MKL use the whole of an AMD processor; it asks the environment at its first product."""
+    """Let MKL use the whole of an AMD processor; it asks the environment at its first product, and never again."""
     processor = cpu_description()
     if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "7" if AVX512.issubset(processor.split()) else "5")
@@ -78,12 +78,10 @@ def num_threads():
 def shared_cores(num_workers):
     """Within it each of some threads computes matrix products on its share of the cores; afterwards they use all.
 
-    It does what `prepare_cpu` does, as far as that is possible where Paddle was imported before, as in a PaddleHub
-    module.
+    That is for processes that imported Paddle before `prepare_cpu` could be called, as those with a PaddleHub module.
     """
     import paddle
 
-    prepare_math_library()
     paddle.base.core.set_num_threads(max(1, num_threads() // num_workers))
     try:
         yield

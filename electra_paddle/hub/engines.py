@@ -42,7 +42,7 @@ def choose_engine(module, name, use_gpu):
     if name not in module.engines:
         precision = check(module, module.exported, ENGINES[name])
         module.engines[name] = open_network(module.head, module.exported, ENGINES[name], precision)
-    return module.engines[name], runtime.num_threads()
+    return module.engines[name], FORMATS[ENGINES[name]].num_workers()
 
 
 def check(module, folder, format):

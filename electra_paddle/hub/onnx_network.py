@@ -5,6 +5,7 @@ paddle2onnx writes it and onnxruntime computes it; both come with the extra `onn
 
 import logging
 
+from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub import paddle_network
 
@@ -80,6 +81,11 @@ def quantize(folder):
 def files(folder):
     """The files of a network, whether they are there or not."""
     return [folder / FILE]
+
+
+def num_workers():
+    """How many threads may as well compute at a time."""
+    return runtime.num_threads()
 
 
 def open_network(folder, precision):

@@ -61,6 +61,15 @@ def files(folder):
     return [graph, folder / PARAMETERS]
 
 
+def is_paddle_2():
+    return paddle.__version__.startswith("2.")
+
+
+def num_workers():
+    """How many threads may as well compute at a time; Paddle 3 holds Python's lock meanwhile, Paddle 2 does not."""
+    return runtime.num_threads() if is_paddle_2() else 1
+
+
 def open_network(folder, precision):
     """A function from {input name: array} to a list of arrays, which several threads may call.
 
@@ -75,7 +84,7 @@ def open_network(folder, precision):
 
     graph, parameters = files(folder)
     is_old = graph.name == GRAPHS[1]
-    if paddle.__version__.startswith("2.") and not is_old:
+    if is_paddle_2() and not is_old:
         found, advice = f"a network that Paddle 3 exported, with Paddle {paddle.__version__}", "export it with Paddle 2"
         raise CheckpointError(graph, found, GRAPHS[1], advice)
     if precision == "bf16":
@@ -83,7 +92,7 @@ def open_network(folder, precision):
     config = inference.Config(str(graph), str(parameters))
     config.disable_glog_info()
     config.enable_mkldnn()
-    config.set_cpu_math_library_num_threads(1)  # of each call
+    config.set_cpu_math_library_num_threads(runtime.num_threads() // num_workers())  # of each call
     if is_old:  # which keeps every layer's arrays otherwise; Paddle 3 has another executor, and fails at this
         config.enable_memory_optim()
     if precision == "bf16":
@@ -103,7 +112,7 @@ def open_network(folder, precision):
         return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
 
     # oneDNN keeps its state by thread: predictors that go from thread to thread fail now and then (Paddle 3.3.1).
-    workers = ThreadPoolExecutor(runtime.num_threads(), initializer=begin)
+    workers = ThreadPoolExecutor(num_workers(), initializer=begin)
     return lambda arrays: workers.submit(compute, arrays).result()
 
 
