@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import ROOT
-from hub.conftest import WORDS
+from hub.conftest import NAME, WORDS
 
 TEXTS = [WORDS[5] * 3, "".join(WORDS[6:20]), WORDS[9] + "～" + WORDS[10]]
 
@@ -85,6 +85,51 @@ result = [model.predict(texts), texts, sorted(model.state_dict())[:2], trainer.b
     assert after[0] == ["\002".join([WORDS[5], WORDS[26]])]  # the caller's data are as they were
     assert names == ["model.classifier.bias", "model.classifier.weight"]
     assert f1 == 1.0
+
+
+@pytest.mark.slow
+def test_classifier_and_matcher_train_with_the_data_sets_of_paddlehub(hub):
+    """In the way of PaddleHub's own examples."""
+    kinds = WORDS[5:25], WORDS[25:45]  # of characters, which the labels follow
+    texts = [[half[number % 13 : number % 13 + 6] for number in range(24)] for half in kinds]
+    bad, good = (["".join(text) for text in each] for each in texts)
+    rows = [f"{label}\t{text}" for label, each in enumerate((bad, good)) for text in each]
+    (hub.home / "reviews.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")
+    pairs = [f"{one}\t{other}\t1" for each in (bad, good) for one, other in zip(each, each[5:], strict=False)]
+    pairs += [f"{one}\t{other}\t0" for one, other in zip(bad + good, good + bad, strict=True)]
+    (hub.home / "pairs.tsv").write_text("\n".join(["text_a\ttext_b\tlabel", *pairs]) + "\n", encoding="utf-8")
+    answers = hub.python(
+        f"""
+import paddle
+from paddlehub.datasets.base_nlp_dataset import TextClassificationDataset, TextMatchingDataset
+result = []
+for task, kind, file in (
+    ("sequence_classification", TextClassificationDataset, "reviews.tsv"),
+    ("text-matching", TextMatchingDataset, "pairs.tsv"),
+):
+    paddle.seed(0)
+    model = hub.Module(name={NAME!r}, version="1.0.0", task=task)
+    data = kind(
+        base_path=".", tokenizer=model.get_tokenizer(tokenize_chinese_chars=True), max_seq_len=16, mode="train",
+        data_file=file, label_list=["0", "1"], is_file_with_header=True,
+    )
+    optimizer = paddle.optimizer.AdamW(learning_rate=3e-3, parameters=model.parameters())
+    trainer = hub.Trainer(model, optimizer, checkpoint_dir=task, use_gpu=False)
+    trainer.train(data, epochs=20, batch_size=16, eval_dataset=data, save_interval=10)
+    checkpoint = task + "/best_model/model.pdparams"
+    trained = hub.Module(
+        name={NAME!r}, task=task, load_checkpoint=checkpoint, label_map={{0: "0", 1: "1"}}
+    )
+    rows = [line.rstrip("\\n").split("\\t") for line in open(file, encoding="utf-8")][1:]
+    place = 2 if task == "text-matching" else 0  # of the label
+    items = [[cell for number, cell in enumerate(row) if number != place] for row in rows]
+    predicted = trained.predict(data=items, max_seq_len=50, batch_size=1, use_gpu=False)
+    right = np.mean([answer == row[place] for answer, row in zip(predicted, rows)])
+    result.append([right, trainer.best_metrics["acc"]])
+"""
+    )
+    for right, best in answers:
+        assert right == pytest.approx(best) and best > 0.95
 
 
 @pytest.mark.slow
