@@ -25,7 +25,7 @@ def install_module(source):
         (name, version) of the module.
 
     Raises:
-        CheckpointError: it holds no module, is damaged, or does not import; nothing is replaced but in the last case.
+        CheckpointError: it holds no module, is damaged, or fails at its import; nothing is replaced but in the last case.
     """
     source = Path(source)
     with contextlib.ExitStack() as stack:
@@ -38,7 +38,7 @@ def install_module(source):
         try:
             module = LocalModuleManager().install(directory=str(folder.resolve()))
         except Exception as error:  # of whatever type the module's own code raises
-            found = f"a module that does not import ({type(error).__name__}: {error})"
+            found = f"a module that cannot be installed ({type(error).__name__}: {error})"
             raise CheckpointError(source, found, "one for the installed versions of Paddle and PaddleNLP") from error
     return module.name, module.version
 

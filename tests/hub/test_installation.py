@@ -126,7 +126,7 @@ def test_archive_is_installed_and_a_broken_one_leaves_what_is_there(tiny_run, hi
     assert len(answers) == 1
 
 
-def test_module_that_does_not_import_is_told_in_one_sentence(tmp_path):
+def test_module_that_fails_at_its_import_is_told_in_one_sentence(tmp_path):
     archive = pack(
         tmp_path / "m.tar.gz",
         m__module_py="from paddlehub.module.module import moduleinfo\nimport nowhere\n\n\n" + MODULE,
@@ -134,5 +134,5 @@ def test_module_that_does_not_import_is_told_in_one_sentence(tmp_path):
     )
     result = run(tmp_path / "home", archive)
     assert result.returncode == 2
-    assert "found a module that does not import (ModuleNotFoundError: No module named 'nowhere')" in result.stderr
+    assert "found a module that cannot be installed (ModuleNotFoundError: No module named 'nowhere')" in result.stderr
     assert "Traceback" not in result.stderr
