@@ -108,6 +108,7 @@ def run(home, *modules):
     )
 
 
+@pytest.mark.slow
 def test_archive_is_installed_and_a_broken_one_leaves_what_is_there(tiny_run, hidden_package, tmp_path):
     """On Paddle 2.6 too, where `hub install` crashes at archives."""
     archive = export_module(tiny_run, tmp_path / "chinese_electra_tiny.tar.gz")
@@ -126,6 +127,7 @@ def test_archive_is_installed_and_a_broken_one_leaves_what_is_there(tiny_run, hi
     assert len(answers) == 1
 
 
+@pytest.mark.slow
 def test_module_that_fails_at_its_import_is_told_in_one_sentence(tmp_path):
     archive = pack(
         tmp_path / "m.tar.gz",
