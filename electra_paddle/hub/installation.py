@@ -25,7 +25,7 @@ def install_module(source):
         (name, version) of the module.
 
     Raises:
-        CheckpointError: it holds no module, is damaged, or fails at its import; nothing is replaced but in the last case.
+        CheckpointError: it holds no module, is damaged, or fails at import; nothing is replaced but in the last case.
     """
     source = Path(source)
     with contextlib.ExitStack() as stack:

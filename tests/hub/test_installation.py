@@ -91,11 +91,9 @@ def test_file_that_would_lie_elsewhere_is_refused(tmp_path, name):
         member.name = name
         with open(tmp_path / "file", "rb") as stream:
             tar.addfile(member, stream)
-    try:
+    with pytest.raises(CheckpointError, match=r"m.tar: found an (unsafe )?archive"):
         unpack(tmp_path / "m.tar", place)
-    except CheckpointError as error:
-        assert "m.tar: found " in str(error)
-    assert not (tmp_path / "outside").exists()
+    assert not (place / name).exists()
 
 
 def run(home, *modules):
