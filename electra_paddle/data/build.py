@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import shutil
 import unicodedata
@@ -25,6 +26,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256, written_whole
 from electra_paddle.text import Vocabulary, build_vocabulary
 
+FILES_OF_PARTS = ("shard_*", "part_*", "spool_*", "lock")
 COUNTS = ("num_documents", "num_sentences", "num_corpus_tokens", "num_kept_tokens")
 VOCABULARY_BYTES = 1_000_000_000  # of text that --build-vocab looks at
 
@@ -68,6 +70,7 @@ def build_pretraining_data(
     identity = describe(settings, vocabulary)
     complete = existing_manifest(output_dir, identity, files, overwrite)
     if complete:
+        remove_leftovers(output_dir, complete)
         return complete
     partial = output_dir.with_name(output_dir.name + ".partial")
     new_folders = [folder for folder in partial.parents if not folder.exists()]
@@ -182,11 +185,16 @@ def finish(partial, output_dir, settings, identity, keys, overwrite):
             partial.rename(output_dir)
     except FileNotFoundError:
         return read_manifest(output_dir)  # another process was quicker
-    kept = {MANIFEST, *(name for shard in manifest["shards"] for name in shard["sha256"])}
-    for path in output_dir.iterdir():
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
+    remove_leftovers(output_dir, manifest)
     return manifest
+
+
+def remove_leftovers(folder, manifest):
+    """Remove what served to make the shards; after a kill in the middle of it the same command goes on with it."""
+    shards = {name for shard in manifest["shards"] for name in shard["sha256"]}
+    for path in itertools.chain.from_iterable(map(folder.glob, FILES_OF_PARTS)):
+        if path.name not in shards:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
