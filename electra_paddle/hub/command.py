@@ -1,6 +1,7 @@
-"""`hub run NAME`: what it takes, and what it prints."""
+"""PaddleHub's commands: what `hub run NAME` takes and prints, and how both it and `hub serving` end at a mistake."""
 
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -26,8 +27,28 @@ class Awaiting:
 
 def is_hub_run(name):
     """Whether this process is that of `hub run NAME`, in which dashes may be underscores."""
-    given = [argument.replace("_", "-") for argument in sys.argv[1:3]]
-    return Path(sys.argv[0]).stem == "hub" and given == ["run", name.replace("_", "-")]
+    return is_hub("run", name.replace("_", "-"))
+
+
+def is_hub(*words):
+    """Whether this process is that of the command `hub` with these two words behind it."""
+    return Path(sys.argv[0]).stem == "hub" and tuple(word.replace("_", "-") for word in sys.argv[1:3]) == words
+
+
+def ends_serving_in_one_line(constructor):
+    """A module's constructor; in `hub serving start`, where PaddleHub calls it, an error is one line and status 2."""
+
+    @functools.wraps(constructor)
+    def construct(*arguments, **named):
+        try:
+            constructor(*arguments, **named)
+        except ElectraPaddleError as error:
+            if not is_hub("serving", "start"):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    return construct
 
 
 def run(kind, argv, module=None):

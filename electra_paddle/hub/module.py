@@ -63,6 +63,7 @@ class ElectraModule(nn.Layer, TransformerModule):
             return command.Awaiting(cls)
         return super().__new__(cls)
 
+    @command.ends_serving_in_one_line
     def __init__(
         self,
         task=None,

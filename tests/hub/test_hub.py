@@ -157,7 +157,7 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
 
 
 @pytest.mark.slow
-def test_published_module_runs_with_the_weights_that_an_option_names_and_says_what_it_lacks(hub, tiny_run, tmp_path):
+def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_lacks(hub, tiny_run, port, tmp_path):
     from electra_paddle.hub.export import export_module
 
     archive = export_module(ROOT / "hub_modules/chinese_electra_small", tmp_path / "chinese_electra_small.tar.gz")
@@ -167,7 +167,8 @@ def test_published_module_runs_with_the_weights_that_an_option_names_and_says_wh
     assert "error: data[0]: found 1 texts, expected a list of two texts" in printed
     answer = hub.command(*run, "--task", "replaced-token-detection", "--pretrained", tiny_run).splitlines()[-1]
     assert [character for character, _ in json.loads(answer)] == list(TEXTS[0])
-    without = hub.command(*run, status=2)
-    assert without.splitlines()[-1].startswith("error: chinese-electra-small: found no weights (HF_HUB_OFFLINE set")
-    assert "or give pretrained=DIR" in without and "Traceback" not in without
+    serving = ("serving", "start", "-m", "chinese-electra-small", "-p", port)
+    for without in (hub.command(*run, status=2), hub.command(*serving, status=2)):
+        assert without.splitlines()[-1].startswith("error: chinese-electra-small: found no weights (HF_HUB_OFFLINE set")
+        assert "or give pretrained=DIR" in without and "Traceback" not in without
     assert "--pretrained DIR" in hub.command("run", "chinese-electra-small", "--help")

@@ -109,6 +109,16 @@ def test_module_waits_for_the_arguments_of_hub_run_alone(make, tiny_run, monkeyp
             kind()
 
 
+def test_mistake_in_hub_serving_is_one_line_and_elsewhere_an_exception(make, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/bin/hub", "serving", "start", "-c", "config.json"])
+    with pytest.raises(SystemExit) as exit:
+        make("classification")
+    assert exit.value.code == 2 and capsys.readouterr().err.startswith("error: task: found 'classification', expected")
+    monkeypatch.setattr("sys.argv", ["script.py", "serving", "start"])
+    with pytest.raises(ElectraPaddleError):
+        make("classification")
+
+
 @pytest.mark.parametrize(
     "task", ["embedding", "seq-cls", "pair-cls", "text-matching", "token-cls", "similarity", "replaced-token-detection"]
 )
