@@ -7,7 +7,12 @@ from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "electra_paddle/__init__.py").read_text(encoding="utf-8")).group(1)
-RECIPES = {f"electra_paddle.configs.{folder.name}": f"configs/{folder.name}" for folder in (HERE / "configs").iterdir()}
+BROUGHT = {  # what stands beside the package in a clone and inside it in a wheel: files.brought_folder
+    f"electra_paddle.{parent}.{folder.name}": f"{parent}/{folder.name}"
+    for parent in ("configs", "hub_modules")
+    for folder in (HERE / parent).iterdir()
+    if folder.is_dir()
+}
 ONNX = [
     "onnx>=1.16.1,<1.18",  # later ones need another protobuf than PaddleHub
     "onnxruntime>=1.19",
@@ -22,9 +27,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *RECIPES],
-    package_dir=RECIPES,
-    package_data={"electra_paddle": ["sample/*", "hub/template/*"], **{name: ["*.yaml"] for name in RECIPES}},
+    packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *BROUGHT],
+    package_dir=BROUGHT,
+    package_data={
+        "electra_paddle": ["sample/*", "hub/template/*"],
+        **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},
+    },
     install_requires=[
         "paddlenlp>=2.8.1,<=3.0.0b4",
         "paddlehub==2.4.0",

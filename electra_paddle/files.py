@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 
+def brought_folder(name):
+    """A folder of this project's top level: in a clone it stands beside the package, a wheel brings it inside."""
+    package = Path(__file__).parent
+    return next((folder for folder in (package / name, package.parent / name) if folder.is_dir()), package / name)
+
+
 def sha256(path, on_bytes=lambda count: None):
     """SHA-256 of a file, as hexadecimal digits; `on_bytes` is told how many more bytes were read."""
     digest = hashlib.sha256()

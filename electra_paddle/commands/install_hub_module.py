@@ -1,4 +1,4 @@
-"""A PaddleHub module's archive or folder into PaddleHub."""
+"""Published models, and modules of one's own, into PaddleHub."""
 
 from pathlib import Path
 
@@ -6,7 +6,13 @@ DESCRIPTION = "Install PaddleHub modules as `hub install` does, but say in one l
 
 
 def add_arguments(parser):
-    parser.add_argument("modules", metavar="MODULE", type=Path, nargs="+", help="a module's archive or folder")
+    parser.add_argument(
+        "modules",
+        metavar="MODULE",
+        type=Path,
+        nargs="+",
+        help="a published model's name, such as chinese-electra-base, or a module's archive or folder",
+    )
 
 
 def run(arguments):

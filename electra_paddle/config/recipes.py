@@ -1,9 +1,10 @@
-"""The files of configs/: in a clone they stand beside the package, a wheel brings them inside it."""
+"""The files of configs/, from wherever one works."""
 
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
-RECIPES = next((folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir()), PACKAGE)
+from electra_paddle.files import brought_folder
+
+RECIPES = brought_folder("configs")
 
 
 def find_recipe(path):

@@ -1,16 +1,20 @@
-"""`hub install` for a module's archive or folder, once it is known to hold a module."""
+"""`hub install` for a published model's name, or for an archive or folder once it is known to hold a module."""
 
 import ast
-import contextlib
+import difflib
 import tarfile
 import tempfile
 import zlib
 from pathlib import Path
 
 from electra_paddle.errors import CheckpointError
+from electra_paddle.files import brought_folder
+from electra_paddle.hub.export import export_module
+from electra_paddle.released import MODELS
 
 EXPECTED = "a module's archive or folder"
 ADVICE = "tools/export_hub_module.py makes one"
+PUBLISHED = {model.name.replace("-", "_"): model.name for model in MODELS}  # folder of hub_modules/ -> name
 
 
 def install_module(source):
@@ -19,7 +23,8 @@ def install_module(source):
     PaddleHub itself ends in a traceback at whatever is no module, and on Paddle 2.6 crashes at archives.
 
     Args:
-        source: an archive of any kind that `tarfile` opens, with a folder in it, or the folder.
+        source: an archive of any kind that `tarfile` opens, with a folder in it; the folder; or the name of a published
+            model, if nothing is called so here. Its weights are fetched when the module is first made.
 
     Returns:
         (name, version) of the module.
@@ -28,10 +33,8 @@ def install_module(source):
         CheckpointError: it holds no module, is damaged, or fails at import; nothing is replaced but in the last case.
     """
     source = Path(source)
-    with contextlib.ExitStack() as stack:
-        folder = source
-        if not source.is_dir():
-            folder = unpack(source, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+    with tempfile.TemporaryDirectory() as place:
+        folder = find_folder(source, Path(place))
         check_module(source, folder)
         from paddlehub.module.manager import LocalModuleManager
 
@@ -41,6 +44,16 @@ def install_module(source):
             found = f"a module that cannot be installed ({type(error).__name__}: {error})"
             raise CheckpointError(source, found, "one for the installed versions of Paddle and PaddleNLP") from error
     return module.name, module.version
+
+
+def find_folder(source, place):
+    """The module's folder: the source itself, or one that is made below `place`."""
+    if source.is_dir():
+        return source
+    name = str(source).replace("-", "_")
+    if name in PUBLISHED and not source.exists():
+        return export_module(brought_folder("hub_modules") / name, place / name)
+    return unpack(source, place)
 
 
 def unpack(archive, place):
@@ -55,7 +68,9 @@ def unpack(archive, place):
     except tarfile.FilterError as error:
         raise CheckpointError(archive, f"an unsafe archive ({error})", EXPECTED, ADVICE) from error
     except FileNotFoundError as error:
-        raise CheckpointError(archive, "no such file or folder", EXPECTED, ADVICE) from error
+        near = difflib.get_close_matches(str(archive), PUBLISHED.values(), n=1)
+        advice = f"perhaps {near[0]!r} is meant" if near else ADVICE
+        raise CheckpointError(archive, "no such file or folder", f"{EXPECTED}, or a published name", advice) from error
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise CheckpointError(archive, f"no readable archive ({error})", EXPECTED, ADVICE) from error
     names = sorted(path.name for path in place.iterdir())

@@ -24,17 +24,23 @@ def test_own_file_of_that_name_wins(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_wheel_brings_every_recipe_and_finds_it(tmp_path):
+def test_wheel_brings_recipes_and_modules_and_finds_them(tmp_path):
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, ROOT]
     subprocess.run(command, check=True)
     installed = tmp_path / "installed"
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(installed)
-    ours = {file.relative_to(ROOT) for file in (ROOT / "configs").glob("*/*.yaml")}
-    packed = {file.relative_to(installed / "electra_paddle") for file in installed.rglob("*.yaml")}
-    assert ours == packed
+    package = installed / "electra_paddle"
+    for files in ("configs/*/*.yaml", "hub_modules/*/*.*"):
+        ours = {file.relative_to(ROOT) for file in ROOT.glob(files)}
+        assert len(ours) > 10 and {file.relative_to(package) for file in package.glob(files)} == ours
+
+    def run(*arguments):
+        variables = {"PYTHONPATH": str(installed), "PATH": "", "HUB_HOME": "home", "HOME": str(tmp_path)}
+        options = {"cwd": tmp_path, "env": variables, "stdout": subprocess.PIPE, "text": True, "check": True}
+        return subprocess.run([sys.executable, *arguments], **options).stdout
+
     load = "from electra_paddle.finetuning.suite import load_suite; suite = load_suite('configs/suite/chinese.yaml')"
-    code = f"{load}; print(len(suite.tasks))"
-    environment = {"PYTHONPATH": str(installed), "PATH": ""}
-    shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=True)
-    assert shown.stdout.strip() == b"8"
+    assert run("-c", f"{load}; print(len(suite.tasks))").strip() == "8"
+    assert ": installed; use it with:" in run("-m", "electra_paddle", "install_hub_module", "chinese-electra-base")
+    assert (tmp_path / "home/modules/chinese_electra_base/_electra_paddle/hub/module.py").is_file()

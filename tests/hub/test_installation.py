@@ -62,6 +62,15 @@ def test_what_is_no_archive_is_told_in_one_sentence(tmp_path, content, message):
     assert message in str(caught.value)
 
 
+def test_name_that_is_nearly_a_published_one_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        install_module("chinese-electra-bse")
+    assert str(caught.value) == "chinese-electra-bse: found no such file or folder, expected a module's archive or " + (
+        "folder, or a published name; perhaps 'chinese-electra-base' is meant"
+    )
+
+
 def test_folder_without_a_module_is_told_in_one_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="found no module in it"):
         install_module(tmp_path)
@@ -123,6 +132,24 @@ def test_archive_is_installed_and_a_broken_one_leaves_what_is_there(tiny_run, hi
     assert installed.is_dir()
     answers = Hub(tmp_path / "home", hidden_package).python(f"result = hub.Module(name={NAME!r}).predict([['一']])")
     assert len(answers) == 1
+
+
+@pytest.mark.slow
+def test_published_model_is_installed_by_its_name_without_its_weights(tiny_run, hidden_package, tmp_path):
+    result = run(tmp_path / "home", "chinese-electra-180g-base", "chinese_legal_electra_small")
+    assert result.returncode == 0, result.stderr
+    assert [line.partition(":")[0] for line in result.stdout.splitlines() if ": installed" in line] == [
+        "chinese-electra-180g-base 2.0.2", "chinese-legal-electra-small 2.0.2",
+    ]  # fmt: skip
+    code = f"""
+result = hub.Module(name="chinese-electra-180g-base", pretrained={str(tiny_run)!r}).predict([["一"]])
+try:
+    hub.Module(name="chinese-legal-electra-small")
+except Exception as error:
+    result.append(str(error))
+"""
+    answer, error = Hub(tmp_path / "home", hidden_package).python(code)
+    assert len(answer) == 2 and error.startswith("chinese-legal-electra-small: found no weights (HF_HUB_OFFLINE set")
 
 
 @pytest.mark.slow
