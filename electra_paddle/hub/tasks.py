@@ -158,7 +158,8 @@ class Similarity(Embedding):
 
     def answer(self, module, example, values, options):
         first, second = (vector.astype("float64") for vector in values)
-        return float(first @ second / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-12))
+        cosine = first @ second / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-12)
+        return float(np.clip(cosine, -1, 1))  # rounding may carry it past 1
 
     def show(self, tokenizer, texts, answer):
         return {"similarity": answer}

@@ -203,6 +203,11 @@ def test_matching_and_similarity_are_of_mean_states(make, stock):
     assert_close(model(**names)[0], probabilities)
 
 
+def test_similarity_is_never_above_one(make):
+    answers = make("similarity").predict([[text, text] for text in (SHORT[:length] for length in range(1, 5))])
+    assert answers == pytest.approx([1.0] * 4) and max(answers) <= 1
+
+
 def test_masks_are_filled_by_the_generator(make, tiny_run, tiny_shape):
     from paddlenlp.transformers import ElectraGenerator
 
