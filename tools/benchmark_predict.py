@@ -73,7 +73,7 @@ def make_sides(settings):
     engines = list(ENGINES)
     if not runtime.has_fast_bf16():
         engines.remove("inference_bf16")
-        print("the processor has no amx_bf16: the figures of inference_bf16 stay null", file=sys.stderr)
+        print("the processor is slower in bf16: the figures of inference_bf16 stay null", file=sys.stderr)
     sides = {
         name: Side([sys.executable, PEERS / "run_ours.py", json.dumps({**settings, "engine": name})])
         for name in engines

@@ -133,9 +133,8 @@ def require_bf16():
     """Refuse a processor whose products are no faster in bfloat16.
 
     Raises:
-        ConfigError: it has no AMX.
+        ConfigError: it is one.
     """
     if not runtime.has_fast_bf16():
-        found = f"'bf16' on a processor without amx_bf16 ({runtime.processor_name()})"
-        advice = "without AMX bf16 was slower than fp32: export it with precision 'fp32'"
-        raise ConfigError("precision", found, "one with it", advice)
+        found = f"'bf16' on a processor that is faster without ({runtime.processor_name()})"
+        raise ConfigError("precision", found, f"one with {runtime.FAST_BF16}", "export it with precision 'fp32'")
