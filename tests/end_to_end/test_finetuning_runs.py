@@ -92,11 +92,8 @@ def test_another_split_is_evaluated_without_training_again_and_other_settings_be
     assert trained.stat().st_mtime_ns > before
 
 
-@pytest.mark.parametrize(
-    "options",
-    [["--gradient-accumulation-steps", "2"], pytest.param([], marks=pytest.mark.slow)],
-    ids=["accumulated", "plain"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--gradient-accumulation-steps", "2"], []], ids=["accumulated", "plain"])
 def test_two_processes_have_the_metric_and_the_weights_of_one(project, options):
     """Batches of 7 of 120 rows, which two processes cannot share equally."""
     common = ["--model-hparam-overrides", DROPOUT_OFF, "--write-test-outputs", "true", "--learning-rate", "1e-3"]

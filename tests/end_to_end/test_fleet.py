@@ -147,6 +147,7 @@ def whole(project):
     return "whole_2"
 
 
+@pytest.mark.slow
 def test_terminated_job_saves_first_and_goes_on_to_the_same_weights(project, whole):
     process = project.start(2, "terminated", num_train_steps=60)
     project.wait_for("models/terminated/metrics.jsonl", process)
