@@ -22,6 +22,9 @@ def add_arguments(parser):
         default="fp32",
         help="of matrix products: bf16 with paddle, 8-bit weights with onnx [fp32]",
     )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-5, help="largest difference to the model's outputs in fp32 [1e-5]"
+    )
     parser.add_argument("--labelled", type=Path, metavar="FILE", help="label<TAB>text[<TAB>text]: prints the accuracy")
     parser.add_argument("--max-seq-len", type=int, default=128, help="tokens of a sequence, for the accuracy [128]")
     parser.add_argument("--overwrite", action="store_true", help="replace an exported network that is there already")
@@ -39,7 +42,8 @@ def run(arguments):
         arguments.task, load_checkpoint=arguments.load_checkpoint, pretrained=name_or_folder
     )
     labelled = arguments.labelled and read_labelled(model, arguments.labelled)
-    about = model.export(arguments.out, arguments.format, arguments.precision, arguments.overwrite)
+    options = arguments.format, arguments.precision, arguments.overwrite, arguments.tolerance
+    about = model.export(arguments.out, *options)
     print(f"{arguments.out}: {about['task']} in the format {arguments.format}, {about['precision']}")
     print(f"on random texts outputs differ by {about['largest_difference']['fp32']:.1e} at most from the model's")
     if arguments.precision != "fp32":

@@ -16,7 +16,7 @@ from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
-from electra_paddle.hub.deployment import export_network
+from electra_paddle.hub.deployment import TOLERANCE, export_network
 from electra_paddle.hub.engines import choose_engine
 from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
 from electra_paddle.hub.page import Page, root_of_request
@@ -286,13 +286,13 @@ class ElectraModule(nn.Layer, TransformerModule):
             self._has_warned = True
             warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=3)
 
-    def export(self, out, format="paddle", precision="fp32", overwrite=False):
+    def export(self, out, format="paddle", precision="fp32", overwrite=False, tolerance=TOLERANCE):
         """Write the network for Paddle Inference or ONNX Runtime; `predict` takes it from then on, see `engine`.
 
         Args, returns and raises: as `export_network`.
         """
         self._warn_if_untrained()
-        about = export_network(self, out, format, precision, overwrite)
+        about = export_network(self, out, format, precision, overwrite, tolerance)
         self.exported = Path(out)
         self.engines.clear()
         return about

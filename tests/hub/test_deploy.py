@@ -15,7 +15,6 @@ from hub.test_tasks import assert_same
 from electra_paddle import runtime
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
-from electra_paddle.hub import deployment
 from electra_paddle.hub.engines import ENGINES
 from electra_paddle.hub.module import TASKS, ElectraModule
 
@@ -113,6 +112,8 @@ def test_onnx_file_names_inputs_and_outputs_and_runs_without_this_package(make, 
         ({"format": "tensorrt"}, "format: found 'tensorrt', expected 'paddle' or 'onnx'"),
         ({"precision": "fp16"}, "precision: found 'fp16', expected 'fp32' or 'bf16' or 'int8'"),
         ({"precision": "int8"}, "precision: found 'int8' in format 'paddle', expected format 'onnx'"),
+        ({"tolerance": 0}, "tolerance: found 0, expected a number between 0 and 1, such as 1e-05"),
+        ({"tolerance": 5}, "tolerance: found 5, expected a number between 0 and 1"),
         (
             {"precision": "bf16", "format": "onnx"},
             "precision: found 'bf16' in format 'onnx', expected format 'paddle'",
@@ -138,11 +139,12 @@ def test_nothing_is_overwritten_but_an_exported_network_where_one_says_so(make, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "network"]
 
 
-def test_nothing_is_written_where_outputs_differ(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(deployment, "TOLERANCE", 0.0)
-    with pytest.raises(ElectraPaddleError, match="outputs that differ by .* from the module's"):
-        make().export(tmp_path / "network")
+def test_nothing_is_written_where_outputs_differ_by_more_than_the_tolerance(make, tmp_path):
+    message = r"outputs that differ by .* from the module's, expected 1e-12 at most, .* \(--tolerance\) accepts it$"
+    with pytest.raises(ElectraPaddleError, match=message):
+        make().export(tmp_path / "network", tolerance=1e-12)
     assert not list(tmp_path.iterdir())
+    assert make().export(tmp_path / "network", tolerance=0.1)["largest_difference"]["fp32"] > 1e-12
 
 
 @pytest.mark.parametrize(
