@@ -15,7 +15,9 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("what", KEYS)
+@pytest.mark.parametrize(
+    "what", ["tokenizer", "build", *(pytest.param(what, marks=pytest.mark.slow) for what in ("loader", "convert"))]
+)
 def test_benchmark_prints_one_json_object_with_its_figures(what):
     command = [sys.executable, "tools/benchmark.py", what, "--json", "--megabytes", "1", "--rounds", "1"]
     command += ["--size", "small", "--vocab-size", "2000"] if what == "convert" else []

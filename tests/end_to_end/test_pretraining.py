@@ -52,14 +52,15 @@ def test_losses_fall(project):
         assert last < first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        pytest.param(["--electra-objective", "false"], {"generator"}, marks=pytest.mark.slow),
-        pytest.param(["--uniform-generator", "true"], {"discriminator"}, marks=pytest.mark.slow),
+        (["--electra-objective", "false"], {"generator"}),
+        (["--uniform-generator", "true"], {"discriminator"}),
         (["--untied-generator", "false"], {"generator", "discriminator"}),
-        pytest.param(["--untied-generator-embeddings", "true"], {"generator", "discriminator"}, marks=pytest.mark.slow),
-        pytest.param(["--mask-sampling", "reference"], {"generator", "discriminator"}, marks=pytest.mark.slow),
+        (["--untied-generator-embeddings", "true"], {"generator", "discriminator"}),
+        (["--mask-sampling", "reference"], {"generator", "discriminator"}),
     ],
 )
 def test_other_objectives_of_the_original_train_and_resume(project, options, left):
