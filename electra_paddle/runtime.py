@@ -17,6 +17,7 @@ from pathlib import Path
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # Paddle's names of the precisions
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
+FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
 def rank():
@@ -89,9 +90,6 @@ def shared_cores(num_workers):
         paddle.base.core.set_num_threads(num_threads())
 
 
-FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # as /proc/cpuinfo calls what such a processor has
-
-
 @functools.cache
 def cpu_description():
     """What the kernel says of the first processor; empty where it says nothing."""
@@ -111,8 +109,8 @@ def has_fast_bf16():
     On an Intel processor that was told to leave AMX out, so with AVX-512's bfloat16 alone, oneDNN was slower than in
     float32; without either it is much slower.
     """
-    words = cpu_description().split()
-    return "amx_bf16" in words or {"avx512_bf16", "AuthenticAMD"} <= set(words)
+    words = set(cpu_description().split())
+    return "amx_bf16" in words or {"avx512_bf16", "AuthenticAMD"} <= words
 
 
 def keep_freed_memory():

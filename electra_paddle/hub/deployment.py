@@ -70,8 +70,8 @@ def export_network(module, out, format="paddle", precision="fp32", overwrite=Fal
 
 def check_arguments(out, format, precision, overwrite, tolerance):
     """Refuse what cannot be done before anything is computed."""
-    if not 0 < tolerance < 1:
-        raise ConfigError("tolerance", tolerance, f"a number between 0 and 1, such as {TOLERANCE:.0e}")
+    if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+        raise ConfigError("tolerance", repr(tolerance), f"a number between 0 and 1, such as {TOLERANCE:.0e}")
     if format not in FORMATS:
         raise ConfigError("format", repr(format), " or ".join(map(repr, FORMATS)))
     if precision not in PRECISIONS:

@@ -114,6 +114,7 @@ def test_onnx_file_names_inputs_and_outputs_and_runs_without_this_package(make, 
         ({"precision": "int8"}, "precision: found 'int8' in format 'paddle', expected format 'onnx'"),
         ({"tolerance": 0}, "tolerance: found 0, expected a number between 0 and 1, such as 1e-05"),
         ({"tolerance": 5}, "tolerance: found 5, expected a number between 0 and 1"),
+        ({"tolerance": "1e-4"}, "tolerance: found '1e-4', expected a number between 0 and 1"),
         (
             {"precision": "bf16", "format": "onnx"},
             "precision: found 'bf16' in format 'onnx', expected format 'paddle'",
