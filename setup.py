@@ -46,6 +46,7 @@ setup(
         "pyyaml",
         "safetensors>=0.4",
         "scikit-learn",
+        "scipy",
         "seqeval",
         "tokenizers>=0.19,<0.22",
         "tqdm",
@@ -65,12 +66,14 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=2.6.2,<3.4"],
         "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
+        "corpus": ["opencc==1.1.9"],  # converts Traditional characters, where a mixture asks for it
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
         "onnx": ONNX,  # for networks exported in that format
         "dev": [
             "google-crc32c",
             "hypothesis",
             *ONNX,
+            "opencc==1.1.9",
             "pytest>=8,<9",
             "pytest-timeout",
             "ruff",

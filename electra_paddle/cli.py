@@ -11,6 +11,7 @@ from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted
 
 COMMANDS = (
+    "mix_corpus",
     "build_pretraining_data",
     "inspect_shards",
     "verify_shards",

@@ -8,6 +8,7 @@ from electra_paddle.released import fetch_file, repository
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHINESE_BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
+SHARE_OF_CHARACTERS = 0.8  # at most, of the entries of a vocabulary made from text that are not special
 
 
 class Vocabulary:
@@ -74,6 +75,8 @@ class Vocabulary:
 def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     """A vocabulary of `size` tokens from text: frequent characters and word pieces, laid out as Chinese BERT's.
 
+    Characters take at most four fifths of the entries: without pieces ("##a") every Latin word would be unknown.
+
     Special tokens stand where Chinese BERT has them ([PAD] 0, [UNK] 100 ... [MASK] 103), unused entries
     between them.
 
@@ -91,7 +94,7 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     trainer.train_from_iterator(
         lines,
         vocab_size=size,
-        limit_alphabet=size - len(head),  # the most frequent characters: more would be cut off by code point
+        limit_alphabet=round(SHARE_OF_CHARACTERS * (size - len(head))),  # the most frequent ones
         min_frequency=1,
         special_tokens=head,
         show_progress=False,

@@ -26,6 +26,14 @@ def test_built_vocabulary_has_special_tokens_where_chinese_bert_has_them(tmp_pat
     assert Vocabulary.load(tmp_path / "vocab.txt").sha256 == vocabulary.sha256
 
 
+def test_built_vocabulary_leaves_room_for_pieces_of_words_where_characters_would_take_it_all():
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 400)))
+    vocabulary = build_vocabulary([characters, "learning learned teacher 2024 " * 50], 400)
+    tokenizer = Tokenizer(vocabulary)
+    assert tokenizer.encode("teach near 42").count(vocabulary.unk) == 0
+    assert len(set(characters) & set(vocabulary.tokens)) > 200
+
+
 @pytest.fixture
 def fetched(tmp_path, monkeypatch):
     """Path of what every fetch brings."""
