@@ -16,6 +16,7 @@ COMMANDS = (
     "inspect_shards",
     "verify_shards",
     "run_pretrain",
+    "begin_decay",
     "run_finetuning",
     "evaluate_cmrc",
     "convert_tf",

@@ -29,18 +29,15 @@ class Reports:
         if monitor.visual:
             monitor.visual.add_hparams(dataclasses.asdict(config), COMPARED_BY)
 
-    def after_step(self, step):
+    def after_step(self, step, is_last):
         """Report what is due after `step` updates; every process must call it."""
         with self.monitor.paused():
-            if self.eval_batches and self.is_due(step, self.config.eval_steps):
+            if self.eval_batches and is_due(step, self.config.eval_steps, is_last):
                 self.evaluate(step)
-            if self.monitor.visual and self.is_due(step, self.config.samples_steps):
+            if self.monitor.visual and is_due(step, self.config.samples_steps, is_last):
                 self.show_samples(step)
-            if self.monitor.visual and self.is_due(step, self.config.histogram_steps):
+            if self.monitor.visual and is_due(step, self.config.histogram_steps, is_last):
                 self.show_parameters(step)
-
-    def is_due(self, step, interval):
-        return step % interval == 0 or step == self.config.num_train_steps
 
     def evaluate(self, step):
         """Evaluate and write the results; every process must call it."""
@@ -79,3 +76,7 @@ class Reports:
         network = self.model.discriminator or self.model.generator
         vectors = network.electra.embeddings.word_embeddings.weight.numpy()[ids]  # [N, E]
         self.monitor.visual.add_embeddings("word_embeddings", vectors, [self.vocabulary.tokens[i] for i in ids], step)
+
+
+def is_due(step, interval, is_last):
+    return is_last or step % interval == 0

@@ -13,6 +13,7 @@ from electra_paddle.config import PretrainingConfig, add_entries, resolve, save_
 from electra_paddle.config.geometry import training_flops
 from electra_paddle.errors import CheckpointError, ConfigError, DataError, Interrupted
 
+DECAY_REQUEST = "decay_request"  # a file in the folder of the model, which `begin_decay` writes
 DESCRIPTION = "Pre-train a generator and a discriminator; the same command again resumes."
 
 
@@ -76,6 +77,7 @@ def prepare(config):
     checkpoint = checkpoints.latest()
     if config.do_eval:
         check_evaluation(config, eval_batches, checkpoint)
+    check_initialization(config, (generator, discriminator), checkpoint)
     first_weights = {}
     if config.init_from and not checkpoint:
         first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
@@ -126,7 +128,7 @@ def pretrain(job):
     from electra_paddle.training.loss_scale import LossScale
     from electra_paddle.training.monitor import Monitor
     from electra_paddle.training.optimizer import build_optimizer
-    from electra_paddle.training.schedule import build_schedule
+    from electra_paddle.training.schedule import Ending, build_schedule
 
     config = job.config
     model = ElectraForJointPretraining(
@@ -140,11 +142,19 @@ def pretrain(job):
         config.untied_generator,
         config.untied_generator_embeddings,
     )
+    progress = job.checkpoint.progress if job.checkpoint else {}
+    ending = Ending(config.num_train_steps, config.num_decay_steps, progress.get("decay_start"))
     schedule = build_schedule(
-        config.learning_rate, config.num_train_steps, config.num_warmup_steps, config.lr_decay_power
+        config.learning_rate,
+        config.num_train_steps,
+        config.num_warmup_steps,
+        config.lr_decay_power,
+        config.lr_schedule,
+        ending,
     )
     schedule.step(job.start)
-    optimizer = build_optimizer(model, schedule, config.weight_decay_rate, shard=config.sharding_stage == 1)
+    factors = config.rate_factors([name for name, _ in model.named_parameters()])
+    optimizer = build_optimizer(model, schedule, config.weight_decay_rate, factors, shard=config.sharding_stage == 1)
     precision, reason = runtime.usable_precision(config.precision)
     reasons = [reason and f"precision fp32: {reason}", fuse_attention(model, precision)]
     loss_scale = LossScale(is_active=precision == "fp16")
@@ -152,6 +162,8 @@ def pretrain(job):
         job.checkpoints.restore(job.checkpoint, model, optimizer)
         loss_scale.restore(job.checkpoint.progress["loss_scale"])
     filled = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
+    if config.initialization == "informed" and not job.checkpoint:
+        filled += inform_networks(job, model)
     if runtime.is_main():
         print("".join(line + "\n" for line in filled), end="")
         announce(job, model)
@@ -167,7 +179,7 @@ def pretrain(job):
 
     monitor = Monitor(
         config.model_dir if config.do_train else None,
-        config.num_train_steps,
+        ending.step,
         job.start,
         config.log_steps,
         config.train_batch_size,
@@ -177,18 +189,28 @@ def pretrain(job):
         runtime.DTYPES[precision],
     )
     stream = job.batches.iterate(job.start, config.num_train_steps)
-    best = job.checkpoint.progress["best"] if job.checkpoint else {}
+    request = config.model_dir / DECAY_REQUEST
+    best = progress.get("best", {})
     reports = Reports(config, model, monitor, job.vocabulary, job.batches, job.eval_batches, best)
 
     def after_step(step):
         """Report; write a checkpoint now and then, at the end, and when the job is asked to end."""
-        reports.after_step(step)
-        is_last, is_asked = step == config.num_train_steps, runtime.is_any(interruption.signal)
+        if config.num_decay_steps and step % config.log_steps == 0 and runtime.is_any(request.exists()):
+            ending.begin_decay(step)
+            monitor.ends_at(ending.step)
+        reports.after_step(step, step == ending.step)
+        is_last, is_asked = step == ending.step, runtime.is_any(interruption.signal)
         is_due = step % config.save_checkpoints_steps == 0 and math.isfinite(optimizer.global_norm)
         if is_last or is_asked or is_due:
-            job.checkpoints.save(step, model, optimizer, {"loss_scale": loss_scale.state(), "best": reports.best})
+            state = {
+                "loss_scale": loss_scale.state(),
+                "best": reports.best,
+                "decay_start": ending.state(),
+                "initialization": config.initialization,
+            }
+            job.checkpoints.save(step, model, optimizer, state)
         if is_asked and not is_last:
-            message = f"interrupted; update {step:,} of {config.num_train_steps:,} is saved, the same command goes on"
+            message = f"interrupted; update {step:,} of {ending.step:,} is saved, the same command goes on"
             raise Interrupted(interruption.signal or signal.SIGTERM, message)
 
     with contextlib.closing(monitor), contextlib.closing(stream), Interruption() as interruption:
@@ -197,7 +219,7 @@ def pretrain(job):
             return
         train(
             runtime.distribute(model, config.recompute),
-            stream,
+            until(stream, ending, job.start),
             optimizer,
             schedule,
             monitor,
@@ -211,7 +233,42 @@ def pretrain(job):
             max_bad_steps=config.max_bad_steps,
         )
     if runtime.is_main():
-        save_networks(config, model, job.vocabulary)
+        request.unlink(missing_ok=True)
+        save_networks(config, model, job.vocabulary, ending.step)
+
+
+def until(batches, ending, start):
+    """Batches as long as the run has not come to its end, which may move."""
+    for step, batch in enumerate(batches, start):
+        if step >= ending.step:
+            return
+        yield batch
+
+
+def inform_networks(job, model):
+    """Apply the informed initialisation to new networks; returns a line that says so."""
+    from electra_paddle.data.pairs import count_pairs
+    from electra_paddle.models.informed import inform
+
+    counts = count_pairs(job.batches.shards, job.vocabulary)
+    inform(model, counts, job.config.seed)
+    return [f"informed initialisation: {counts.sum():,} pairs of neighbours, {counts.nnz:,} different ones"]
+
+
+def check_initialization(config, geometries, checkpoint):
+    """Refuse networks too narrow for the informed initialisation, and another one than the run began with."""
+    from electra_paddle.models.informed import num_frequencies
+
+    begun_with = checkpoint.progress.get("initialization", "original") if checkpoint else config.initialization
+    if config.initialization != begun_with:
+        raise ConfigError(
+            "initialization",
+            f"{config.initialization} for a run that began as {begun_with} and has made {checkpoint.step:,} updates",
+            begun_with,
+            "or choose another model_name to begin anew",
+        )
+    if config.initialization == "informed":
+        num_frequencies(geometries)
 
 
 def check_evaluation(config, eval_batches, checkpoint):
@@ -259,24 +316,24 @@ def networks(model):
     return [(name, network) for name, network in pairs if network is not None]
 
 
-def save_networks(config, model, vocabulary):
+def save_networks(config, model, vocabulary, num_steps):
     """Write the pretrained directories."""
     from electra_paddle.models.pretrained_directory import save_pretrained
 
     for name, network in networks(model):
-        card = model_card(config, name, len(vocabulary))
+        card = model_card(config, name, len(vocabulary), num_steps)
         save_pretrained(network, config.model_dir / name, vocabulary, config.do_lower_case, card)
         print(f"{config.model_dir / name}: {name} written")
 
 
-def model_card(config, name, vocab_size):
+def model_card(config, name, vocab_size, num_steps):
     job = {
         "generator": "fills masked tokens (masked language model)",
         "discriminator": "tells which tokens were replaced; the network to fine-tune",
     }[name]
     return (
         f"# {config.model_name}: ELECTRA {name}\n\n"
-        f"This network {job}. Pre-trained for {config.num_train_steps:,} updates of "
+        f"This network {job}. Pre-trained for {num_steps:,} updates of "
         f"{config.train_batch_size} sequences of "
         f"{config.max_seq_length} tokens; vocabulary of {vocab_size:,} entries.\n\n"
         "```python\nfrom paddlenlp.transformers import ElectraModel, ElectraTokenizer\n\n"

@@ -9,6 +9,8 @@ from electra_paddle.config.geometry import discriminator_geometry, generator_geo
 from electra_paddle.errors import ConfigError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
+INITIALIZATIONS = ("original", "informed")
+LR_SCHEDULES = ("linear", "constant", "warmup_stable_decay")
 MASK_SAMPLINGS = ("without_replacement", "reference")
 
 
@@ -45,6 +47,10 @@ class PretrainingConfig:
     untied_generator: bool = entry(True, "false: one encoder of full size serves as generator and discriminator")
     untied_generator_embeddings: bool = entry(False, "true: the generator has embeddings of its own, of its width")
     uniform_generator: bool = entry(False, "true: no generator; replacements are drawn uniformly from the vocabulary")
+    initialization: str = entry(
+        "original",
+        "original: random weights; informed: heads that look at their neighbours and word vectors from the shards",
+    )
     init_from: Path = entry(None, "begin with these weights: a run's or one network's folder, or a published name")
     init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
     # objective
@@ -60,7 +66,14 @@ class PretrainingConfig:
     num_train_steps: int = entry(1_000_000, "updates of the whole run")
     train_batch_size: int = entry(128, "sequences of an update, over all processes")
     learning_rate: float = entry(5e-4, "peak of the schedule before the linear decay is multiplied on")
+    generator_learning_rate: float | None = entry(
+        None, "peak for the generator and what it shares; default learning_rate"
+    )
     num_warmup_steps: int = entry(10_000, "updates over which the learning rate rises")
+    lr_schedule: str = entry("linear", "after the warm-up: linear (falling), constant, or warmup_stable_decay")
+    num_decay_steps: int = entry(
+        0, "last updates of warmup_stable_decay, in which it falls to 0; `begin_decay` begins them before their time"
+    )
     lr_decay_power: float = entry(1.0, "exponent of the decay; 1 is linear")
     weight_decay_rate: float = entry(0.01, "weight decay of everything but biases and layer norms")
     max_bad_steps: int = entry(10, "updates in a row whose loss may be infinite or NaN before the run stops")
@@ -101,6 +114,11 @@ class PretrainingConfig:
         )
         require_at_least(self, 1, "gradient_accumulation_steps")
         require_at_least(self, 0, "num_warmup_steps", "learning_rate", "weight_decay_rate", "max_bad_steps")
+        set_default(self, "generator_learning_rate", self.learning_rate)
+        require_at_least(self, 0, "generator_learning_rate", "num_decay_steps")
+        require_one_of(self, "initialization", INITIALIZATIONS)
+        require_one_of(self, "lr_schedule", LR_SCHEDULES)
+        self.check_schedule()
         require_one_of(self, "precision", PRECISIONS)
         require_one_of(self, "sharding_stage", (0, 1))
         require_one_of(self, "mask_sampling", MASK_SAMPLINGS)
@@ -123,10 +141,41 @@ class PretrainingConfig:
             raise ConfigError(
                 "init_step", self.init_step, f"0, or less than num_train_steps {self.num_train_steps} and an init_from"
             )
+        if self.init_from and self.initialization != "original":
+            raise ConfigError(
+                "initialization",
+                f"{self.initialization} together with init_from {self.init_from}",
+                "one of them",
+                "init_from fills all weights: leave initialization out",
+            )
         if self.uniform_generator and not self.electra_objective:
             raise ConfigError("uniform_generator", "true with electra_objective false", "at least one network to train")
         if self.temperature <= 0:
             raise ConfigError("temperature", self.temperature, "above 0")
+
+    def check_schedule(self):
+        if (self.lr_schedule == "warmup_stable_decay") != (self.num_decay_steps > 0):
+            raise ConfigError(
+                "num_decay_steps",
+                f"{self.num_decay_steps} with lr_schedule {self.lr_schedule}",
+                "at least 1 with warmup_stable_decay, 0 with the others",
+            )
+        if self.num_warmup_steps + self.num_decay_steps > self.num_train_steps and self.num_decay_steps:
+            raise ConfigError(
+                "num_decay_steps",
+                f"{self.num_decay_steps} after {self.num_warmup_steps} of warm-up",
+                f"together at most num_train_steps {self.num_train_steps}",
+            )
+        if self.generator_learning_rate and not self.learning_rate:
+            raise ConfigError("learning_rate", "0 with a generator_learning_rate", "above 0")
+        if self.generator_learning_rate != self.learning_rate and not (
+            self.electra_objective and self.untied_generator and not self.uniform_generator
+        ):
+            raise ConfigError(
+                "generator_learning_rate",
+                f"{self.generator_learning_rate} where there are no two networks of their own",
+                f"learning_rate {self.learning_rate}, or none",
+            )
 
     def check_evaluation(self):
         if self.do_train == self.do_eval:
@@ -153,6 +202,13 @@ class PretrainingConfig:
         if not self.untied_generator:
             return "electra."
         return None if self.untied_generator_embeddings else "electra.embeddings."
+
+    def rate_factors(self, names):
+        """Parameter name -> factor of the learning rate; None where all are 1."""
+        factor = self.generator_learning_rate / self.learning_rate if self.learning_rate else 1.0
+        if factor == 1:
+            return None
+        return {name: factor if name.startswith("generator.") else 1.0 for name in names}
 
     def geometries(self, vocab_size):
         """The shapes of (generator, discriminator); None where there is no such network."""

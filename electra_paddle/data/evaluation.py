@@ -6,6 +6,7 @@ from electra_paddle.data.loader import PretrainingBatches
 from electra_paddle.data.order import shuffled
 
 LEAST, MOST = 128, 12_800  # examples held out: a batch and a whole evaluation of the original's
+BLOCK = 10_000  # examples read at a time
 HELD_OUT = [2]  # key of the permutation that decides which
 
 
@@ -40,6 +41,13 @@ class ShardsPart:
     def lengths(self, places):
         """See Shards."""
         return self.shards.lengths(self.numbers(places))
+
+    def token_chunks(self, size):
+        """See Shards; of this part, in no particular order."""
+        for start in range(0, len(self), BLOCK):
+            places = np.arange(start, min(start + BLOCK, len(self)))
+            ids, lengths, *_ = self.read(places, self.manifest["max_seq_length"])  # [B, L]
+            yield ids[np.arange(ids.shape[1]) < lengths[:, None]]
 
     def read(self, places, length):
         """See Shards."""

@@ -70,6 +70,10 @@ class Monitor:
         self._latest = {"learning_rate": learning_rate, **latest}
         self.pass_over(step)
 
+    def ends_at(self, num_steps):
+        """The run has another number of updates than it began with."""
+        self._bar.total = num_steps
+
     def pass_over(self, step):
         """An update without metrics."""
         self._bar.update()

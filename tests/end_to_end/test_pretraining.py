@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +44,53 @@ def test_finished_run_started_again_changes_nothing(project):
     assert "resuming after 6 of 6" in result.stdout
     after = weights(project, "base")
     assert all((before[name] == after[name]).all() for name in before)
+
+
+STABLE = ["--lr-schedule", "warmup_stable_decay", "--num-decay-steps", "30", "--save-checkpoints-steps", "10"]
+ENDLESS = 100_000
+
+
+def test_decay_asked_for_on_a_stopped_run_ends_it_and_survives_a_kill(project):
+    models = project.folder / "models"
+    project.pretrain_until("asked", "step_00000010", *STABLE, num_train_steps=ENDLESS)
+    project.run("tools/begin_decay.py", "models/asked")
+    shutil.copytree(models / "asked", models / "asked-and-killed")
+    project.pretrain("asked", *STABLE, num_train_steps=ENDLESS)
+    rows = read_metrics(models / "asked/metrics.jsonl")
+    end = rows[-1]["step"]
+    assert end < ENDLESS
+    assert rows[-16]["learning_rate"] == pytest.approx(1e-3)
+    assert rows[-1]["learning_rate"] == pytest.approx(1e-3 / 30)
+    assert f"for {end:,} updates" in (models / "asked/discriminator/README.md").read_text()
+
+    project.pretrain_until("asked-and-killed", f"step_{end // 10 * 10 - 10:08d}", *STABLE, num_train_steps=ENDLESS)
+    project.pretrain("asked-and-killed", *STABLE, num_train_steps=ENDLESS)
+    one, two = weights(project, "asked"), weights(project, "asked-and-killed")
+    assert all((one[name] == two[name]).all() for name in one)
+    assert not (models / "asked/decay_request").exists()
+
+
+def test_decay_asked_for_while_a_run_goes_on_ends_it(project):
+    process = project.start_alone("going-on", *STABLE, num_train_steps=ENDLESS)
+    project.wait_for("models/going-on/checkpoints/step_00000010", process)
+    project.run("tools/begin_decay.py", "models/going-on")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert read_metrics(project.folder / "models/going-on/metrics.jsonl")[-1]["learning_rate"] < 1e-4
+
+
+def test_informed_run_says_what_it_counted_and_resumes_as_it_began(project):
+    wide = ["--model-hparam-overrides", '{"hidden_size": 64, "num_hidden_layers": 1}', "--embedding-size", "32"]
+    wide += ["--generator-hidden-size", "0.5", "--generator-learning-rate", "2e-3"]
+    informed = [*wide, "--initialization", "informed"]
+    result = project.pretrain("informed", *informed, num_train_steps=4)
+    assert re.search(r"informed initialisation: [\d,]+ pairs of neighbours, [\d,]+ different ones", result.stdout)
+    again = project.pretrain("informed", *informed, num_train_steps=6)
+    assert "resuming after 4 of 6" in again.stdout
+    assert "informed initialisation" not in again.stdout
+    refused = project.pretrain("informed", *wide, check=False)
+    assert refused.returncode == 2
+    assert "found original for a run that began as informed and has made 6 updates" in refused.stderr
 
 
 def test_losses_fall(project):

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, assert_close
 
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
-from electra_paddle.training.schedule import build_schedule, learning_rate_factor
+from electra_paddle.training.schedule import Ending, build_schedule, learning_rate_factor
 
 
 @pytest.fixture
@@ -133,3 +133,35 @@ def test_top_layer_decays_twice_and_embeddings_most():
     names += [f"electra.encoder.layers.{layer}.linear1.weight" for layer in (0, 1, 11)] + ["classifier.weight"]
     factors = layerwise_factors(names, 12, 0.8)
     assert list(factors.values()) == pytest.approx([0.8**14, 0.8**14, 0.8**13, 0.8**12, 0.8**2, 1.0])
+
+
+def rates(schedule, count):
+    """Of the first updates."""
+    values = []
+    for _ in range(count):
+        values.append(schedule.get_lr())
+        schedule.step()
+    return values
+
+
+def test_constant_schedule_rises_and_stays():
+    assert rates(build_schedule(2.0, 100, 4, name="constant"), 7) == [0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+
+
+def test_stable_schedule_falls_in_its_last_updates():
+    schedule = build_schedule(2.0, 8, 2, name="warmup_stable_decay", ending=Ending(8, 4))
+    assert rates(schedule, 9) == [0, 1.0, 2.0, 2.0, 2.0, 1.5, 1.0, 0.5, 0.0]
+
+
+def test_decay_that_is_asked_for_begins_at_once_and_only_once():
+    ending = Ending(1000, 4)
+    schedule = build_schedule(2.0, 1000, 2, name="warmup_stable_decay", ending=ending)
+    assert ending.state() is None
+    rates(schedule, 6)
+    ending.begin_decay(6)
+    ending.begin_decay(7)
+    assert (ending.step, ending.state()) == (10, 6)
+    assert rates(schedule, 4) == [2.0, 1.5, 1.0, 0.5]
+    again = build_schedule(2.0, 1000, 2, name="warmup_stable_decay", ending=Ending(1000, 4, ending.state()))
+    again.step(8)
+    assert rates(again, 2) == [1.0, 0.5]

@@ -1,0 +1,34 @@
+"""The last part of a pre-training run whose end was not known."""
+
+import json
+from pathlib import Path
+
+from electra_paddle.errors import CheckpointError, ConfigError
+
+DESCRIPTION = "Ask a pre-training run, going on or stopped, to let its learning rate fall to 0 and to end."
+
+
+def add_arguments(parser):
+    parser.add_argument("model_dir", type=Path, help="folder of the run; its lr_schedule is warmup_stable_decay")
+
+
+def run(arguments):
+    from electra_paddle.commands.run_pretrain import DECAY_REQUEST
+    from electra_paddle.files import replace_text
+
+    path = arguments.model_dir / "pretraining_config.json"
+    if not path.is_file():
+        raise CheckpointError(path, "no such file", "the folder of a pre-training run")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if not config.get("num_decay_steps"):
+        raise ConfigError(
+            f"{path}: lr_schedule",
+            config.get("lr_schedule", "linear"),
+            "warmup_stable_decay",
+            "the learning rate of other schedules falls, or does not, as they began",
+        )
+    replace_text(arguments.model_dir / DECAY_REQUEST, "")
+    print(
+        f"{arguments.model_dir}: at its next line of metrics the run begins its last {config['num_decay_steps']:,} "
+        "updates; a stopped one goes on with the same command"
+    )

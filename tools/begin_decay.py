@@ -1,0 +1,4 @@
+from electra_paddle.cli import script
+
+if __name__ == "__main__":
+    script("begin_decay")
