@@ -42,11 +42,15 @@ class Reports:
     def evaluate(self, step):
         """Evaluate and write the results; every process must call it."""
         from electra_paddle import runtime
-        from electra_paddle.models.metrics import evaluation_sums, precision_and_recall, scores
+        from electra_paddle.models.metrics import evaluation_sums, planted_sums, precision_and_recall, scores
         from electra_paddle.training.evaluation import evaluate, write_results
         from electra_paddle.training.visual import precision_recall_figure
 
-        sums = evaluate(self.model, self.eval_batches, evaluation_sums, self.config.eval_rows_at_once)
+        def measure(batch, output, num_rows):
+            sums = evaluation_sums(batch, output, num_rows)
+            return sums | planted_sums(self.model, batch) if self.model.discriminator else sums
+
+        sums = evaluate(self.model, self.eval_batches, measure, self.config.eval_rows_at_once)
         figures = scores(sums)
         self.monitor.add_evaluation(step, figures)
         if self.monitor.visual and "tokens" in sums:

@@ -9,6 +9,9 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from electra_paddle.batch import CorruptedBatch
+from electra_paddle.models.sampling import corrupt
+
 NUM_THRESHOLDS = 200
 
 
@@ -49,6 +52,35 @@ def evaluation_sums(batch, output, num_rows):
     if output.rtd_states is None:
         return sums
     return sums | count_states(output.rtd_states.numpy(), batch.attention_mask.numpy())
+
+
+def planted_sums(model, batch):
+    """What is added over an evaluation for `disc_planted_auc`: replacements that no generator has made.
+
+    In every masked slot stands the token of another slot, half of them all further on, so that replacements are as
+    frequent as tokens are and the same for every network.
+
+    Args:
+        model: ElectraForJointPretraining with a discriminator.
+        batch: MaskedBatch.
+    """
+    planted = planted_ids(batch.masked_labels.numpy(), batch.masked_weights.numpy() > 0)  # [B, P]
+    with paddle.no_grad():
+        corrupted = CorruptedBatch(*corrupt(batch, paddle.to_tensor(planted)))
+        logits, _ = model.discriminate(corrupted, batch)  # [B, L]
+    tokens, replaced = batch.attention_mask.numpy() > 0, corrupted.is_replaced.numpy() > 0  # [B, L]
+    probabilities = F.sigmoid(logits.astype("float32")).numpy()
+    return {
+        "above_planted": num_above(probabilities[tokens & replaced]),
+        "above_untouched": num_above(probabilities[tokens & ~replaced]),
+    }
+
+
+def planted_ids(labels, used):
+    """The tokens of all used slots [B, P], each half of them further on."""
+    planted = labels.copy()
+    planted[used] = np.roll(labels[used], used.sum() // 2)
+    return planted
 
 
 def count_states(states, attention_mask):
@@ -102,8 +134,10 @@ def scores(sums):
 
     `loss` is the mean over rows of their batches' losses, `disc_loss` the mean over rows of their means, `disc_auc`
     the area under the ROC curve by trapezoids over 200 thresholds. Precision and recall are those of "replaced".
-    `disc_effective_rank` (not in the original) says in how many of its directions the discriminator's last layer tells
-    tokens apart: 1 where it has collapsed, the hidden size where all are used alike.
+    Two are not in the original. `disc_planted_auc` is the area for replacements that do not come from the generator,
+    see `planted_sums`, by which networks beside different generators compare. `disc_effective_rank` says in how many
+    of its directions the discriminator's last layer tells tokens apart: 1 where it has collapsed, the hidden size
+    where all are used alike.
     Source: `metric_fn` of the original, where padding raises the area.
     """
     result = {"loss": ratio(sums["loss"], sums["rows"])} if "loss" in sums else {}
@@ -121,6 +155,8 @@ def scores(sums):
         "disc_recall": ratio(sums["hits"], sums["replaced"]),
         "disc_auc": area_under_roc(sums["above_replaced"], sums["above_original"]),
     }
+    if "above_planted" in sums:
+        result["disc_planted_auc"] = area_under_roc(sums["above_planted"], sums["above_untouched"])
     if "states" in sums:
         result["disc_effective_rank"] = effective_rank(sums["states"], sums["products"], sums["tokens"])
     return result

@@ -93,6 +93,21 @@ def test_informed_run_says_what_it_counted_and_resumes_as_it_began(project):
     assert "found original for a run that began as informed and has made 6 updates" in refused.stderr
 
 
+@pytest.mark.slow
+def test_comparison_of_initializations_draws_both_and_prints_their_evaluations(project):
+    (project.folder / "narrow.yaml").write_text(
+        "{model_hparam_overrides: {hidden_size: 64, num_hidden_layers: 1}, embedding_size: 32, untied_generator: false}"
+    )
+    options = ["--num-train-steps", 6, "--eval-steps", 3, "--max-seq-length", 32, "--num-processes", 1, "--json"]
+    result = project.run("tools/compare_initialization.py", "--data-dir", ".", "--hparams", "narrow.yaml", *options)
+    report = json.loads(result.stdout)
+    assert set(report["curves"]) == {"informed, seed 0", "original, seed 0"}
+    for rows in report["curves"].values():
+        assert [row["tokens"] for row in rows] == [3 * 32 * 32, 6 * 32 * 32]
+        assert 0 < rows[-1]["disc_planted_auc"] < 1
+    assert (project.folder / report["figure"]).stat().st_size > 10_000
+
+
 def test_losses_fall(project):
     project.pretrain("longer", "--learning-rate", "5e-3", num_train_steps=60)
     figures = read_metrics(project.folder / "models/longer/metrics.jsonl")

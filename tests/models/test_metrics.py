@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from conftest import assert_close, shared_file
 
-from electra_paddle.models.metrics import Answers, count, count_states, num_above, precision_and_recall, scores
+from electra_paddle.models.metrics import (
+    Answers,
+    count,
+    count_states,
+    num_above,
+    planted_ids,
+    precision_and_recall,
+    scores,
+)
 
 
 def golden_answers(golden, number):
@@ -102,3 +110,16 @@ def test_effective_rank_counts_directions_in_which_states_of_tokens_differ(answe
 def test_effective_rank_of_a_network_that_broke_down_is_no_number(answers):
     sums = count(answers) | count_states(np.full((1, 2, 3), np.nan), np.ones((1, 2)))
     assert np.isnan(scores(sums)["disc_effective_rank"])
+
+
+def test_planted_tokens_are_those_of_the_other_half_of_the_used_slots():
+    labels, used = np.array([[5, 6, 0], [7, 8, 9]]), np.array([[True, True, False], [True, True, False]])
+    assert planted_ids(labels, used).tolist() == [[7, 8, 0], [5, 6, 9]]
+
+
+def test_planted_area_is_that_of_the_two_counts():
+    right, wrong = num_above(np.array([0.9, 0.8])), num_above(np.array([0.1, 0.2, 0.95, 0.05]))
+    sums = {"slots": 0, "masked_lm_loss": 0, "masked_lm_right": 0, "sampled_masked_lm_right": 0}
+    counts = {"rows": 1, "disc_loss": 0, "tokens": 6, "disc_right": 0, "judged": 0, "replaced": 0, "hits": 0}
+    both = {"above_replaced": wrong, "above_original": wrong, "above_planted": right, "above_untouched": wrong}
+    assert scores(sums | counts | both)["disc_planted_auc"] == pytest.approx(0.75, abs=0.01)  # 6 of 8 pairs
