@@ -20,11 +20,12 @@ class Reports:
         batches: for training; some are read for samples.
         eval_batches: EvaluationBatches, or None.
         best: step and value of the best evaluation before this start.
+        cloze: sentences to fill in at every evaluation, a Cloze; or None.
     """
 
-    def __init__(self, config, model, monitor, vocabulary, batches, eval_batches, best):
+    def __init__(self, config, model, monitor, vocabulary, batches, eval_batches, best, cloze=None):
         self.config, self.model, self.monitor, self.vocabulary = config, model, monitor, vocabulary
-        self.batches, self.eval_batches = batches, eval_batches
+        self.batches, self.eval_batches, self.cloze = batches, eval_batches, cloze
         self.best = best  # so far; known to the main process
         if monitor.visual:
             monitor.visual.add_hparams(dataclasses.asdict(config), COMPARED_BY)
@@ -42,8 +43,15 @@ class Reports:
     def evaluate(self, step):
         """Evaluate and write the results; every process must call it."""
         from electra_paddle import runtime
-        from electra_paddle.models.metrics import evaluation_sums, planted_sums, precision_and_recall, scores
+        from electra_paddle.models.metrics import (
+            cloze_scores,
+            evaluation_sums,
+            planted_sums,
+            precision_and_recall,
+            scores,
+        )
         from electra_paddle.training.evaluation import evaluate, write_results
+        from electra_paddle.training.loop import to_tensors
         from electra_paddle.training.visual import precision_recall_figure
 
         def measure(batch, output, num_rows):
@@ -52,6 +60,8 @@ class Reports:
 
         sums = evaluate(self.model, self.eval_batches, measure, self.config.eval_rows_at_once)
         figures = scores(sums)
+        if self.cloze and self.model.generator:
+            figures |= cloze_scores(self.model, to_tensors(self.cloze))
         self.monitor.add_evaluation(step, figures)
         if self.monitor.visual and "tokens" in sums:
             figure = precision_recall_figure(*precision_and_recall(sums))

@@ -50,6 +50,7 @@ class Job(NamedTuple):
     eval_batches: Any  # EvaluationBatches, or None
     checkpoints: Any  # Checkpoints
     checkpoint: Any  # the Checkpoint to go on from, or None
+    cloze: Any  # Cloze, or None
     first_weights: dict  # what `find_networks` found in init_from; {} if nothing is to be filled from there
 
     @property
@@ -60,7 +61,9 @@ class Job(NamedTuple):
 
 def prepare(config):
     """The Job of a PretrainingConfig. What does not fit together is refused here, before Paddle is imported."""
+    from electra_paddle.config.recipes import find_recipe
     from electra_paddle.conversion.published import pretrained_directories
+    from electra_paddle.data.cloze import read_cloze
     from electra_paddle.models.warm_start import find_networks
     from electra_paddle.text import Vocabulary
     from electra_paddle.training.checkpoint import Checkpoints
@@ -81,8 +84,20 @@ def prepare(config):
     first_weights = {}
     if config.init_from and not checkpoint:
         first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
+    cloze = None
+    if config.cloze_file:
+        cloze = read_cloze(find_recipe(config.cloze_file), vocabulary, config.do_lower_case)
     return Job(
-        config, vocabulary, generator, discriminator, batches, eval_batches, checkpoints, checkpoint, first_weights
+        config,
+        vocabulary,
+        generator,
+        discriminator,
+        batches,
+        eval_batches,
+        checkpoints,
+        checkpoint,
+        cloze,
+        first_weights,
     )
 
 
@@ -191,7 +206,7 @@ def pretrain(job):
     stream = job.batches.iterate(job.start, config.num_train_steps)
     request = config.model_dir / DECAY_REQUEST
     best = progress.get("best", {})
-    reports = Reports(config, model, monitor, job.vocabulary, job.batches, job.eval_batches, best)
+    reports = Reports(config, model, monitor, job.vocabulary, job.batches, job.eval_batches, best, job.cloze)
 
     def after_step(step):
         """Report; write a checkpoint now and then, at the end, and when the job is asked to end."""

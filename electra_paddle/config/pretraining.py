@@ -91,6 +91,7 @@ class PretrainingConfig:
     eval_shards: Path = entry(None, "folder of shards to evaluate on instead; nothing is kept from training then")
     eval_batch_size: int = entry(128, "sequences that a process evaluates at once")
     num_eval_steps: int = entry(100, "batches of an evaluation, over all processes; fewer if there are fewer examples")
+    cloze_file: Path = entry(None, "sentences with one [character] each for the generator to fill in at evaluations")
     eval_steps: int | None = entry(None, "updates between evaluations; default save_checkpoints_steps")
     # run
     save_checkpoints_steps: int = entry(1000, "updates between checkpoints")

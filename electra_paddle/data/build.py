@@ -232,13 +232,23 @@ def no_text():
     return DataError("the corpus", "no text", "one sentence or paragraph a line, blank lines between documents")
 
 
+class SampledLines:
+    """Lines of a corpus from many places of it, read anew each time that one goes through them."""
+
+    def __init__(self, files, settings):
+        self.files, self.settings = files, settings
+
+    def __iter__(self):
+        for block, _ in sample_text(self.files, self.settings, VOCABULARY_BYTES, num_places=1000):
+            yield from block.split("\n")
+
+
 def write_vocabulary(corpus, vocab_file, size, settings):
     """Make a vocabulary from the corpus and write it; an existing file is left alone and refused."""
     vocab_file = Path(vocab_file)
     if vocab_file.exists():
         raise ConfigError("--vocab-file", f"{vocab_file}, which exists", "a new file for --build-vocab")
-    blocks = sample_text(corpus_files(corpus), settings, VOCABULARY_BYTES, num_places=1000)
-    lines = (line for block, _ in blocks for line in block.split("\n"))
+    lines = SampledLines(corpus_files(corpus), settings)
     vocabulary = build_vocabulary(lines, size, settings.do_lower_case, settings.strip_accents)
     with written_whole(vocab_file) as partial:
         vocabulary.save(partial)

@@ -54,6 +54,24 @@ def evaluation_sums(batch, output, num_rows):
     return sums | count_states(output.rtd_states.numpy(), batch.attention_mask.numpy())
 
 
+def cloze_scores(model, cloze):
+    """How often the generator's first answer is right, and how often one of its first five.
+
+    Args:
+        model: ElectraForJointPretraining with a generator.
+        cloze: Cloze of tensors.
+    """
+    was_training = model.training
+    model.eval()
+    with paddle.no_grad():
+        logits = model.generate(cloze)[:, 0]  # [N, V]
+    if was_training:
+        model.train()
+    best = paddle.topk(logits.astype("float32"), 5)[1].numpy()  # [N, 5]
+    is_right = best == cloze.answers.numpy()
+    return {"cloze_accuracy": float(is_right[:, 0].mean()), "cloze_top5": float(is_right.any(axis=1).mean())}
+
+
 def planted_sums(model, batch):
     """What is added over an evaluation for `disc_planted_auc`: replacements that no generator has made.
 

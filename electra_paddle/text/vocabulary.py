@@ -81,7 +81,7 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     between them.
 
     Args:
-        lines: iterable of str.
+        lines: of str; what can be gone through twice, such as a list.
         size: number of tokens; fewer come back when the text has no more.
     """
     from tokenizers import BertWordPieceTokenizer
@@ -90,14 +90,21 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     head = [placed.get(index) or f"[unused{index}]" for index in range(max(placed) + 1)]
     if size <= len(head):
         raise DataError("--build-vocab", size, f"more than the {len(head)} special and unused tokens")
-    trainer = BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents)
-    trainer.train_from_iterator(
-        lines,
-        vocab_size=size,
-        limit_alphabet=round(SHARE_OF_CHARACTERS * (size - len(head))),  # the most frequent ones
-        min_frequency=1,
-        special_tokens=head,
-        show_progress=False,
-    )
-    tokens = sorted(trainer.get_vocab().items(), key=lambda item: item[1])
-    return Vocabulary([token for token, _ in tokens][:size])
+
+    def train(num_characters):
+        trainer = BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents)
+        trainer.train_from_iterator(
+            lines,
+            vocab_size=size,
+            limit_alphabet=num_characters,  # the most frequent ones: more would be cut off by code point
+            min_frequency=1,
+            special_tokens=head,
+            show_progress=False,
+        )
+        return sorted(trainer.get_vocab(), key=trainer.token_to_id)
+
+    num_characters = round(SHARE_OF_CHARACTERS * (size - len(head)))
+    tokens = train(num_characters)
+    if len(tokens) < size:  # the text has not so many pieces
+        tokens = train(num_characters + size - len(tokens))
+    return Vocabulary(tokens[:size])
