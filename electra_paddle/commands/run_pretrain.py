@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import signal
+import time
 from typing import Any, NamedTuple
 
 from electra_paddle.commands.pretraining_reports import Reports
@@ -13,6 +14,8 @@ from electra_paddle.config import PretrainingConfig, add_entries, resolve, save_
 from electra_paddle.config.geometry import training_flops
 from electra_paddle.errors import CheckpointError, ConfigError, DataError, Interrupted
 
+PAIR_COUNTS = "pair_counts.npz"  # in the folder of the model, for the informed initialisation
+WAITING_SECONDS = 20  # that other processes wait for a message at most
 DECAY_REQUEST = "decay_request"  # a file in the folder of the model, which `begin_decay` writes
 DESCRIPTION = "Pre-train a generator and a discriminator; the same command again resumes."
 
@@ -261,13 +264,39 @@ def until(batches, ending, start):
 
 
 def inform_networks(job, model):
-    """Apply the informed initialisation to new networks; returns a line that says so."""
+    """Apply the informed initialisation to new networks; returns a line that says so.
+
+    One process counts and computes, the others get its weights. Now and then it tells them that it is still there:
+    counting a large corpus takes longer than a message may wait.
+    """
+    from tqdm import tqdm
+
+    from electra_paddle import runtime
     from electra_paddle.data.pairs import count_pairs
     from electra_paddle.models.informed import inform
 
-    counts = count_pairs(job.batches.shards, job.vocabulary)
-    inform(model, counts, job.config.seed)
-    return [f"informed initialisation: {counts.sum():,} pairs of neighbours, {counts.nnz:,} different ones"]
+    lines = []
+    if runtime.is_main():
+        told = time.monotonic()
+
+        def on_tokens(count):
+            nonlocal told
+            progress.update(count)
+            if time.monotonic() - told > WAITING_SECONDS:
+                told = time.monotonic()
+                runtime.is_any(False)
+
+        with tqdm(desc="count neighbours", unit="token", unit_scale=True, delay=5) as progress:
+            counts = count_pairs(job.batches.shards, job.vocabulary, job.config.model_dir / PAIR_COUNTS, on_tokens)
+        inform(model, counts, job.config.seed)
+        lines = [f"informed initialisation: {counts.sum():,} pairs of neighbours, {counts.nnz:,} different ones"]
+        runtime.is_any(True)
+    else:
+        while not runtime.is_any(False):
+            pass
+    if runtime.num_processes() > 1:
+        runtime.send_from(0, list(model.parameters()))
+    return lines
 
 
 def check_initialization(config, geometries, checkpoint):

@@ -42,9 +42,9 @@ class ShardsPart:
         """See Shards."""
         return self.shards.lengths(self.numbers(places))
 
-    def token_chunks(self, size):
+    def token_chunks(self, size, first=0):
         """See Shards; of this part, in no particular order."""
-        for start in range(0, len(self), BLOCK):
+        for start in range(first * BLOCK, len(self), BLOCK):
             places = np.arange(start, min(start + BLOCK, len(self)))
             ids, lengths, *_ = self.read(places, self.manifest["max_seq_length"])  # [B, L]
             yield ids[np.arange(ids.shape[1]) < lengths[:, None]]

@@ -170,11 +170,11 @@ class Shards:
                 word_starts[row, : end - begin] = bits[begin % 8 : begin % 8 + end - begin]
         return input_ids, ends - begins, seconds, word_starts
 
-    def token_chunks(self, size):
-        """Yield all ids, special tokens included, in arrays of at most `size`; no chunk spans two shards."""
-        for tokens in self._tokens:
-            for start in range(0, len(tokens), size):
-                yield np.asarray(tokens[start : start + size])
+    def token_chunks(self, size, first=0):
+        """Yield ids, special tokens included, in arrays of at most `size` within a shard, from array `first` on."""
+        places = [(tokens, start) for tokens in self._tokens for start in range(0, len(tokens), size)]
+        for tokens, start in places[first:]:
+            yield np.asarray(tokens[start : start + size])
 
     def _locate(self, numbers):
         """(shard, first token, end, second segment) of examples, [B] each."""

@@ -24,7 +24,6 @@ Shapes: V vocabulary, E embedding, H hidden, D width of a head, nf frequencies.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -38,12 +37,6 @@ MOST_FREQUENCIES, LEAST_FREQUENCIES = 16, 4
 SCORE = 8.0  # of the offset that a head looks at
 VALUE_SCALE = 0.7  # times 1 / sqrt(H): standard deviation of value and output weights
 RAREST = 5  # words seen less often keep random vectors
-
-
-class PairCounts(NamedTuple):
-    """How often a token stands right before another one."""
-
-    counts: object  # scipy.sparse.csr_array [V, V] of float64
 
 
 def num_frequencies(geometries) -> int:

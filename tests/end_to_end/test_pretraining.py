@@ -80,7 +80,8 @@ def test_decay_asked_for_while_a_run_goes_on_ends_it(project):
 
 
 def test_informed_run_says_what_it_counted_and_resumes_as_it_began(project):
-    wide = ["--model-hparam-overrides", '{"hidden_size": 64, "num_hidden_layers": 1}', "--embedding-size", "32"]
+    shape = {"hidden_size": 64, "num_hidden_layers": 1, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    wide = ["--model-hparam-overrides", json.dumps(shape), "--embedding-size", "32"]
     wide += ["--generator-hidden-size", "0.5", "--generator-learning-rate", "2e-3", "--cloze-file", "cloze.txt"]
     (project.folder / "cloze.txt").write_text("一[丁]丂\n[七]丄\n", encoding="utf-8")
     informed = [*wide, "--initialization", "informed"]
@@ -92,6 +93,12 @@ def test_informed_run_says_what_it_counted_and_resumes_as_it_began(project):
     assert evaluation["cloze_accuracy"] in (0, 0.5, 1)
     assert evaluation["cloze_top5"] >= evaluation["cloze_accuracy"]
     assert "informed initialisation" not in again.stdout
+    assert "informed initialisation" in project.launch(2, "informed-two", *informed, num_train_steps=4)
+    alone, in_two = (
+        read_metrics(project.folder / "models" / name / "metrics.jsonl", "eval")[0]["masked_lm_loss"]
+        for name in ("informed", "informed-two")
+    )
+    assert_close(in_two, alone, atol=1e-4)
     refused = project.pretrain("informed", *wide, check=False)
     assert refused.returncode == 2
     assert "found original for a run that began as informed and has made 6 updates" in refused.stderr
