@@ -72,6 +72,7 @@ setup(
         "dev": [
             "google-crc32c",
             "hypothesis",
+            "mypy>=1.11,<1.16",
             *ONNX,
             "opencc==1.1.9",
             "pytest>=8,<9",
