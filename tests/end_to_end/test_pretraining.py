@@ -114,7 +114,7 @@ def test_comparison_of_initializations_draws_both_and_prints_their_evaluations(p
     report = json.loads(result.stdout)
     assert set(report["curves"]) == {"informed, seed 0", "original, seed 0"}
     for rows in report["curves"].values():
-        assert [row["tokens"] for row in rows] == [3 * 32 * 32, 6 * 32 * 32]
+        assert [row["tokens"] for row in rows] == [3 * 64 * 32, 6 * 64 * 32]
         assert 0 < rows[-1]["disc_planted_auc"] < 1
     assert (project.folder / report["figure"]).stat().st_size > 10_000
 
