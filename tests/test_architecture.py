@@ -9,7 +9,7 @@ from conftest import ROOT
 
 LEVELS = [
     {"errors", "batch", "files"},
-    {"released"},
+    {"released", "task_kinds"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},
     {"conversion"},
