@@ -1,6 +1,8 @@
 """The vocabulary: one token a line, its id the number of its line."""
 
+import collections
 import hashlib
+import re
 from pathlib import Path
 
 from electra_paddle.errors import DataError
@@ -90,15 +92,24 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     head = [placed.get(index) or f"[unused{index}]" for index in range(max(placed) + 1)]
     if size <= len(head):
         raise DataError("--build-vocab", size, f"more than the {len(head)} special and unused tokens")
+    counts, inner = count_characters(lines, BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents))
+    by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
 
     def train(num_characters):
+        """Tokens of a trainer that is told which characters and one-letter pieces to take, and in which order.
+
+        Left to itself it breaks ties by the order of a hash map, which is another one in every process.
+        """
+        alphabet = sorted(by_frequency[:num_characters])
+        pieces = [f"##{character}" for character in alphabet if character in inner]
         trainer = BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents)
         trainer.train_from_iterator(
             lines,
             vocab_size=size,
-            limit_alphabet=num_characters,  # the most frequent ones: more would be cut off by code point
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
             min_frequency=1,
-            special_tokens=head,
+            special_tokens=head + alphabet + pieces,
             show_progress=False,
         )
         return sorted(trainer.get_vocab(), key=trainer.token_to_id)
@@ -108,3 +119,15 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     if len(tokens) < size:  # the text has not so many pieces
         tokens = train(num_characters + size - len(tokens))
     return Vocabulary(tokens[:size])
+
+
+def count_characters(lines, tokenizer):
+    """(character -> how often it occurs in normalized lines, the characters that occur inside of a word)."""
+    counts, inner = collections.Counter(), set()
+    for line in lines:
+        text = tokenizer.normalizer.normalize_str(line)  # Chinese characters come out with spaces around them
+        counts.update(text)
+        for run in re.findall(r"\S\S+", text):
+            for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(run):
+                inner.update(word[1:])
+    return {character: count for character, count in counts.items() if not character.isspace()}, inner

@@ -69,3 +69,11 @@ def test_unknown_name_is_a_missing_file(tmp_path, monkeypatch):
         "chinese-legal-electra-small-ex: found no such file or directory, expected a vocabulary, one token a line, "
         "or the name of a released model such as chinese-electra-180g-base"
     )
+
+
+def test_vocabulary_of_a_text_whose_tokens_are_equally_frequent_is_the_same_every_time():
+    rare = " ".join(chr(0x4E00 + number) for number in range(600))
+    latin = " ".join(f"{a}{b}{c}" for a in "abcdefg" for b in "hijklmn" for c in "opqrstu")
+    built = {build_vocabulary([rare, latin], size).sha256 for size in (450, 450, 450, 450)}
+    assert len(built) == 1
+    assert len({build_vocabulary([rare, latin], 900).sha256 for _ in range(3)}) == 1
