@@ -1,4 +1,4 @@
-"""The kinds of tasks: one entry says who fine-tunes a kind, which head it has, and which task of a hub module answers it.
+"""The kinds of tasks: one entry says who fine-tunes a kind, which head it has, and which hub task answers it.
 
 A kind of your own is one more entry, made by `register_kind` before its first use; nothing else has to be edited.
 """

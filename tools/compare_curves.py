@@ -97,7 +97,7 @@ def absolute(argument):
 
 def window_means(model_dir, window_ends):
     """Mean training loss of each window, from the figures that the run wrote."""
-    from electra_paddle.training.monitor import read_metrics
+    from electra_paddle.training.loggers.jsonl import read_metrics
 
     figures = read_metrics(model_dir / "metrics.jsonl")
     assert [row["step"] for row in figures] == window_ends
@@ -106,7 +106,7 @@ def window_means(model_dir, window_ends):
 
 def evaluation(model_dir):
     """Losses on held-out text after the last update, by the original's names and formulas."""
-    from electra_paddle.training.monitor import read_metrics
+    from electra_paddle.training.loggers.jsonl import read_metrics
 
     return {name: read_metrics(model_dir / "metrics.jsonl", "eval")[-1][name] for name in LOSSES}
 

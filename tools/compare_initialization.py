@@ -29,7 +29,9 @@ def main():
     parser.add_argument("--train-batch-size", type=int, default=64, help="sequences of an update [64]")
     parser.add_argument("--max-seq-length", type=int, default=128, help="as the shards have it [128]")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="[1e-3]")
-    parser.add_argument("--eval-steps", type=int, default=61, help="updates between two points of the curves [61: 500,000 tokens]")
+    parser.add_argument(
+        "--eval-steps", type=int, default=61, help="updates between two points of the curves [61: 500,000 tokens]"
+    )
     parser.add_argument("--num-processes", type=int, default=2, help="of each run [2]")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
@@ -48,7 +50,7 @@ def main():
 
 def pretrain(arguments, initialization, seed):
     """One run; returns the evaluations after the first token, a list of {"tokens": ..., name: ...}."""
-    from electra_paddle.training.monitor import read_metrics
+    from electra_paddle.training.loggers.jsonl import read_metrics
 
     name, run_dir = f"{initialization}_{seed}", arguments.run_dir.resolve()
     hparams = {

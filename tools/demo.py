@@ -161,7 +161,7 @@ def draw_losses(run_dir):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from electra_paddle.training.monitor import read_metrics
+    from electra_paddle.training.loggers.jsonl import read_metrics
 
     figures = read_metrics(run_dir / "models" / NAME / "metrics.jsonl")
     steps = [row["step"] for row in figures]
@@ -180,7 +180,7 @@ def draw_losses(run_dir):
 
 def write_report(run_dir, times, total):
     """report.md; returned as text."""
-    from electra_paddle.training.monitor import read_metrics
+    from electra_paddle.training.loggers.jsonl import read_metrics
 
     figures = read_metrics(run_dir / "models" / NAME / "metrics.jsonl")
     first, last = figures[0], figures[-1]

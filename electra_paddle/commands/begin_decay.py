@@ -13,8 +13,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from electra_paddle.commands.run_pretrain import DECAY_REQUEST
     from electra_paddle.files import replace_text
+    from electra_paddle.pretraining.run import DECAY_REQUEST
 
     path = arguments.model_dir / "pretraining_config.json"
     if not path.is_file():

@@ -13,6 +13,7 @@ from electra_paddle.config.pretraining import (
     set_default_paths,
 )
 from electra_paddle.errors import ConfigError
+from electra_paddle.schedules import SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class FinetuningConfig:
     num_train_epochs: float = entry(3.0, "passes over the training examples")
     train_batch_size: int = entry(32, "examples of an update, over all processes")
     learning_rate: float = entry(1e-4, "peak of the schedule; 3e-4 is recommended for small models")
+    lr_schedule: str = entry("linear", "after the warm-up: linear (falling), constant, cosine, or module:function")
     lr_decay_power: float = entry(1.0, "exponent of the decay; 1 is linear")
     warmup_proportion: float = entry(0.1, "share of the updates over which the learning rate rises")
     layerwise_lr_decay: float = entry(0.8, "learning-rate factor from one layer to the one below; 0 switches it off")
@@ -89,6 +91,10 @@ class FinetuningConfig:
     num_processes: int | None = entry(None, "processes that make features; default: one for each core")
     save_checkpoints_steps: int = entry(1000, "updates between checkpoints, from which the same command goes on")
     log_steps: int = entry(10, "updates between two lines of metrics")
+    loggers: tuple[str, ...] = entry(
+        ("progress", "jsonl", "visualdl"), "progress, jsonl, visualdl, tensorboard, wandb, swanlab, or module:Class"
+    )
+    callbacks: tuple[str, ...] = entry((), "callbacks of your own, as module:Class")
     seed: int = entry(0, "the first trial's seed; each further trial adds one")
 
     def __post_init__(self):
@@ -100,6 +106,9 @@ class FinetuningConfig:
         require_at_least(self, 4, "max_seq_length")
         require_at_least(self, 0, "learning_rate", "num_train_epochs", "layerwise_lr_decay", "weight_decay_rate")
         require_at_least(self, 0, "early_stopping", "n_writes_test", "answerable_weight", "max_bad_steps")
+        SCHEDULES.check(self.lr_schedule)
+        if self.lr_schedule == "warmup_stable_decay":
+            raise ConfigError("lr_schedule", self.lr_schedule, "linear, constant or cosine", "a trial's end is known")
         require_one_of(self, "precision", PRECISIONS)
         require_one_of(self, "on_error", ("stop", "skip"))
         require_one_of(self, "compat", ("corrected", "reference"))

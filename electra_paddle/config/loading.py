@@ -73,6 +73,21 @@ def resolve(config_class, arguments, recommended=None):
     return build(config_class, merged, sources)
 
 
+def build_config(config_class, config, settings):
+    """The configuration of a call from Python: one that is whole, or settings by name.
+
+    Raises:
+        ConfigError: both, an unknown setting, or a value of the wrong type.
+    """
+    if config is None:
+        return build(config_class, dict(settings), dict.fromkeys(settings, "settings"))
+    if settings:
+        raise ConfigError(
+            ", ".join(settings), f"given beside a {config_class.__name__}", "one of both", "put them into the config"
+        )
+    return config
+
+
 def load_config(config_class, path):
     """The configuration that `save_config` wrote, or a user's file of hyper-parameters."""
     values, name = read_hparams(str(path))

@@ -7,10 +7,10 @@ from typing import ClassVar
 from electra_paddle.config.entry import entry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.errors import ConfigError
+from electra_paddle.schedules import SCHEDULES
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 INITIALIZATIONS = ("original", "informed")
-LR_SCHEDULES = ("linear", "constant", "warmup_stable_decay")
 MASK_SAMPLINGS = ("without_replacement", "reference")
 
 
@@ -55,6 +55,9 @@ class PretrainingConfig:
     init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
     # objective
     electra_objective: bool = entry(True, "false: a masked language model of full size and no discriminator")
+    objective: str | None = entry(
+        None, "electra, masked_language_model, or module:Class of your own; default: as electra_objective says"
+    )
     mask_prob: float = entry(0.15, "share of the tokens that the generator has to fill")
     whole_word_mask: bool = entry(False, "mask all tokens of a word together; needs shards built with --word-starts")
     mask_sampling: str = entry("without_replacement", "without_replacement, or reference, which may repeat a position")
@@ -70,7 +73,9 @@ class PretrainingConfig:
         None, "peak for the generator and what it shares; default learning_rate"
     )
     num_warmup_steps: int = entry(10_000, "updates over which the learning rate rises")
-    lr_schedule: str = entry("linear", "after the warm-up: linear (falling), constant, or warmup_stable_decay")
+    lr_schedule: str = entry(
+        "linear", "after the warm-up: linear (falling), constant, cosine, warmup_stable_decay, or module:function"
+    )
     num_decay_steps: int = entry(
         0, "last updates of warmup_stable_decay, in which it falls to 0; `begin_decay` begins them before their time"
     )
@@ -101,6 +106,10 @@ class PretrainingConfig:
         None, "updates between texts that show both networks' answers; default eval_steps"
     )
     histogram_steps: int | None = entry(None, "updates between histograms and embeddings; default 10 x samples_steps")
+    loggers: tuple[str, ...] = entry(
+        ("progress", "jsonl", "visualdl"), "progress, jsonl, visualdl, tensorboard, wandb, swanlab, or module:Class"
+    )
+    callbacks: tuple[str, ...] = entry((), "callbacks of your own, as module:Class")
     seed: int = entry(0, "fixes initialisation, order, masking, sampling and dropout")
 
     def __post_init__(self):
@@ -118,7 +127,8 @@ class PretrainingConfig:
         set_default(self, "generator_learning_rate", self.learning_rate)
         require_at_least(self, 0, "generator_learning_rate", "num_decay_steps")
         require_one_of(self, "initialization", INITIALIZATIONS)
-        require_one_of(self, "lr_schedule", LR_SCHEDULES)
+        SCHEDULES.check(self.lr_schedule)
+        self.set_objective()
         self.check_schedule()
         require_one_of(self, "precision", PRECISIONS)
         require_one_of(self, "sharding_stage", (0, 1))
@@ -153,6 +163,16 @@ class PretrainingConfig:
             raise ConfigError("uniform_generator", "true with electra_objective false", "at least one network to train")
         if self.temperature <= 0:
             raise ConfigError("temperature", self.temperature, "above 0")
+
+    def set_objective(self):
+        """`electra_objective` and `objective` say the same."""
+        set_default(self, "objective", "electra" if self.electra_objective else "masked_language_model")
+        if self.objective == "masked_language_model":
+            object.__setattr__(self, "electra_objective", False)
+        elif not self.electra_objective:
+            raise ConfigError(
+                "objective", f"{self.objective} with electra_objective false", "masked_language_model, or no objective"
+            )
 
     def check_schedule(self):
         if (self.lr_schedule == "warmup_stable_decay") != (self.num_decay_steps > 0):

@@ -21,8 +21,9 @@ NOT_OF_IDENTITY = {
     "data_dir", "model_name", "task_names", "init_checkpoint", "output_dir", "do_train", "do_eval", "do_test",
     "num_trials", "keep_all_models", "log_examples", "write_test_outputs", "n_writes_test", "write_probabilities",
     "use_tfrecords_if_existing", "num_processes", "save_checkpoints_steps", "log_steps", "seed", "predict_batch_size",
-    "eval_batch_size", "recommended",
+    "eval_batch_size", "recommended", "loggers", "callbacks",
 }  # fmt: skip
+ADDED = {"lr_schedule": "linear"}  # entries of later versions, with the values that earlier ones had
 
 
 def run_task(job):
@@ -70,7 +71,11 @@ def identity_of(job, seed, splits):
     deciding = {
         "version": __version__,
         "seed": seed,
-        "config": {name: value for name, value in config.items() if name not in NOT_OF_IDENTITY},
+        "config": {
+            name: value
+            for name, value in config.items()
+            if name not in NOT_OF_IDENTITY and ADDED.get(name, ...) != value
+        },
         "network": job.network,
         "weights": sha256(job.source / WEIGHTS) if job.source else None,
         "files": {

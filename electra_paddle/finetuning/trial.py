@@ -1,27 +1,29 @@
 """One trial: a model trained with one seed, resumable, and evaluated."""
 
-import contextlib
-import itertools
-import math
 import os
 import shutil
-import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from electra_paddle import runtime
-from electra_paddle.errors import ConfigError, Interrupted
+from electra_paddle.config import FinetuningConfig
+from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.batches import TrainingBatches, num_batches
-from electra_paddle.finetuning.evaluation import evaluate
+from electra_paddle.finetuning.evaluation import Evaluation, evaluate
+from electra_paddle.finetuning.features import Features
+from electra_paddle.finetuning.job import Job
 from electra_paddle.finetuning.model import build_model, save_finetuned
 from electra_paddle.models.encoder import fuse_attention
 from electra_paddle.models.pretrained_directory import load_model
 from electra_paddle.tensors import assign, read_tensors, save_tensors
-from electra_paddle.training.checkpoint import Checkpoints
-from electra_paddle.training.interruption import Interruption
-from electra_paddle.training.loop import train
-from electra_paddle.training.loss_scale import LossScale
+from electra_paddle.training.callbacks import Callback
+from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
+from electra_paddle.training.loggers import Run
 from electra_paddle.training.monitor import Monitor
-from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
-from electra_paddle.training.schedule import build_schedule
+from electra_paddle.training.optimizer import layerwise_factors
+from electra_paddle.training.session import Session, SessionSettings, load_callbacks
+
+NUM_CHECKPOINTS = 2  # kept while a trial lasts
 
 
 class Trial:
@@ -32,27 +34,39 @@ class Trial:
         number: from 1.
         seed: of initialisation, order and dropout.
         identity: a hash of everything that decides about the weights.
+        callbacks: called at the events of its training.
     """
 
-    def __init__(self, job, features, number, seed, identity):
+    def __init__(
+        self,
+        job: Job,
+        features: Mapping[str, Features],
+        number: int,
+        seed: int,
+        identity: str,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self.job, self.features, self.number, self.seed, self.identity = job, features, number, seed, identity
-        self.config, self.kind = job.config, job.kind
+        self.config, self.kind, self.callbacks = job.config, job.kind, callbacks
         self.model = build_model(job, seed)
         self.checkpoint_dir = job.config.output_dir / "finetuning_checkpoints" / f"{job.name}_{number}_{identity[:8]}"
-        self.best, self.is_over = {}, False
 
-    def load(self):
+    @property
+    def title(self) -> str:
+        return f"{self.job.name}, trial {self.number}"
+
+    def load(self) -> None:
         """Take the weights that a trial of this number has written."""
         load_model(self.model.network, self.job.model_dir(self.number))
 
-    def evaluate(self, split):
+    def evaluate(self, split: str) -> Evaluation:
         """The Evaluation of a split."""
         examples, config = self.job.examples[split], self.config
         size = config.eval_batch_size if self.kind.is_labelled(examples) else config.predict_batch_size
         length = config.max_seq_length if config.pad_to_max_length else None
         return evaluate(self.model, self.kind, examples, self.features[split], size, config.length_batching, length)
 
-    def train(self):
+    def train(self) -> None:
         """Fine-tune, from the last checkpoint if there is one, and write the model.
 
         The optimizer is the original's: layer-wise rates, warm-up, decay, the loss summed over the batch.
@@ -60,31 +74,31 @@ class Trial:
         Raises:
             Interrupted: asked to end; a checkpoint is written.
         """
-        config, features = self.config, self.features["train"]
-        self.num_steps = num_train_steps(len(features), config)
-        schedule = build_schedule(
-            config.learning_rate, self.num_steps, self.num_steps * config.warmup_proportion, config.lr_decay_power
+        config = self.config
+        settings = session_settings(config, len(self.features["train"]), self.seed, self.number)
+        checkpoints = Checkpoints(self.checkpoint_dir, {"identity": self.identity}, keep=NUM_CHECKPOINTS)
+        best = BestWeights(self)
+        session = Session(
+            self.model,
+            settings,
+            checkpoints,
+            self._checkpoint(checkpoints, settings.num_train_steps),
+            rate_factors=self._layer_factors(),
+            callbacks=[best, *load_callbacks(config.callbacks, self.callbacks)],
         )
-        self.optimizer = build_optimizer(self.model, schedule, config.weight_decay_rate, self._layer_factors())
-        precision, reason = runtime.usable_precision(config.precision)
-        fuse_attention(self.model.network, precision)
-        if reason and runtime.is_main():
-            print(f"precision fp32: {reason}")
-        self.loss_scale = LossScale(is_active=precision == "fp16")
-        self.checkpoints = Checkpoints(self.checkpoint_dir, {"identity": self.identity}, keep=2)
-        start = self._restore()
-        schedule.step(start)
-        self.monitor = Monitor(
-            config.output_dir / "finetuning_logs" / f"{self.job.name}_{self.number}",
-            self.num_steps,
-            start,
+        fuse_attention(self.model.network, session.precision)
+        if runtime.is_main():
+            print("".join(note + "\n" for note in session.notes), end="")
+        folder = config.output_dir / "finetuning_logs" / f"{self.job.name}_{self.number}"
+        monitor = Monitor(
+            Run(folder, self.title, session.step, settings.num_train_steps, self.title),
+            config.loggers,
             config.log_steps,
             config.train_batch_size,
             self.job.name,
-            f"{self.job.name}, trial {self.number}",
         )
         batches = TrainingBatches(
-            features,
+            self.features["train"],
             self.kind,
             config.train_batch_size,
             self.seed,
@@ -94,98 +108,96 @@ class Trial:
             config.length_batching,
             config.max_seq_length if config.pad_to_max_length else None,
         )
-        stream = itertools.takewhile(lambda batch: not self.is_over, batches.iterate(start, self.num_steps))
-        with contextlib.closing(self.monitor), Interruption() as self.interruption:
-            train(
-                runtime.distribute(self.model),
-                stream,
-                self.optimizer,
-                schedule,
-                self.monitor,
-                self.kind.training_metrics,
-                start=start,
-                seed=self.seed,
-                after_step=self._after_step,
-                num_accumulated=config.gradient_accumulation_steps,
-                precision=precision,
-                loss_scale=self.loss_scale,
-                max_bad_steps=config.max_bad_steps,
-            )
-        self._finish()
-
-    def _layer_factors(self):
-        if self.config.layerwise_lr_decay <= 0:
-            return None
-        names = [name for name, _ in self.model.named_parameters()]
-        return layerwise_factors(names, self.job.network["num_hidden_layers"], self.config.layerwise_lr_decay)
-
-    def _restore(self):
-        """Go on from the newest checkpoint; returns the updates done. Those of other settings are removed."""
-        if runtime.is_main():
-            for folder in self.checkpoint_dir.parent.glob(f"{self.job.name}_{self.number}_{'[0-9a-f]' * 8}"):
-                if folder != self.checkpoint_dir:
-                    shutil.rmtree(folder, ignore_errors=True)
-        checkpoint = self.checkpoints.latest()
-        if checkpoint is None:
-            return 0
-        self.checkpoints.restore(checkpoint, self.model, self.optimizer)
-        self.loss_scale.restore(checkpoint.progress["loss_scale"])
-        self.best = checkpoint.progress["best"]
-        if runtime.is_main():
-            print(f"{self.job.name}, trial {self.number}: resuming after {checkpoint.step:,} of {self.num_steps:,}")
-        return checkpoint.step
-
-    def _after_step(self, step):
-        """Evaluate and write a checkpoint now and then; also a checkpoint when the job is asked to end."""
-        config, is_last = self.config, step == self.num_steps
-        if config.eval_steps and "dev" in self.features and (step % config.eval_steps == 0 or is_last):
-            self._evaluate(step)
-        is_asked = runtime.is_any(self.interruption.signal)
-        is_due = step % config.save_checkpoints_steps == 0 and math.isfinite(self.optimizer.global_norm)
-        if (is_due or is_asked) and not is_last and not self.is_over:
-            progress = {"loss_scale": self.loss_scale.state(), "best": self.best}
-            self.checkpoints.save(step, self.model, self.optimizer, progress)
-        if is_asked and not is_last:
-            message = f"interrupted; update {step:,} of {self.num_steps:,} of trial {self.number} is saved, "
-            raise Interrupted(self.interruption.signal or signal.SIGTERM, message + "the same command goes on")
-
-    def _evaluate(self, step):
-        """Keep the weights if they are the best so far; end the trial if there were none for long."""
-        with self.monitor.paused():
-            scores = self.evaluate("dev").scores
-        self.model.train()
-        self.monitor.add_evaluation(step, scores)
-        value = scores[self.kind.main_metric]
-        if not self.best or value > self.best["value"]:
-            self.best = {"step": step, "value": value, "num_worse": 0}
-            if runtime.is_main():
-                self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
-                partial = self._best_file.with_suffix(".partial")
-                save_tensors(dict(self.model.named_parameters()), partial)
-                os.replace(partial, self._best_file)
-        else:
-            self.best = {**self.best, "num_worse": self.best["num_worse"] + 1}
-            self.is_over = 0 < self.config.early_stopping <= self.best["num_worse"]
-
-    @property
-    def _best_file(self):
-        return self.checkpoint_dir / "best.safetensors"
-
-    def _finish(self):
-        """Take the best weights, if there were evaluations, and write the fine-tuned directory."""
-        runtime.barrier()
-        if self.best:
-            assign(self.model, read_tensors(self._best_file), self._best_file)
-            if runtime.is_main():
-                print(f"{self.job.name}, trial {self.number}: weights of update {self.best['step']:,} are kept")
+        session.run(batches.iterate(session.step, settings.num_train_steps), monitor, self.kind.training_metrics)
+        best.take(session)
         if runtime.is_main():
             save_finetuned(self.job, self.model.network, self.number, self.seed, self.identity)
         runtime.barrier()
         if runtime.is_main():
             shutil.rmtree(self.checkpoint_dir, ignore_errors=True)
 
+    def _layer_factors(self) -> dict[str, float] | None:
+        if self.config.layerwise_lr_decay <= 0:
+            return None
+        names = [name for name, _ in self.model.named_parameters()]
+        return layerwise_factors(names, self.job.network["num_hidden_layers"], self.config.layerwise_lr_decay)
 
-def num_train_steps(num_features, config):
+    def _checkpoint(self, checkpoints: Checkpoints, num_steps: int) -> Checkpoint | None:
+        """The checkpoint to go on from; those of other settings are removed."""
+        if runtime.is_main():
+            for folder in self.checkpoint_dir.parent.glob(f"{self.job.name}_{self.number}_{'[0-9a-f]' * 8}"):
+                if folder != self.checkpoint_dir:
+                    shutil.rmtree(folder, ignore_errors=True)
+        checkpoint = checkpoints.latest()
+        if checkpoint and runtime.is_main():
+            print(f"{self.title}: resuming after {checkpoint.step:,} of {num_steps:,}")
+        return checkpoint
+
+
+class BestWeights(Callback):
+    """Evaluates every `eval_steps`, keeps the best weights, and ends the trial if there were none for long.
+
+    `session.progress["best"]` holds step, value and `num_worse`, how many evaluations were worse since.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.config = trial, trial.config
+        self.file: Path = trial.checkpoint_dir / "best.safetensors"
+
+    def on_step(self, session: Session) -> None:
+        interval = self.config.eval_steps
+        if not interval or "dev" not in self.trial.features or session.monitor is None:
+            return
+        if session.is_last or session.step % interval == 0:
+            with session.monitor.paused():
+                scores = self.trial.evaluate("dev").scores
+            self.trial.model.train()
+            session.evaluated(scores)
+            self._compare(session, scores[self.trial.kind.main_metric])
+
+    def _compare(self, session: Session, value: float) -> None:
+        best = session.progress.get("best") or {}
+        if not best or value > best["value"]:
+            session.progress["best"] = {"step": session.step, "value": value, "num_worse": 0}
+            if runtime.is_main():
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                partial = self.file.with_suffix(".partial")
+                save_tensors(dict(self.trial.model.named_parameters()), partial)
+                os.replace(partial, self.file)
+        else:
+            session.progress["best"] = {**best, "num_worse": best["num_worse"] + 1}
+            session.should_stop = 0 < self.config.early_stopping <= best["num_worse"] + 1
+
+    def take(self, session: Session) -> None:
+        """Put the best weights into the model, if there were evaluations."""
+        runtime.barrier()
+        if best := session.progress.get("best"):
+            assign(self.trial.model, read_tensors(self.file), self.file)
+            if runtime.is_main():
+                print(f"{self.trial.title}: weights of update {best['step']:,} are kept")
+
+
+def session_settings(config: FinetuningConfig, num_features: int, seed: int, number: int) -> SessionSettings:
+    """The settings of a trial's training."""
+    num_steps = num_train_steps(num_features, config)
+    return SessionSettings(
+        num_train_steps=num_steps,
+        learning_rate=config.learning_rate,
+        num_warmup_steps=num_steps * config.warmup_proportion,
+        lr_schedule=config.lr_schedule,
+        lr_decay_power=config.lr_decay_power,
+        weight_decay_rate=config.weight_decay_rate,
+        precision=config.precision,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        max_bad_steps=config.max_bad_steps,
+        save_checkpoints_steps=config.save_checkpoints_steps,
+        saves_last=False,
+        seed=seed,
+        what=f" of trial {number}",
+    )
+
+
+def num_train_steps(num_features: int, config: FinetuningConfig) -> int:
     """Updates of a run, rounded as the original does.
 
     Raises:

@@ -92,7 +92,9 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     head = [placed.get(index) or f"[unused{index}]" for index in range(max(placed) + 1)]
     if size <= len(head):
         raise DataError("--build-vocab", size, f"more than the {len(head)} special and unused tokens")
-    counts, inner = count_characters(lines, BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents))
+    counts, inner = count_characters(
+        lines, BertWordPieceTokenizer(lowercase=do_lower_case, strip_accents=strip_accents)
+    )
     by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
 
     def train(num_characters):

@@ -1,19 +1,13 @@
-"""The learning rate over the updates."""
+"""The learning rate over the updates of a run, and when the run ends."""
 
+from __future__ import annotations
 
-def learning_rate_factor(step, num_train_steps, num_warmup_steps, power=1.0):
-    """What the configured learning rate is multiplied with at an update, counted from 0.
+from typing import TYPE_CHECKING
 
-    The warm-up is multiplied onto the line that already falls, so the peak lies a little below 1 and the
-    very first update has rate 0. Source: `create_optimizer` of the original.
-    """
-    decay = (1 - min(step, num_train_steps) / num_train_steps) ** power
-    return decay * warmup_factor(step, num_warmup_steps)
+from electra_paddle.schedules import SCHEDULES, Course
 
-
-def warmup_factor(step, num_warmup_steps):
-    """Rises from 0 at the first update to 1 behind the warm-up."""
-    return min(1.0, step / num_warmup_steps) if num_warmup_steps else 1.0
+if TYPE_CHECKING:
+    from paddle.optimizer.lr import LambdaDecay
 
 
 class Ending:
@@ -25,41 +19,46 @@ class Ending:
         decay_start: update with which the decay began or begins, if that was asked for before.
     """
 
-    def __init__(self, num_train_steps, num_decay_steps=0, decay_start=None):
+    def __init__(self, num_train_steps: int, num_decay_steps: int = 0, decay_start: int | None = None) -> None:
         self.num_decay_steps = num_decay_steps
         self.asked = decay_start is not None
         self.decay_start = num_train_steps - num_decay_steps if decay_start is None else decay_start
 
     @property
-    def step(self):
+    def step(self) -> int:
         """Updates of the whole run."""
         return self.decay_start + self.num_decay_steps
 
-    def begin_decay(self, step):
+    def begin_decay(self, step: int) -> None:
         """Let the decay begin after `step` updates, unless it has begun already."""
         if step < self.decay_start:
             self.decay_start, self.asked = step, True
 
-    def state(self):
+    def state(self) -> int | None:
         """What a checkpoint keeps: the update with which a decay that was asked for began, or None."""
         return self.decay_start if self.asked else None
 
-    def factor(self, step):
-        """Of the learning rate at an update, counted from 0: 1, then in a straight line to 0 behind the last one."""
-        return 1.0 if step <= self.decay_start else max(0.0, (self.step - step) / max(1, self.num_decay_steps))
 
-
-def build_schedule(learning_rate, num_train_steps, num_warmup_steps, power=1.0, name="linear", ending=None):
+def build_schedule(
+    learning_rate: float,
+    num_train_steps: int,
+    num_warmup_steps: float,
+    power: float = 1.0,
+    name: str = "linear",
+    ending: Ending | None = None,
+) -> LambdaDecay:
     """A Paddle LRScheduler; call its step() after each update.
 
     Args:
-        name: "linear", the original's; "constant", or "warmup_stable_decay", which falls as its Ending says.
+        name: of `electra_paddle.schedules`.
+        ending: of a run whose decay may be asked for.
     """
     from paddle.optimizer.lr import LambdaDecay
 
-    factors = {
-        "linear": lambda step: learning_rate_factor(step, num_train_steps, num_warmup_steps, power),
-        "constant": lambda step: warmup_factor(step, num_warmup_steps),
-        "warmup_stable_decay": lambda step: warmup_factor(step, num_warmup_steps) * ending.factor(step),
-    }
-    return LambdaDecay(learning_rate, factors[name])
+    schedule, end = SCHEDULES.load(name), ending or Ending(num_train_steps)
+
+    def factor(step: int) -> float:
+        course = Course(num_train_steps, num_warmup_steps, power, end.decay_start, end.num_decay_steps)
+        return schedule(step, course)
+
+    return LambdaDecay(learning_rate, factor)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from electra_paddle.config import cost
+from electra_paddle.pretraining import cost
 
 WIDE = [  # so that the activations weigh as much as the runtime
     "--model-hparam-overrides", '{"hidden_size": 256, "num_hidden_layers": 4}', "--embedding-size", "64",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from electra_paddle.tensors import read_tensors
-from electra_paddle.training.monitor import read_metrics
+from electra_paddle.training.loggers.jsonl import read_metrics
 
 NO_DROPOUT = [
     "--model-hparam-overrides",
@@ -239,7 +239,7 @@ def test_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint
     result = project.pretrain("broken", *options, check=False, num_train_steps=40)
     assert result.returncode == 2
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error")]
-    assert ", for the 4. time in a row, expected at most 3 (max_bad_steps)" in line and "at learning rate" in line
+    assert ", 4 times in a row, expected at most 3 (max_bad_steps)" in line and "at learning rate" in line
     stopped = int(line.split(":")[1].removeprefix(" update "))
     assert newest(project.folder / "models/broken/checkpoints") == stopped - 4
     tensors = read_tensors(last_checkpoint(project, "broken") / "model.safetensors")

@@ -7,7 +7,7 @@ import pytest
 from conftest import assert_close
 
 from electra_paddle.tensors import read_tensors
-from electra_paddle.training.monitor import read_metrics
+from electra_paddle.training.loggers.jsonl import read_metrics
 
 
 def weights(project, name, network="discriminator"):

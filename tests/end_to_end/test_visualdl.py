@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from browser import chromium, running, wait_for
 
-from electra_paddle.training.monitor import read_metrics
+from electra_paddle.training.loggers.jsonl import read_metrics
 
 # VisualDL draws a scalar's tag on the canvas of its chart, where the page's text does not have it.
 RECORD_DRAWN_TEXT = """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import assert_close, shared_file
 
-from electra_paddle.models.metrics import (
+from electra_paddle.pretraining.metrics import (
     Answers,
     count,
     count_states,

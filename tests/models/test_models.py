@@ -14,8 +14,9 @@ from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models import sampling
 from electra_paddle.models.heads import ElectraClassifier, classification_loss
 from electra_paddle.models.initialization import initial_value, num_parameters
-from electra_paddle.models.pretraining import ElectraForJointPretraining, area_under_roc, pretraining_metrics
+from electra_paddle.models.pretraining import ElectraForJointPretraining
 from electra_paddle.models.sampling import corrupt, sample_by_gumbel, sample_tokens
+from electra_paddle.pretraining.batch_metrics import area_under_roc, pretraining_metrics
 from electra_paddle.text import Vocabulary
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(45))]

@@ -12,8 +12,9 @@ from electra_paddle.config.geometry import discriminator_geometry, generator_geo
 from electra_paddle.conversion.convert_tf import convert_from_tf
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.tensor_bundle import TensorBundle
-from electra_paddle.models.metrics import answers_of, count, scores
-from electra_paddle.models.pretraining import ElectraForJointPretraining, pretraining_metrics
+from electra_paddle.models.pretraining import ElectraForJointPretraining
+from electra_paddle.pretraining.batch_metrics import pretraining_metrics
+from electra_paddle.pretraining.metrics import answers_of, count, scores
 from electra_paddle.training.checkpoint import Checkpoints
 from electra_paddle.training.optimizer import build_optimizer
 from electra_paddle.training.schedule import build_schedule

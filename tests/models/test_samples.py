@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 
 from electra_paddle.batch import CorruptedBatch, MaskedBatch, PretrainingOutput
-from electra_paddle.models.samples import describe_samples
+from electra_paddle.pretraining.samples import describe_samples
 from electra_paddle.text import Vocabulary
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "天", "气", "很", "好", "坏"]

@@ -6,7 +6,7 @@ import pytest
 
 from electra_paddle.errors import TrainingError
 from electra_paddle.training import loss_scale as loss_scale_module
-from electra_paddle.training.loop import parts, train
+from electra_paddle.training.loop import TrainingLoop, parts
 from electra_paddle.training.loss_scale import INITIAL_SCALE, LossScale
 from electra_paddle.training.optimizer import build_optimizer, clip_gradients, share_out
 from electra_paddle.training.schedule import build_schedule
@@ -57,10 +57,10 @@ def run(count=6, broken=(), **options):
     model, notes, history = Regression(), Notes(), []
     schedule = build_schedule(0.05, 100, 0)
     optimizer = build_optimizer(model, schedule)
-    train(
-        model, batches(count, broken), optimizer, schedule, notes, lambda batch, output: {"loss": output.loss.detach()},
-        after_step=lambda step: history.append(model.linear.weight.numpy().copy()), **options,
-    )  # fmt: skip
+    loop = TrainingLoop(
+        model, optimizer, schedule, notes, lambda batch, output: {"loss": output.loss.detach()}, **options
+    )
+    loop.run(batches(count, broken), after_step=lambda step: history.append(model.linear.weight.numpy().copy()))
     return history, notes
 
 
@@ -91,7 +91,7 @@ def test_update_without_finite_gradients_changes_nothing_and_is_reported(capsys)
 
 
 def test_too_many_in_a_row_stop_the_run():
-    expected = r"update 4: found a gradient norm of nan at learning rate 0.0485, for the 3. time in a row, expected"
+    expected = r"update 4: found a gradient norm of nan at learning rate 0.0485, 3 times in a row, expected"
     with pytest.raises(TrainingError, match=expected):
         run(broken={1, 2, 3}, max_bad_steps=2)
 

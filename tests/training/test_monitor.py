@@ -10,8 +10,12 @@ import pytest
 from conftest import assert_close
 
 from electra_paddle.training import hardware
-from electra_paddle.training.monitor import Monitor, read_metrics
-from electra_paddle.training.visual import FILE, VisualLog, precision_recall_figure
+from electra_paddle.training.loggers import Run
+from electra_paddle.training.loggers.jsonl import read_metrics
+from electra_paddle.training.loggers.visualdl import FILE, VisualDL
+from electra_paddle.training.monitor import Monitor
+
+LOGGERS = ("progress", "jsonl", "visualdl")
 
 
 def read_log(folder):
@@ -30,7 +34,8 @@ def steps(records):
 
 
 def run(folder, start, stop, log_steps=2, num_steps=10):
-    monitor = Monitor(folder, num_steps, start, log_steps, sequences_per_step=4, prefix="pretrain")
+    of_run = Run(folder, "small", start, num_steps, "pre-train")
+    monitor = Monitor(of_run, LOGGERS, log_steps, sequences_per_step=4, prefix="pretrain")
     for step in range(start + 1, stop + 1):
         monitor.add(step, {"loss": paddle.to_tensor(float(step))}, 0.1, loss_scale=8.0, absent=None)
     return monitor
@@ -62,16 +67,18 @@ def test_last_update_is_reported_and_one_without_metrics_only_counted(tmp_path):
 @pytest.mark.parametrize("unfinished", [b"\x01", (1000).to_bytes(8, "little"), (1000).to_bytes(8, "little") + b"\x0a"])
 def test_resumed_run_repeats_no_step_and_loses_none(tmp_path, unfinished):
     first = run(tmp_path, 0, 8)
-    first.visual.add_text("samples/1", "at 8", 8)
-    first.visual.add_embeddings("words", np.ones((2, 3)), ["a", "b"], 8)
-    first.visual.add_hparams({"seed": 1}, [])
-    first.visual.flush()  # the process dies: nothing is closed, and a record and a line are left unfinished
+    (visual,) = first.media
+    visual.add_text("samples/1", "at 8", 8)
+    visual.add_embeddings("words", np.ones((2, 3)), ["a", "b"], 8)
+    visual.add_hparams({"seed": 1}, [])
+    visual.add_scalars("eval", {"loss": 1.0}, 8)
+    # The process dies: nothing is closed, and a record and a line are left unfinished.
     with open(tmp_path / "visualdl" / FILE, "ab") as stream:
         stream.write(unfinished)
     with open(tmp_path / "metrics.jsonl", "a") as stream:
         stream.write('{"step": 10, "lo')
     second = run(tmp_path, 4, 10)
-    second.visual.add_hparams({"seed": 2}, [])
+    second.media[0].add_hparams({"seed": 2}, [])
     second.close()
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4, 6, 8, 10]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 5
@@ -86,10 +93,10 @@ def test_logs_of_several_files_become_one(tmp_path):
     from visualdl import LogWriter
 
     for number in (1, 2):  # as an earlier version left them: VisualDL shows the last only
-        with LogWriter(str(tmp_path), file_name=f"vdlrecords.{number}.log") as writer:
+        with LogWriter(str(tmp_path / "visualdl"), file_name=f"vdlrecords.{number}.log") as writer:
             writer.add_scalar("pretrain/loss", 1.0, number)
-    VisualLog(tmp_path, start=5).close()
-    assert steps(read_log(tmp_path)["scalar"]["pretrain/loss"]) == [1, 2]
+    VisualDL(Run(tmp_path, "small", 5, 10, "pre-train")).close()
+    assert steps(read_log(tmp_path / "visualdl")["scalar"]["pretrain/loss"]) == [1, 2]
 
 
 def test_new_run_in_an_old_folder_begins_empty(tmp_path):
@@ -109,7 +116,7 @@ def test_evaluations_are_lines_and_tags_of_their_own(tmp_path):
 
 
 def test_figures_that_are_no_numbers_leave_valid_json(tmp_path):
-    monitor = Monitor(tmp_path, 2, log_steps=1)
+    monitor = Monitor(Run(tmp_path, "small", 0, 2, "train"), LOGGERS, log_steps=1)
     monitor.add(1, {"loss": paddle.to_tensor(math.nan)}, 0.1)
     monitor.close()
     line = (tmp_path / "metrics.jsonl").read_text()
@@ -121,7 +128,9 @@ def test_rates_follow_from_tokens_and_time(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr("electra_paddle.training.monitor.peak_flops", lambda dtype: 5e6)
-    monitor = Monitor(tmp_path, 4, log_steps=2, sequences_per_step=8, flops_per_token=1000)
+    monitor = Monitor(
+        Run(tmp_path, "small", 0, 4, "train"), ["jsonl"], log_steps=2, sequences_per_step=8, flops_per_token=1000
+    )
     for step in (1, 2):
         monitor.add(step, {"loss": 1.0, "tokens_per_sequence": 100.0}, 0.1)
         clock[0] += 2 if step == 1 else 0
@@ -142,19 +151,27 @@ def test_other_processes_than_the_first_write_nothing(tmp_path, monkeypatch):
     monitor = run(tmp_path / "run", 0, 4)
     monitor.add_evaluation(4, {"loss": 1.0})
     monitor.close()
-    assert monitor.visual is None and not (tmp_path / "run").exists()
+    assert not monitor.loggers and not monitor.media and not (tmp_path / "run").exists()
+
+
+def figure_of_a_line():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 2), dpi=50)
+    figure.add_subplot().plot([0, 1], [1, 0])
+    return figure
 
 
 def test_histograms_embeddings_figures_and_texts_are_read_back(tmp_path):
-    log = VisualLog(tmp_path)
+    log = VisualDL(Run(tmp_path, "small", 0, 10, "pre-train"))
     layer = paddle.nn.Linear(200, 100)
     log.add_histograms("parameters", layer, 3)
     log.add_embeddings("words", np.arange(6.0).reshape(2, 3), ["天", "地"], 3)
-    log.add_figure("eval/precision_and_recall", precision_recall_figure(np.array([0.5, 1]), np.array([1, 0.2])), 3)
+    log.add_figure("eval/precision_and_recall", figure_of_a_line(), 3)
     log.add_text("samples/1", "original: 天\nmasked: [MASK]", 3)
     log.add_hparams({"learning_rate": 1e-3, "folder": tmp_path, "seed": 0, "is_on": True}, ["eval/loss"])
     log.close()
-    data = read_log(tmp_path)
+    data = read_log(tmp_path / "visualdl")
     histogram = data["histogram"]["parameters/weight"][0]
     assert histogram.id == 3 and sum(histogram.histogram.hist) == 10_000  # half of the values
     words = data["embeddings"]["words/step_3"][0].embeddings.embeddings

@@ -1,14 +1,17 @@
 """Optimizer and schedule against the reference's numbers."""
 
 import json
+import math
 
 import numpy as np
 import paddle
 import pytest
 from conftest import ROOT, assert_close
 
+from electra_paddle.errors import ConfigError
+from electra_paddle.schedules import SCHEDULES, Course
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
-from electra_paddle.training.schedule import Ending, build_schedule, learning_rate_factor
+from electra_paddle.training.schedule import Ending, build_schedule
 
 
 @pytest.fixture
@@ -94,7 +97,10 @@ def test_twenty_steps_equal_the_reference(golden, recipe):
 def test_schedule_equals_the_reference(golden):
     expected = golden["pretrain/lr_per_step"]
     total, warmup = int(golden["pretrain/num_train_steps"]), int(golden["pretrain/warmup_steps"])
-    ours = [float(golden["pretrain/learning_rate"]) * learning_rate_factor(step, total, warmup) for step in range(20)]
+    ours = [
+        float(golden["pretrain/learning_rate"]) * SCHEDULES.load("linear")(step, Course(total, warmup))
+        for step in range(20)
+    ]
     assert_close(np.array(ours), expected, atol=1e-9)
 
 
@@ -123,7 +129,7 @@ def test_layerwise_factors_equal_the_reference():
 
 
 def test_first_update_has_rate_zero_and_the_peak_lies_below_one():
-    factors = [learning_rate_factor(step, 100, 10) for step in range(101)]
+    factors = [SCHEDULES.load("linear")(step, Course(100, 10)) for step in range(101)]
     assert factors[0] == 0 and factors[100] == 0
     assert max(factors) == factors[10] == pytest.approx(0.9)
 
@@ -146,6 +152,28 @@ def rates(schedule, count):
 
 def test_constant_schedule_rises_and_stays():
     assert rates(build_schedule(2.0, 100, 4, name="constant"), 7) == [0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+
+
+def test_cosine_schedule_falls_along_half_a_cosine_after_the_warmup():
+    values = rates(build_schedule(2.0, 10, 2, name="cosine"), 11)
+    assert values[:3] == [0, 1.0, 2.0]
+    assert values[6] == pytest.approx(1.0) and values[10] == pytest.approx(0.0, abs=1e-12)
+    assert values[4] == pytest.approx(1 + math.cos(math.pi / 4))
+
+
+def halves(step, course):
+    """A schedule from outside of the package."""
+    return 0.5**step
+
+
+def test_schedule_of_ones_own_is_taken_by_its_path_or_under_a_name():
+    SCHEDULES.register("halves", halves)
+    assert rates(build_schedule(2.0, 10, 2, name="halves"), 3) == [2.0, 1.0, 0.5]
+    assert SCHEDULES.load("electra_paddle.schedules:constant") is SCHEDULES.load("constant")
+    with pytest.raises(ConfigError, match="lr_schedule: found 'cosinus', expected 'cosine', perhaps"):
+        SCHEDULES.load("cosinus")
+    with pytest.raises(ConfigError, match="lr_schedule: found no_module:schedule .*, expected module:attribute"):
+        SCHEDULES.load("no_module:schedule")
 
 
 def test_stable_schedule_falls_in_its_last_updates():

@@ -1,7 +1,7 @@
 """What a pre-training run would be, without making it."""
 
-from electra_paddle.config import cost
 from electra_paddle.config.geometry import training_flops
+from electra_paddle.pretraining import cost
 
 MB = 1e6
 

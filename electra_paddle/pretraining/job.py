@@ -1,0 +1,167 @@
+"""What a pre-training run works with, as far as it is known without Paddle: bad input is refused at once."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from electra_paddle import runtime
+from electra_paddle.config import PretrainingConfig
+from electra_paddle.config.geometry import Geometry
+from electra_paddle.config.recipes import find_recipe
+from electra_paddle.conversion.published import pretrained_directories
+from electra_paddle.data.cloze import Cloze, read_cloze
+from electra_paddle.data.evaluation import EvaluationBatches, hold_out
+from electra_paddle.data.loader import PretrainingBatches
+from electra_paddle.data.shards import Shards
+from electra_paddle.errors import CheckpointError, ConfigError, DataError
+from electra_paddle.models.informed import num_frequencies
+from electra_paddle.models.warm_start import find_networks
+from electra_paddle.pretraining.objectives import OBJECTIVES, Objective
+from electra_paddle.text import Vocabulary
+from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
+
+SETTINGS = "pretraining_config.json"  # in the run's folder
+
+
+class Job(NamedTuple):
+    """One pre-training run."""
+
+    config: PretrainingConfig
+    vocabulary: Vocabulary
+    objective: Objective
+    generator: Geometry | None
+    discriminator: Geometry | None
+    batches: PretrainingBatches
+    eval_batches: EvaluationBatches | None
+    checkpoints: Checkpoints
+    checkpoint: Checkpoint | None  # the one to go on from
+    cloze: Cloze | None
+    first_weights: dict[
+        str, Path
+    ]  # what `find_networks` found in init_from; empty if nothing is to be filled from there
+
+    @property
+    def start(self) -> int:
+        """Updates done before."""
+        return self.checkpoint.step if self.checkpoint else self.config.init_step
+
+
+def prepare(config: PretrainingConfig) -> Job:
+    """Gather what a run needs.
+
+    Raises:
+        ElectraPaddleError: vocabulary, shards, networks, checkpoints or first weights that do not fit.
+    """
+    vocabulary = Vocabulary.load(config.vocab_file)
+    config.check_vocabulary(vocabulary)
+    objective = OBJECTIVES.load(config.objective)(config)
+    generator, discriminator = objective.shapes(len(vocabulary))
+    config.check_length(discriminator or generator)
+    batches, eval_batches = open_shards(config, vocabulary)
+    shapes = {"generator": generator, "discriminator": discriminator}
+    identity = {name: dataclasses.asdict(shape) if shape else None for name, shape in shapes.items()}
+    checkpoints = Checkpoints(
+        config.model_dir / "checkpoints", {**identity, "vocab_sha256": vocabulary.sha256}, config.keep_checkpoint_max
+    )
+    checkpoint = checkpoints.latest()
+    if config.do_eval:
+        check_evaluation(config, eval_batches, checkpoint)
+    check_initialization(config, generator, discriminator, checkpoint)
+    first_weights: dict[str, Path] = {}
+    if config.init_from and not checkpoint:
+        first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
+    cloze = None
+    if config.cloze_file:
+        cloze = read_cloze(find_recipe(config.cloze_file), vocabulary, config.do_lower_case)
+    return Job(
+        config,
+        vocabulary,
+        objective,
+        generator,
+        discriminator,
+        batches,
+        eval_batches,
+        checkpoints,
+        checkpoint,
+        cloze,
+        first_weights,
+    )
+
+
+def open_shards(
+    config: PretrainingConfig, vocabulary: Vocabulary
+) -> tuple[PretrainingBatches, EvaluationBatches | None]:
+    """The batches of this process, for training and for evaluation."""
+    shards = Shards(config.pretrain_shards, vocabulary)
+    training, held_out = hold_out(shards, 0 if config.eval_shards else config.eval_fraction)
+    if config.eval_shards:
+        held_out = Shards(config.eval_shards, vocabulary)
+    masking = (config.max_seq_length, config.mask_prob, config.max_predictions_per_seq)
+    options = {"whole_word_mask": config.whole_word_mask, "mask_sampling": config.mask_sampling}
+    batches = PretrainingBatches(
+        training,
+        vocabulary,
+        config.train_batch_size,
+        *masking,
+        config.seed,
+        runtime.rank(),
+        runtime.num_processes(),
+        num_accumulated=config.gradient_accumulation_steps,
+        **options,
+    )
+    if held_out is None:
+        return batches, None
+    return batches, EvaluationBatches(
+        held_out, vocabulary, config.eval_batch_size, config.num_eval_steps, *masking, **options
+    )
+
+
+def check_initialization(
+    config: PretrainingConfig,
+    generator: Geometry | None,
+    discriminator: Geometry | None,
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Refuse networks too narrow for the informed initialisation, and another one than the run began with."""
+    if checkpoint:
+        begun_with = checkpoint.progress.get("initialization", "original")
+        if config.initialization != begun_with:
+            done = f"a run that began as {begun_with} and has made {checkpoint.step:,} updates"
+            raise ConfigError(
+                "initialization",
+                f"{config.initialization} for {done}",
+                begun_with,
+                "or choose another model_name to begin anew",
+            )
+    if config.initialization == "informed":
+        num_frequencies((generator, discriminator))
+
+
+def check_evaluation(
+    config: PretrainingConfig, eval_batches: EvaluationBatches | None, checkpoint: Checkpoint | None
+) -> None:
+    """Refuse an evaluation of nothing, or on nothing."""
+    if not checkpoint and not config.init_from:
+        raise CheckpointError(
+            config.model_dir / "checkpoints", "no checkpoint", "one to evaluate", "train first, or give init_from"
+        )
+    if eval_batches is None:
+        raise DataError(config.pretrain_shards, "fewer than 10 examples", "enough for evaluation", "give eval_shards")
+
+
+def clear_debug_run(folder: Path) -> None:
+    """Empty the folder of an earlier debug run, as the original does; every process may, as none has begun to write.
+
+    Raises:
+        ConfigError: the folder holds something else.
+    """
+    if not folder.exists():
+        return
+    path = folder / SETTINGS
+    if not path.exists() or not json.loads(path.read_text(encoding="utf-8")).get("debug"):
+        raise ConfigError(
+            "model_dir", f"{folder}, which no debug run made", "a new folder", "choose another model_name"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
