@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 from conftest import ROOT
 
-from electra_paddle.config import PretrainingConfig, cost, load_config
+from electra_paddle.config import PretrainingConfig, load_config
+from electra_paddle.pretraining import cost
 
 
 @pytest.mark.parametrize(
