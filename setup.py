@@ -30,7 +30,7 @@ setup(
     packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *BROUGHT],
     package_dir=BROUGHT,
     package_data={
-        "electra_paddle": ["sample/*", "hub/template/*"],
+        "electra_paddle": ["sample/*", "hub/packaging/template/*"],
         **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},
     },
     install_requires=[

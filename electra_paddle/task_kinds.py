@@ -40,8 +40,14 @@ def register_kind(entry: KindEntry) -> None:
 
 
 def load_class(name: str) -> type:
-    """The class that "module:Class" names."""
+    """The class that "module:Class" names.
+
+    Within the copy of this package that an exported hub module holds, names of this package mean the copy's.
+    """
     module, _, attribute = name.partition(":")
+    root, own = __name__.rpartition(".")[0], "electra_paddle."
+    if module.startswith(own):
+        module = f"{root}.{module.removeprefix(own)}"
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -49,14 +49,14 @@ ONLY_IMPORTERS = {
     "huggingface_hub": {"released.py"},
     "requests": {"released.py"},
     "filelock": {"conversion/published.py"},
-    "seqeval": {"finetuning/tagging.py"},
-    "sklearn": {"finetuning/classification.py", "models/informed.py"},
+    "seqeval": {"finetuning/kinds/tagging.py"},
+    "sklearn": {"finetuning/kinds/classification.py", "models/informed.py"},
     "opencc": {"data/mixture.py"},
-    "paddlehub": {"hub/module.py", "hub/installation.py"},
+    "paddlehub": {"hub/module.py", "hub/packaging/installation.py"},
     "google_crc32c": {"conversion/tensor_bundle.py"},
     "gradio": {"hub/page.py"},
-    "onnxruntime": {"hub/onnx_network.py"},
-    "paddle.inference": {"hub/paddle_network.py"},
+    "onnxruntime": {"hub/deployment/onnx_network.py"},
+    "paddle.inference": {"hub/deployment/paddle_network.py"},
 }
 PACKAGE = ROOT / "electra_paddle"
 

@@ -21,7 +21,7 @@ def finetune(arguments):
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.features import make_features
     from electra_paddle.finetuning.job import read_split
-    from electra_paddle.finetuning.kinds import make_kind
+    from electra_paddle.finetuning.kinds.base import make_kind
     from electra_paddle.text import Tokenizer, Vocabulary, build_vocabulary
 
     length, batch_size = arguments.max_seq_length, arguments.batch_size

@@ -58,7 +58,7 @@ def describe(task, kind, head):
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.errors import ConfigError
     from electra_paddle.finetuning.description import TaskDescription, load_description
-    from electra_paddle.finetuning.kinds import TASK, make_kind, task_text
+    from electra_paddle.finetuning.kinds.base import TASK, make_kind, task_text
 
     num_labels = head.get("num_labels", 0)
     labels = tuple(map(str, range(num_labels)))

@@ -20,9 +20,9 @@ def run(arguments):
     import json
     import sys
 
-    from electra_paddle.finetuning.chinese_metric import score
+    from electra_paddle.finetuning.comprehension.chinese_metric import score
+    from electra_paddle.finetuning.comprehension.squad import read_questions
     from electra_paddle.finetuning.problems import Problems
-    from electra_paddle.finetuning.squad import read_questions
 
     questions, predictions = Problems(arguments.on_error), Problems(arguments.on_error)
     answers = {question.id: question.answers for question in read_questions(arguments.dataset_file, questions)}
@@ -45,7 +45,7 @@ def read_predictions(path, known, problems):
         DataError: it is no JSON object.
     """
     from electra_paddle.errors import DataError
-    from electra_paddle.finetuning.squad import read_json
+    from electra_paddle.finetuning.comprehension.squad import read_json
 
     content = read_json(path)
     if not isinstance(content, dict):

@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from electra_paddle.hub.export import export_module
+    from electra_paddle.hub.packaging.module_archive import export_module
 
     out = export_module(
         arguments.run, arguments.out, arguments.name, arguments.version, arguments.summary, arguments.overwrite

@@ -34,7 +34,7 @@ def run(arguments):
     from electra_paddle import runtime
 
     runtime.start()
-    from electra_paddle.hub.engines import ENGINES
+    from electra_paddle.hub.deployment.engines import ENGINES
     from electra_paddle.hub.module import ElectraModule
 
     name_or_folder = weights_of(arguments.source)

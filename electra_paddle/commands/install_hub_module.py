@@ -16,7 +16,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from electra_paddle.hub.installation import install_module
+    from electra_paddle.hub.packaging.installation import install_module
 
     for source in arguments.modules:
         name, version = install_module(source)

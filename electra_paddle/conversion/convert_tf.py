@@ -98,7 +98,7 @@ def write_task(network, task, folder, vocabulary, tokenizer, source, describe):
     if "classifier.bias" in arrays:
         kind, architecture, head = "classification", "ElectraClassifier", {"num_labels": len(arrays["classifier.bias"])}
     else:
-        from electra_paddle.models.reading import variant_of
+        from electra_paddle.models.reading_comprehension import variant_of
 
         kind, architecture, head = "reading_comprehension", "ElectraReader", {"reading": variant_of(arrays)}
     labels, more = describe(task, kind, head) if describe else (None, {})

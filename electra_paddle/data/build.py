@@ -20,8 +20,8 @@ from typing import NamedTuple
 from electra_paddle.config.shards import ShardSettings
 from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
 from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
-from electra_paddle.data.reading import sample_text
 from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
+from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256, written_whole
 from electra_paddle.text import Vocabulary, build_vocabulary

@@ -10,7 +10,7 @@ from electra_paddle.data.compression import measured_expansion
 from electra_paddle.data.corpus import corpus_files
 from electra_paddle.data.packing import Packer
 from electra_paddle.data.parts import Encoder
-from electra_paddle.data.reading import sample_text
+from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.text import Vocabulary
 
 SAMPLE_BYTES = 10_000_000

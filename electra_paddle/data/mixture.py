@@ -16,7 +16,7 @@ import pydantic
 
 from electra_paddle.data.compression import decompressed
 from electra_paddle.data.corpus import corpus_file
-from electra_paddle.data.reading import line_blocks
+from electra_paddle.data.text_blocks import line_blocks
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import written_whole
 

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from electra_paddle import runtime
 from electra_paddle.data.packing import Packer
-from electra_paddle.data.reading import read_span
 from electra_paddle.data.sentences import boundaries
 from electra_paddle.data.shards import ShardWriter
+from electra_paddle.data.text_blocks import read_span
 from electra_paddle.data.words import WordSegmenter
 from electra_paddle.errors import DataError, ElectraPaddleError
 from electra_paddle.files import replace_text, sha256

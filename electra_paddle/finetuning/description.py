@@ -9,10 +9,10 @@ from electra_paddle.config.entry import entry
 from electra_paddle.config.pretraining import require_one_of
 from electra_paddle.config.recipes import RECIPES
 from electra_paddle.errors import ConfigError
+from electra_paddle.task_kinds import KINDS
 
 BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
-KINDS = ("classification", "tagging", "reading_comprehension")
 FORMATS = ("tsv", "json", "jsonl", "bio", "squad")
 HEADERS = ("auto", True, False)
 COLUMNS = ("id", "label", "text_a", "text_b", "language", "token", "tag")
@@ -41,7 +41,7 @@ class TaskDescription:
     published_sizes: dict[str, int] = entry({}, "split -> examples of the published data; others are substitutes")
 
     def __post_init__(self):
-        require_one_of(self, "kind", KINDS)
+        require_one_of(self, "kind", tuple(KINDS))
         require_one_of(self, "format", FORMATS)
         require_one_of(self, "header", HEADERS)
         for field, known in (("columns", COLUMNS), ("files", SPLITS), ("splits", SPLITS), ("recommended", SIZES)):

@@ -7,7 +7,7 @@ from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.features import make_features
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.models import pretrained_directory as pretrained
 
 

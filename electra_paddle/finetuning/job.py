@@ -10,7 +10,7 @@ from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS
 from electra_paddle.finetuning.formats import read_lines
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import Tokenizer, Vocabulary

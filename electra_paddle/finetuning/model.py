@@ -6,7 +6,7 @@ from pathlib import Path
 from paddle import nn
 
 from electra_paddle.errors import CheckpointError
-from electra_paddle.finetuning.kinds import TASK, task_text
+from electra_paddle.finetuning.kinds.base import TASK, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import initialize

@@ -3,7 +3,6 @@
 Shapes: B batch, L sequence, H hidden, C classes.
 """
 
-import difflib
 import warnings
 from pathlib import Path
 
@@ -13,23 +12,19 @@ from paddlehub.module.module import runnable
 from paddlehub.module.nlp_module import TransformerModule
 
 from electra_paddle import runtime
-from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
-from electra_paddle.hub.deployment import TOLERANCE, export_network
-from electra_paddle.hub.engines import choose_engine
-from electra_paddle.hub.inputs import check_items, check_number, check_request, read_label_map
+from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
+from electra_paddle.hub.deployment.engines import choose_engine
+from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
+from electra_paddle.hub.inputs import check_items, check_number, check_request
 from electra_paddle.hub.page import Page, root_of_request
 from electra_paddle.hub.prediction import compute_in_batches, on_device
-from electra_paddle.hub.registry import TASKS
-from electra_paddle.hub.supervision import arguments_of, evaluate, make_metric
-from electra_paddle.hub.tasks import SPLIT_CHAR, Options, TextMatching
+from electra_paddle.hub.tasks.base import SPLIT_CHAR, Options
+from electra_paddle.hub.tasks.registry import tasks
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.hub.weights import find_weights, settings_of, task_of
 from electra_paddle.models import pretrained_directory as pretrained
-from electra_paddle.models.encoder import speed_up
-from electra_paddle.models.initialization import head_value
-from electra_paddle.tensors import assign, read_state
 
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
 
@@ -38,7 +33,7 @@ class ElectraModule(nn.Layer, TransformerModule):
     """Chinese ELECTRA for one task; with labels `hub.Trainer` can fine-tune it.
 
     Args:
-        task: one of TASKS. None stands for what the weights were fine-tuned for, else for "embedding".
+        task: a name in `tasks()`. None stands for what the weights were fine-tuned for, else for "embedding".
         load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
             .pdparams file that `hub.Trainer` writes (read without running any code in it). Tasks that are not
             learned take its encoder.
@@ -79,81 +74,36 @@ class ElectraModule(nn.Layer, TransformerModule):
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
         name = DEPRECATED_TASKS.get(task, task)
-        if name is not None and name not in TASKS:
-            raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, TASKS)))
+        if name is not None and name not in tasks():
+            raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         check_number("num_classes", num_classes, 1)
-        component = TASKS[name or "embedding"].component
+        component = tasks()[name or "embedding"].component
         self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
-        self._choose_task(name)
-        self._choose_labels(label_map, num_classes)
-        self._build(load_checkpoint, kwargs)
+        self._build(name, label_map, num_classes, load_checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
         self.engines = {}  # name -> engine of the exported network, once it was asked for
-        self.metric = make_metric(self.head, self.label_map, suffix)
+        self.metric = self.head.make_metric(self.label_map, suffix)
 
     __new__.__wrapped__ = __init__  # whose arguments help() and inspect.signature show
 
-    def _choose_task(self, name):
-        own_task, self._own_labels = task_of(self.assets)
+    def _build(self, name, label_map, num_classes, load_checkpoint, settings):
+        """Decide on task and labels, and fill the layers."""
+        own_task, own_labels = task_of(self.assets)
         name = name or own_task or "embedding"
-        self.head = TASKS[name]
+        self.head = tasks()[name]
         self.task = None if name == "embedding" else name  # as PaddleHub has it
-        self._has_own_head = bool(own_task) and self.head.trained_by == TASKS[own_task].trained_by
-        self.settings = settings_of(self.assets) if self._has_own_head else {}
-
-    def _choose_labels(self, label_map, num_classes):
+        has_own_head = bool(own_task) and self.head.trained_by == tasks()[own_task].trained_by
+        self.settings = settings_of(self.assets) if has_own_head else {}
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         self.config = pretrained.load_config(self.assets)
-        if self._has_own_head:
-            num_classes = self.config.num_labels
-        if label_map is None:
-            labels = self._own_labels if self._has_own_head else None
-            self.label_map = dict(enumerate(labels or range(num_classes)))
-        else:
-            self.label_map = read_label_map(label_map)
-            if num_classes not in (2, len(self.label_map)) and not self._has_own_head:
-                found = f"{len(self.label_map)} labels"
-                raise ConfigError("label_map", found, f"{num_classes}, as num_classes says")
-        if self._has_own_head and len(self.label_map) != num_classes:
-            found = f"{len(self.label_map)} labels"
-            raise ConfigError("label_map", found, f"{num_classes}, as the weights in {self.assets} were trained with")
+        num_classes = self.config.num_labels if has_own_head else num_classes
+        own_labels = (own_labels or []) if has_own_head else None
+        self.label_map = choose_labels(label_map, num_classes, own_labels, self.assets)
         self.num_classes = self.config.num_labels = len(self.label_map)
-
-    def _build(self, load_checkpoint, settings):
-        for key, value in settings.items():
-            if key not in {**vars(self.config), **self.config.attribute_map}:
-                near = difflib.get_close_matches(key, ["pretrained", "label_map", *vars(self.config)], n=1)
-                expected = f"{near[0]!r}, perhaps" if near else "an argument of the module or an entry of ElectraConfig"
-                raise ConfigError(key, "an unknown argument", expected)
-            setattr(self.config, key, value)
-        arrays, path = pretrained.read_weights(self.assets)
-        checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
-        names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if self._has_own_head else [])
-        encoder = self.head.build(self, self.config, names)
-        if self.head.has_pretrained_head or (self._has_own_head and not checkpoint):
-            assign(self.model, arrays, path)
-        else:
-            assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
-            self._initialize_head(encoder)
-        if load_checkpoint is not None:
-            self._load_checkpoint(checkpoint, load_checkpoint, encoder)
-        self.is_trained = self._has_own_head or load_checkpoint is not None or not self.head.is_learned
+        apply_settings(self.config, settings)
+        build_layers(self, load_checkpoint, has_own_head)
+        self.is_trained = has_own_head or load_checkpoint is not None or not self.head.is_learned
         self._has_warned = False
-        speed_up(self.model)
-
-    def _initialize_head(self, encoder):
-        """Fill what is not the encoder's; the same on every process."""
-        own = {id(parameter) for parameter in encoder.parameters()}
-        for name, parameter in self.named_parameters():
-            if id(parameter) not in own:
-                parameter.set_value(head_value(name, parameter.shape, seed=0))
-
-    def _load_checkpoint(self, arrays, path, encoder):
-        if self.head.is_learned or self.head.has_pretrained_head:
-            assign(self, arrays, path)
-        else:
-            names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}
-            assign(encoder, {short: arrays[name] for short, name in names.items()}, path, allow_extra=True)
 
     def set_state_dict(self, *args, **kwargs):
         """As nn.Layer's; `hub.Trainer` resumes by it."""
@@ -188,32 +138,27 @@ class ElectraModule(nn.Layer, TransformerModule):
             seq_lengths: not needed, padding is where the labels are ignored.
             labels: [B], or [B, L] with -100 at padding.
         """
-        if isinstance(self.head, TextMatching):
-            query = TokenBatch(query_input_ids, query_token_type_ids, query_attention_mask)
-            title = TokenBatch(title_input_ids, title_token_type_ids, title_attention_mask)
-            output = self.head.forward(self, query, title, query_position_ids, title_position_ids)
-        else:
-            batch = TokenBatch(input_ids, token_type_ids, attention_mask)
-            output = self.head.forward(self, batch, position_ids)
+        output = self.head.forward_named(self, locals())
         if not self.head.has_classes:
             return output
         if self.training:
             self.is_trained = True
             self.engines.clear()  # what was exported is no longer this network
+        probabilities = F.softmax(output, axis=-1)
         if labels is None:
-            return F.softmax(output, axis=-1)
-        return evaluate(self, output, labels)
+            return probabilities
+        return probabilities, *self.head.supervise(self.metric, output, probabilities, labels)
 
     def training_step(self, batch, batch_idx):
         """Loss and metric of a batch of PaddleHub's data sets."""
-        _, loss, metrics = self(**arguments_of(self.head, batch))
+        _, loss, metrics = self(**self.head.arguments_of(batch))
         self.metric.reset()
         return {"loss": loss, "metrics": metrics}
 
     def validation_step(self, batch, batch_idx):
         """Metric of this batch alone; PaddleHub's own averages a running average that is never reset."""
         self.metric.reset()
-        return {"metrics": self(**arguments_of(self.head, batch))[2]}
+        return {"metrics": self(**self.head.arguments_of(batch))[2]}
 
     def get_tokenizer(self, *args, **kwargs):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""

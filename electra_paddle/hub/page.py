@@ -1,91 +1,14 @@
 """A page for the browser, made with Gradio: `hub serving` shows it at /gradio/NAME."""
 
-import json
 import multiprocessing
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import NamedTuple
 
 from electra_paddle.errors import ElectraPaddleError
-from electra_paddle.hub.token_tasks import MASK
 
-ANSWER_COLOR = "#22c55e"
 UNTRAINED = "**The head of this task is untrained: its answers mean nothing.**"
-
-
-class View(NamedTuple):
-    """How the answers of a task are shown."""
-
-    values: Callable  # module, texts, answer -> one value for each component
-    components: list  # (class in gradio, arguments)
-
-
-def vector(module, texts, answer):
-    return [json.dumps(answer[0])]
-
-
-def cosine(module, texts, answer):
-    return [round(answer, 4)]
-
-
-def probabilities(module, texts, answer):
-    """Of all classes, which `answer` has in their order."""
-    return [{str(label): score for label, score in zip(module.label_map.values(), answer[1], strict=True)}]
-
-
-def tags(module, texts, answer):
-    pairs = module.head.show(module.text_tokenizer, texts, answer)
-    return [[(token, None if label == "O" else str(label)) for token, label in pairs]]
-
-
-def suspicions(module, texts, answer):
-    return [list(zip(texts[0], answer, strict=True))]
-
-
-def passage(module, texts, answer):
-    context, start, end = texts[0], answer["start"], answer["end"]
-    parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
-    return [{answer["answer"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
-
-
-def fillings(module, texts, answer):
-    first, *rest = texts[0].split(MASK)
-    filled, rows = [(first, None)], []
-    for number, (candidates, part) in enumerate(zip(answer, rest, strict=True), 1):
-        filled += [(candidates[0]["token"], f"mask {number}"), (part, None)]
-        rows += [[f"mask {number}", candidate["token"], round(candidate["score"], 4)] for candidate in candidates]
-    return [[part for part in filled if part[0]], rows]
-
-
-BARS = View(probabilities, [("Label", {"label": "probabilities", "num_top_classes": 10})])
-VIEWS = {
-    "embedding": View(vector, [("Textbox", {"label": "embedding of [CLS]", "lines": 8, "show_copy_button": True})]),
-    "seq-cls": BARS,
-    "pair-cls": BARS,
-    "text-matching": BARS,
-    "similarity": View(cosine, [("Number", {"label": "cosine, from -1 to 1"})]),
-    "token-cls": View(tags, [("HighlightedText", {"label": "labels"})]),
-    "question-answering": View(
-        passage,
-        [
-            ("Label", {"label": "answer and its score"}),
-            ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
-        ],
-    ),
-    "fill-mask": View(
-        fillings,
-        [
-            ("HighlightedText", {"label": "filled with the best tokens"}),
-            ("Dataframe", {"label": "candidates", "headers": ["mask", "token", "score"]}),
-        ],
-    ),
-    "replaced-token-detection": View(
-        suspicions, [("HighlightedText", {"label": "the redder, the more probably not what once stood there"})]
-    ),
-}
 
 
 class Page:
@@ -148,7 +71,7 @@ def answer_all(module, pipe):
     while True:
         texts = pipe.recv()
         try:
-            reply = VIEWS[module.task or "embedding"].values(module, texts, answer_to(module, texts)), None
+            reply = module.head.view(module, texts, answer_to(module, texts)), None
         except ElectraPaddleError as error:
             reply = None, str(error)
         except Exception as error:  # the page goes on, as `hub serving` does
@@ -188,7 +111,7 @@ def lay_out(module, ask):
         labels[-1] += " (may stay empty)" if is_optional else ""
         boxes = [gr.Textbox(label=label, lines=3) for label in labels]
         button = gr.Button("Answer", variant="primary")
-        outputs = [getattr(gr, kind)(**arguments) for kind, arguments in VIEWS[name].components]
+        outputs = [getattr(gr, kind)(**arguments) for kind, arguments in module.head.components]
         # Without a queue an answer is one response: PaddleHub does not hand on a stream before it ends.
         button.click(press, boxes, outputs, queue=False)
     return blocks

@@ -6,18 +6,9 @@ from electra_paddle import released
 from electra_paddle.conversion import published
 from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.task_kinds import KINDS, kind_of_architecture
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
-KINDS = {  # kind of a fine-tuned directory -> task
-    "classification": "seq-cls",
-    "tagging": "token-cls",
-    "reading_comprehension": "question-answering",
-}
-ARCHITECTURES = {
-    "ElectraClassifier": "seq-cls",
-    "ElectraTagger": "token-cls",
-    "ElectraReader": "question-answering",
-}
 THREE_WAYS = (
     "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
     "or install an archive that holds its weights, which tools/export_hub_module.py makes"
@@ -78,15 +69,17 @@ def task_of(folder):
     Raises:
         CheckpointError: it was fine-tuned for something that modules do not do.
     """
-    task = ARCHITECTURES.get(architecture_of(folder))
+    entry = kind_of_architecture(architecture_of(folder))
+    task = entry.hub_task if entry else None
     path = Path(folder) / TASK
     if not path.is_file():
         names = pretrained.read_config(folder).get("id2label") or {}
         return task, [label for _, label in sorted((int(key), label) for key, label in names.items())] or None
     description = pretrained.read_json(path)
-    task = KINDS.get(description.get("kind"))
-    if task is None:
+    entry = KINDS.get(description.get("kind"))
+    if entry is None:
         raise CheckpointError(path, f"kind {description.get('kind')!r}", " or ".join(KINDS))
+    task = entry.hub_task
     if task == "seq-cls" and description.get("is_pair"):
         task = "pair-cls"
     return task, description.get("labels") or None

@@ -5,6 +5,8 @@ from paddle import nn
 from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
 
+from electra_paddle.models.encoder import linear
+
 
 class ElectraClassifier(ElectraPretrainedModel):
     """A single dense layer on the last hidden state of [CLS], as the original classifies.
@@ -49,6 +51,25 @@ class ElectraTagger(ElectraPretrainedModel):
             attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
         hidden = self.electra(input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)  # [B, L, H]
         return self.classifier(hidden)  # [B, L, C]
+
+
+def vocabulary_logits(generator, hidden):
+    """Logits [..., V] of a PaddleNLP ElectraGenerator at hidden states [..., H]: the head of pre-training.
+
+    The word embeddings are the output layer, as in the original.
+    """
+    states = generator.generator_predictions(hidden)  # [..., E]
+    embeddings = generator.electra.embeddings.word_embeddings.weight  # [V, E]
+    return linear(states, embeddings, generator.generator_lm_head_bias, transposed=True)
+
+
+def replaced_logits(discriminator, hidden):
+    """Logits [...] of being replaced, of a PaddleNLP ElectraDiscriminator at hidden states [..., H].
+
+    The head is called by part: its own forward pass squeezes a batch of one.
+    """
+    head = discriminator.discriminator_predictions
+    return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1)
 
 
 def classification_loss(logits, labels, weights=None):

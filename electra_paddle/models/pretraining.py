@@ -11,7 +11,8 @@ from paddle import nn
 from paddlenlp.transformers import ElectraConfig, ElectraDiscriminator, ElectraGenerator
 
 from electra_paddle.batch import CorruptedBatch, PretrainingOutput
-from electra_paddle.models.encoder import linear, speed_up
+from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.heads import replaced_logits, vocabulary_logits
 from electra_paddle.models.initialization import initialize
 from electra_paddle.models.losses import masked_lm_loss, replaced_token_detection_loss
 from electra_paddle.models.sampling import corrupt, flat_index, sample_by_gumbel, sample_tokens
@@ -104,9 +105,7 @@ class ElectraForJointPretraining(nn.Layer):
         )  # [B, L, Hg]
         index = flat_index(batch.masked_positions, hidden.shape[1])
         hidden = paddle.gather(hidden.reshape([-1, hidden.shape[2]]), index)  # [B * P, Hg]
-        hidden = self.generator.generator_predictions(hidden)  # [B * P, E]
-        word_embeddings = self.generator.electra.embeddings.word_embeddings.weight  # [V, E]
-        logits = linear(hidden, word_embeddings, self.generator.generator_lm_head_bias, transposed=True)  # [B * P, V]
+        logits = vocabulary_logits(self.generator, hidden)  # [B * P, V]
         return logits.reshape([*batch.masked_positions.shape, -1])
 
     def discriminate(self, corrupted, batch):
@@ -114,5 +113,4 @@ class ElectraForJointPretraining(nn.Layer):
         hidden = self.discriminator.electra(
             corrupted.input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
         )  # [B, L, H]
-        head = self.discriminator.discriminator_predictions  # called by part: its own forward squeezes a batch of one
-        return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1), hidden
+        return replaced_logits(self.discriminator, hidden), hidden

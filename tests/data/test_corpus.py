@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from electra_paddle.config import ShardSettings
-from electra_paddle.data import reading
+from electra_paddle.data import text_blocks as reading
 from electra_paddle.data.compression import DamagedFileError
 from electra_paddle.data.corpus import corpus_files, cut_into_spans, part_size, plan_parts
-from electra_paddle.data.reading import decode_json, line_blocks, read_span, sample_text
+from electra_paddle.data.text_blocks import decode_json, line_blocks, read_span, sample_text
 from electra_paddle.errors import DataError
 
 STOP, SKIP = ShardSettings(), ShardSettings(on_error="skip")

@@ -85,7 +85,7 @@ def test_name_that_cannot_be_fetched_ends_in_one_line_and_nothing_written(projec
 
 def test_hub_module_and_from_pretrained_take_a_published_name(project, hub, tmp_path):
     script = (
-        "from electra_paddle.hub.export import export_module\n"
+        "from electra_paddle.hub.packaging.module_archive import export_module\n"
         "import paddlehub, sys\n"
         "folder = export_module(sys.argv[1], sys.argv[2], 'chinese-electra-tiny')\n"
         "module = paddlehub.Module(directory=str(folder), pretrained_dir=sys.argv[3])\n"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import shared_file
 
-from electra_paddle.finetuning.chinese_metric import exact_match
+from electra_paddle.finetuning.comprehension.chinese_metric import exact_match
+from electra_paddle.finetuning.comprehension.reference import ReferenceWriter
+from electra_paddle.finetuning.comprehension.squad import Question, read_questions
+from electra_paddle.finetuning.comprehension.windows import labelled_windows
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.finetuning.reference_reading import ReferenceWriter
-from electra_paddle.finetuning.squad import Question, read_questions
-from electra_paddle.finetuning.windows import labelled_windows
 from electra_paddle.models.answers import (
     MAX_ANSWER_LENGTH,
     Answer,

@@ -8,9 +8,9 @@ from conftest import ROOT, shared_file
 
 from electra_paddle.cli import main
 from electra_paddle.commands import evaluate_cmrc
-from electra_paddle.finetuning.chinese_metric import exact_match, f1, score, segment, strip_punctuation
-from electra_paddle.finetuning.english_words import english_words
-from electra_paddle.finetuning.squad import read_json
+from electra_paddle.finetuning.comprehension.chinese_metric import exact_match, f1, score, segment, strip_punctuation
+from electra_paddle.finetuning.comprehension.english_words import english_words
+from electra_paddle.finetuning.comprehension.squad import read_json
 
 DATASETS = {"cmrc2018_trial": "data/cmrc2018/cmrc2018_trial.json", "DRCD_dev": "data/drcd/DRCD_dev.json"}
 

@@ -3,7 +3,7 @@ import pytest
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import TaskDescription, load_description
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.problems import Problems
 
 REVIEWS = TaskDescription("reviews", labels=("0", "1"))

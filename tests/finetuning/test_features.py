@@ -7,10 +7,10 @@ from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning import features as module
 from electra_paddle.finetuning.batches import EvaluationBatches, TrainingBatches, epoch_batches
-from electra_paddle.finetuning.classification import ClassificationExample, ClassificationFeature
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.features import Features, fingerprint, load_features, make_features
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.finetuning.kinds.classification import ClassificationExample, ClassificationFeature
 from electra_paddle.finetuning.workers import in_processes
 from electra_paddle.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 

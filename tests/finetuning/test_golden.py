@@ -10,9 +10,9 @@ from electra_paddle.batch import ClassificationBatch
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.conversion.names import name_table, task_table
 from electra_paddle.finetuning.description import load_description
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.model import TaskModel
-from electra_paddle.training.loop import to_tensors, train
+from electra_paddle.training.loop import TrainingLoop, to_tensors
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
 from electra_paddle.training.schedule import build_schedule
 
@@ -104,7 +104,8 @@ def test_four_updates_equal_the_reference(model, batch, golden):
     optimizer = build_optimizer(model, schedule, float(golden["weight_decay"]), factors)
     before = {variable(name): parameter.numpy().copy() for name, parameter in model.network.named_parameters()}
     recorder = Recorder()
-    train(model, [batch] * count, optimizer, schedule, recorder, lambda _, output: {"loss": output.loss}, start=start)
+    loop = TrainingLoop(model, optimizer, schedule, recorder, lambda _, output: {"loss": output.loss})
+    loop.run([batch] * count, start)
     with paddle.no_grad():
         recorder.losses.append(float(model(to_tensors(batch)).loss))
     np.testing.assert_allclose(recorder.losses, golden["onehot/loss"], atol=2e-4)

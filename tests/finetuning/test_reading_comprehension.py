@@ -5,12 +5,12 @@ import pytest
 
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import DataError
+from electra_paddle.finetuning.comprehension.squad import Question
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.features import Features
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.finetuning.kinds.reading_comprehension import ReadingPrediction
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.finetuning.reading_comprehension import ReadingPrediction
-from electra_paddle.finetuning.squad import Question
 from electra_paddle.models.answers import Answer, annotated_spans
 from electra_paddle.text import Tokenizer, Vocabulary
 

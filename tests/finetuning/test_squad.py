@@ -3,8 +3,8 @@ import json
 import pytest
 
 from electra_paddle.errors import DataError
+from electra_paddle.finetuning.comprehension.squad import NOWHERE, Question, answer_span, nearest, read_questions
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.finetuning.squad import NOWHERE, Question, answer_span, nearest, read_questions
 
 
 def squad(*qas, context="北京是首都。"):

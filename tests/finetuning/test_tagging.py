@@ -4,9 +4,9 @@ import pytest
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import TaskDescription
-from electra_paddle.finetuning.kinds import make_kind
+from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.finetuning.kinds.tagging import TaggingExample, TaggingPrediction
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.finetuning.tagging import TaggingExample, TaggingPrediction
 from electra_paddle.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 
 LABELS = ("O", "B-PER", "I-PER")

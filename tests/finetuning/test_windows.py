@@ -6,9 +6,9 @@ import json
 import pytest
 from conftest import shared_file
 
-from electra_paddle.finetuning.reference_reading import Words, rejection
-from electra_paddle.finetuning.squad import Question
-from electra_paddle.finetuning.windows import labelled_windows
+from electra_paddle.finetuning.comprehension.reference import Words, rejection
+from electra_paddle.finetuning.comprehension.squad import Question
+from electra_paddle.finetuning.comprehension.windows import labelled_windows
 from electra_paddle.text import Tokenizer, Vocabulary
 from electra_paddle.text.windows import WindowSettings, question_length
 

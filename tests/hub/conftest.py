@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
-from electra_paddle.hub.export import export_module
+from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.text import Vocabulary
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(45))]

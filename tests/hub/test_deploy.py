@@ -15,8 +15,9 @@ from hub.test_tasks import assert_same
 from electra_paddle import runtime
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
-from electra_paddle.hub.engines import ENGINES
-from electra_paddle.hub.module import TASKS, ElectraModule
+from electra_paddle.hub.deployment.engines import ENGINES
+from electra_paddle.hub.module import ElectraModule
+from electra_paddle.hub.tasks.registry import BUILT_IN as TASKS
 
 TEXT, OTHER = "".join(WORDS[5:25]), "".join(WORDS[30:36])
 FORMAT_ENGINES = [(format, engine) for engine, format in ENGINES.items()]

@@ -11,8 +11,8 @@ from hub.conftest import save_network
 
 from electra_paddle import released
 from electra_paddle.errors import CheckpointError, ConfigError
-from electra_paddle.hub.export import export_module
-from electra_paddle.hub.packing import PACKAGE, needed_files, with_relative_imports
+from electra_paddle.hub.packaging.module_archive import export_module
+from electra_paddle.hub.packaging.vendoring import PACKAGE, loaded_files, needed_files, with_relative_imports
 
 FOLDERS = sorted(path for path in (ROOT / "hub_modules").iterdir() if path.is_dir())
 
@@ -65,14 +65,20 @@ def test_copy_imports_nothing_of_this_package_and_all_that_it_needs(tiny_run, tm
     folder = export_module(tiny_run, tmp_path / "chinese_electra_tiny")
     files = {str(path.relative_to(folder / "_electra_paddle")) for path in folder.rglob("_electra_paddle/**/*.py")}
     assert files == {str(path.relative_to(PACKAGE)) for path in needed_files()} | {"__init__.py"}
-    assert {"hub/token_tasks.py", "models/heads.py", "conversion/published.py"} <= files
-    assert not files & {"hub/export.py", "cli.py", "finetuning/run.py", "training/loop.py"}
+    assert {"hub/tasks/pretraining.py", "models/heads.py", "conversion/published.py"} <= files
+    assert not files & {"hub/packaging/module_archive.py", "cli.py", "finetuning/run.py", "training/loop.py"}
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 assert not [alias for alias in node.names if alias.name.startswith("electra_paddle")]
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 assert not node.module.startswith("electra_paddle")
+
+
+def test_imports_for_types_alone_become_relative_and_bring_no_file():
+    source = "if TYPE_CHECKING:\n    from electra_paddle.cli import main\nfrom electra_paddle.files import sha256\n"
+    assert [path.name for path in loaded_files(source)] == ["files.py"]
+    assert "from ..cli import main" in with_relative_imports(source, "..")
 
 
 def test_imports_become_relative_at_every_depth():
@@ -108,7 +114,7 @@ def test_fine_tuned_directory_brings_its_task(tiny_shape, tmp_path):
 
 
 def test_reader_tells_what_it_is_to_be_given(tiny_shape, tmp_path):
-    from electra_paddle.models.reading import ElectraReader
+    from electra_paddle.models.reading_comprehension import ElectraReader
 
     save_network(ElectraReader, tmp_path / "model", tiny_shape)
     (tmp_path / "model" / "task.json").write_text('{"kind": "reading_comprehension", "settings": {"doc_stride": 9}}')

@@ -134,7 +134,7 @@ for task, kind, file in (
 
 @pytest.mark.slow
 def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, tmp_path):
-    from electra_paddle.hub.export import export_module
+    from electra_paddle.hub.packaging.module_archive import export_module
 
     other = export_module(tiny_run, tmp_path / "chinese_electra_other.tar.gz", summary="of another kind")
     assert "Successfully installed" in hub.install(other)
@@ -158,7 +158,7 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
 
 @pytest.mark.slow
 def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_lacks(hub, tiny_run, port, tmp_path):
-    from electra_paddle.hub.export import export_module
+    from electra_paddle.hub.packaging.module_archive import export_module
 
     archive = export_module(ROOT / "hub_modules/chinese_electra_small", tmp_path / "chinese_electra_small.tar.gz")
     assert "Successfully installed" in hub.install(archive)

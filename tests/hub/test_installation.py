@@ -10,8 +10,8 @@ from conftest import ROOT
 from hub.conftest import NAME, Hub
 
 from electra_paddle.errors import CheckpointError
-from electra_paddle.hub.export import export_module
-from electra_paddle.hub.installation import check_module, install_module, unpack
+from electra_paddle.hub.packaging.installation import check_module, install_module, unpack
+from electra_paddle.hub.packaging.module_archive import export_module
 
 MODULE = '@moduleinfo(name="m", version="1.0.0")\nclass M:\n    pass\n'
 

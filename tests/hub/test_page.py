@@ -9,8 +9,8 @@ from browser import chromium, wait_for
 from hub.conftest import WORDS
 from hub.test_question_answering import write_reader
 
-from electra_paddle.hub.page import ANSWER_COLOR, VIEWS, fillings, passage, suspicions, tags
-from electra_paddle.hub.registry import TASKS
+from electra_paddle.hub.tasks.question_answering import ANSWER_COLOR
+from electra_paddle.hub.tasks.registry import BUILT_IN as TASKS
 
 TEXT, OTHER = "".join(WORDS[5:14]), "".join(WORDS[20:24])
 TYPED = {
@@ -45,31 +45,35 @@ def rgb(color):
 
 
 def test_every_task_has_a_view():
-    assert VIEWS.keys() == TASKS.keys() == TYPED.keys()
+    assert TASKS.keys() == TYPED.keys() and all(task.components for task in TASKS.values())
 
 
 def test_answer_is_marked_in_its_context():
     answer = {"answer": "b", "score": 0.7, "start": 1, "end": 2}
-    assert passage(None, ["abc", "?"], answer) == [{"b": 0.7}, [("a", None), ("b", "answer"), ("c", None)]]
+    view = TASKS["question-answering"].view
+    assert view(None, ["abc", "?"], answer) == [
+        {"b": 0.7},
+        [("a", None), ("b", "answer"), ("c", None)],
+    ]
     none = {"answer": "", "score": 0.7, "start": 0, "end": 0}
-    assert passage(None, ["abc", "?"], none) == [{"no answer": 0.7}, [("abc", None)]]
+    assert view(None, ["abc", "?"], none) == [{"no answer": 0.7}, [("abc", None)]]
 
 
 def test_masks_are_filled_with_their_best_tokens():
     answer = [[{"token": "b", "score": 0.75}, {"token": "x", "score": 0.25}], [{"token": "c", "score": 1.0}]]
-    filled, rows = fillings(None, ["a[MASK][MASK]d"], answer)
+    filled, rows = TASKS["fill-mask"].view(None, ["a[MASK][MASK]d"], answer)
     assert filled == [("a", None), ("b", "mask 1"), ("c", "mask 2"), ("d", None)]
     assert rows == [["mask 1", "b", 0.75], ["mask 1", "x", 0.25], ["mask 2", "c", 1.0]]
 
 
 def test_tokens_outside_of_entities_are_not_marked():
-    head = SimpleNamespace(show=lambda tokenizer, texts, answer: list(zip(texts[0], answer[0], strict=True)))
-    module = SimpleNamespace(head=head, text_tokenizer=None)
-    assert tags(module, ["ab"], (["O", "B-X"],)) == [[("a", None), ("b", "B-X")]]
+    tokenizer = SimpleNamespace(encode_with_offsets=lambda text: ([7, 8], [0, 1], [1, 2]))
+    module = SimpleNamespace(text_tokenizer=tokenizer)
+    assert TASKS["token-cls"].view(module, ["ab"], (["O", "B-X"],)) == [[("a", None), ("b", "B-X")]]
 
 
 def test_every_character_has_its_suspicion():
-    assert suspicions(None, ["ab"], [0.25, 0.5]) == [[("a", 0.25), ("b", 0.5)]]
+    assert TASKS["replaced-token-detection"].view(None, ["ab"], [0.25, 0.5]) == [[("a", 0.25), ("b", 0.5)]]
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from hub.test_deploy import OTHER, TEXT, Tiny, items_of
 from electra_paddle import runtime
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
-from electra_paddle.hub import paddle_network
-from electra_paddle.hub.export import export_module
+from electra_paddle.hub.deployment import paddle_network
+from electra_paddle.hub.packaging.module_archive import export_module
 
 needs_bf16 = pytest.mark.skipif(not runtime.has_fast_bf16(), reason="the processor is slower in bf16")
 pytestmark = pytest.mark.filterwarnings("ignore:.*untrained", "ignore:::onnx", "ignore:::onnxruntime")

@@ -10,7 +10,7 @@ from electra_paddle import from_finetuned
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ElectraPaddleError
 from electra_paddle.finetuning.description import TaskDescription
-from electra_paddle.finetuning.kinds import TASK, make_kind, task_text
+from electra_paddle.finetuning.kinds.base import TASK, make_kind, task_text
 from electra_paddle.tensors import save_tensors
 
 QUESTION = "".join(WORDS[20:24])
@@ -26,7 +26,7 @@ VARIANTS = {  # of the head: joint_prediction, answerable_classifier, answerable
 
 def write_reader(folder, shape, variant, **settings):
     """A fine-tuned directory of a reader with weights from a seed; returns the network."""
-    from electra_paddle.models.reading import ElectraReader, ReadingSettings
+    from electra_paddle.models.reading_comprehension import ElectraReader, ReadingSettings
 
     reading = dict(zip(ReadingSettings._fields, VARIANTS[variant], strict=False))
     kind = make_kind(
@@ -117,13 +117,13 @@ def test_no_answer_if_every_window_says_so_with_the_probability_of_the_least_sur
 
 
 def options(max_seq_len):
-    from electra_paddle.hub.tasks import Options
+    from electra_paddle.hub.tasks.base import Options
 
     return Options(max_seq_len, "\002", 5, SETTINGS)
 
 
 def test_windows_overlap_at_every_length_and_are_those_of_fine_tuning_at_512():
-    from electra_paddle.hub.question_answering import window_settings
+    from electra_paddle.hub.tasks.question_answering import window_settings
 
     assert window_settings(options(512)._replace(settings={})) == (512, 64, 128)
     assert window_settings(options(512)) == (512, 6, 10)
@@ -196,7 +196,7 @@ def test_readers_are_not_trained_by_the_trainer_of_paddlehub(make):
 
 @pytest.mark.slow
 def test_exported_reader_answers_on_the_command_line_without_this_package(make, hub, tmp_path):
-    from electra_paddle.hub.export import export_module
+    from electra_paddle.hub.packaging.module_archive import export_module
 
     (expected,) = make("independent").predict([[CONTEXT, QUESTION]], max_seq_len=40)
     archive = export_module(tmp_path / "independent", tmp_path / "chinese_electra_reader.tar.gz")

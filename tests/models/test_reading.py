@@ -8,7 +8,7 @@ from paddlenlp.transformers import ElectraConfig
 
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import initialize
-from electra_paddle.models.reading import ElectraReader, ReadingHead, ReadingSettings, reading_loss
+from electra_paddle.models.reading_comprehension import ElectraReader, ReadingHead, ReadingSettings, reading_loss
 
 VARIANTS = ("joint", "nonjoint", "joint_plain_answerable", "joint_no_answerable")
 LAYERS = {  # layers of the original in the order that it numbers them

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paddlenlp.transformers import ElectraConfig
 
-from electra_paddle.hub.engines import ENGINES
+from electra_paddle.hub.deployment.engines import ENGINES
 from electra_paddle.hub.module import ElectraModule
 from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.models.initialization import initialize

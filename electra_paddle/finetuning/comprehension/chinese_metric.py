@@ -9,7 +9,7 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from electra_paddle.finetuning.english_words import english_words
+from electra_paddle.finetuning.comprehension.english_words import english_words
 
 DROPPED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 LOWER = str.maketrans("İΣ", "iσ")  # which the original's Python lower-cases in another way than today's

@@ -5,8 +5,8 @@ Source: `SquadExample` and `_example_to_feature` preparation of the original's q
 
 import numpy as np
 
-from electra_paddle.finetuning.reference_reading import reference_token_span
-from electra_paddle.finetuning.squad import answer_span
+from electra_paddle.finetuning.comprehension.reference import reference_token_span
+from electra_paddle.finetuning.comprehension.squad import answer_span
 from electra_paddle.text.windows import windows
 
 

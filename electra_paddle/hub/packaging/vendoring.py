@@ -9,7 +9,7 @@ from pathlib import Path
 
 from electra_paddle import __version__
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 FIRST = "hub/module.py"
 COPY = "_electra_paddle"  # the copy's name within the module's folder
 
@@ -37,13 +37,22 @@ def needed_files():
             continue
         needed.add(path)
         waiting += [PACKAGE / parent / "__init__.py" for parent in path.relative_to(PACKAGE).parents]
-        waiting += [file for node in own_imports(path.read_text(encoding="utf-8")) for file in files_of(node)]
+        waiting += loaded_files(path.read_text(encoding="utf-8"))
     return sorted(needed)
 
 
-def own_imports(source):
+def loaded_files(source):
+    """The files of this package that a source text loads; what it imports for types alone is not loaded."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    return [file for node in own_imports(tree) for file in files_of(node)]
+
+
+def own_imports(tree):
     """The statements that import from this package."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == PACKAGE.name:
             yield node
         assert not (isinstance(node, ast.Import) and any(alias.name.startswith(PACKAGE.name) for alias in node.names))
@@ -66,7 +75,7 @@ def with_relative_imports(source, dots, name=""):
         name: of the package below that folder, if it is not the folder itself.
     """
     lines = source.split("\n")
-    for node in own_imports(source):
+    for node in own_imports(ast.parse(source)):
         rest = [part for part in (name, *node.module.split(".")[1:]) if part]
         line = lines[node.lineno - 1]
         old = f"from {node.module} import"

@@ -7,7 +7,7 @@ import logging
 
 from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
-from electra_paddle.hub import paddle_network
+from electra_paddle.hub.deployment import paddle_network
 
 FILE = "network.onnx"
 OPSET = 17  # the first with layer norms

@@ -9,7 +9,7 @@ from electra_paddle.errors import DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_rows
-from electra_paddle.finetuning.kinds import TaskKind
+from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.text import encode_pair, pad
 
 

@@ -1,20 +1,18 @@
 """What a module does for each task: layers, inputs, answers.
 
 A task here holds no parameters: it gives the module layers, under the names of the official modules 2.0.2, whose
-checkpoints so load, and works with them. To add a task write a subclass of Task and enter it in registry.py.
+checkpoints so load, and works with them. A kind of tasks from outside brings its own subclass, see `task_kinds`.
 
 Shapes: B batch, L sequence, H hidden, C classes.
 """
 
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
-from paddle import nn
-from paddlenlp.transformers import ElectraForSequenceClassification, ElectraModel
 
-from electra_paddle.models.heads import ElectraClassifier
+from electra_paddle.batch import TokenBatch
+from electra_paddle.errors import ConfigError
 from electra_paddle.text import encode_pair
 
 SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's data sets are not told otherwise
@@ -49,6 +47,8 @@ class Task:
         is_learned: whether its answers mean nothing before fine-tuning.
         has_pretrained_head: whether its head is trained already when fine-tuning begins.
         trained_by: architecture of the fine-tuned directories that bring a head for it.
+        batch_names: the arrays of a batch of PaddleHub's data sets, as arguments of the module's forward pass.
+        components: what shows an answer in the browser: (class in gradio, its arguments).
     """
 
     component: ClassVar[str] = "discriminator"
@@ -60,6 +60,8 @@ class Task:
     is_learned: ClassVar[bool] = False
     has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
+    batch_names: ClassVar[tuple] = ("input_ids", "token_type_ids", "labels")
+    components: ClassVar[list] = []
 
     def build(self, module, config, head):
         """Give the module its layers; returns the encoder.
@@ -76,6 +78,11 @@ class Task:
     def forward(self, module, batch, position_ids=None):
         """Logits or states of a TokenBatch of tensors."""
         raise NotImplementedError
+
+    def forward_named(self, module, arguments):
+        """`forward` of the arguments of the module's forward pass, by their names."""
+        batch = TokenBatch(*(arguments[name] for name in TokenBatch._fields))
+        return self.forward(module, batch, arguments["position_ids"])
 
     def compute(self, module, *batches):
         """The network of `predict`, and what is exported: a tuple of tensors, named by `output_names`.
@@ -108,125 +115,40 @@ class Task:
         """The answer as `hub run` prints it in JSON."""
         return answer
 
+    def view(self, module, texts, answer):
+        """The values of `components` for an answer of `predict`; with classes of (label, probabilities).
 
-class Embedding(Task):
-    """Hidden states. The module's forward pass gives all of them [B, L, H] and those of [CLS] [B, H]."""
+        That of a task with classes: the probability of each.
+        """
+        labels = module.label_map.values()
+        return [{str(label): score for label, score in zip(labels, answer[1], strict=True)}]
 
-    num_texts = (1, 2)
+    def arguments_of(self, batch):
+        """A batch of PaddleHub's data sets as arguments of the module's forward pass.
 
-    def build(self, module, config, head):
-        module.model = ElectraModel(config)
-        return module.model
+        Raises:
+            ConfigError: the task has no labels, or the batch another number of arrays.
+        """
+        names = self.batch_names
+        if not self.has_classes:
+            raise ConfigError("task", type(self).__name__, "a task with labels to train for, such as 'seq-cls'")
+        if len(batch) != len(names):
+            raise ConfigError("data set", f"{len(batch)} arrays in an example", f"{len(names)}: {', '.join(names)}")
+        return dict(zip(names, batch, strict=True))
 
-    def forward(self, module, batch, position_ids=None):
-        hidden = encode(module.model, batch, position_ids)  # [B, L, H]
-        return hidden, hidden[:, 0]
+    def make_metric(self, label_map, suffix):
+        """What `hub.Trainer` judges the task by.
 
-    def compute(self, module, batch):
-        return (encode(module.model, batch),)  # [B, L, H]
+        Args:
+            suffix: whether the labels of tokens end (and not begin) with B, I, E or S.
+        """
+        return paddle.metric.Accuracy()
 
-    def output_names(self, module):
-        return ["hidden"]
-
-    def keep(self, module, options, arrays, batch):
-        lengths = batch.attention_mask.sum(axis=1).tolist()
-        return [row[:length] for row, length in zip(arrays[0], lengths, strict=True)]
-
-    def answer(self, module, example, values, options):
-        return [values[0][0].tolist(), values[0].tolist()]
-
-    def show(self, tokenizer, texts, answer):
-        return answer[0]
-
-
-class Similarity(Embedding):
-    """Cosine of the mean states of two texts, each encoded for itself; from -1 to 1."""
-
-    num_texts = (2,)
-
-    def encode(self, tokenizer, texts, options):
-        return Example([(encode_pair(tokenizer, text, None, options.max_seq_len),) for text in texts])
-
-    def compute(self, module, batch):
-        return (mean_states(module.model, batch),)  # [B, H]
-
-    def output_names(self, module):
-        return ["mean"]
-
-    def keep(self, module, options, arrays, batch):
-        return list(arrays[0])
-
-    def answer(self, module, example, values, options):
-        first, second = (vector.astype("float64") for vector in values)
-        cosine = first @ second / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-12)
-        return float(np.clip(cosine, -1, 1))  # rounding may carry it past 1
-
-    def show(self, tokenizer, texts, answer):
-        return {"similarity": answer}
-
-
-class Classification(Task):
-    """A class of a text, or of a pair in one sequence, with the reference's head: a single dense layer.
-
-    Checkpoints of the official modules have two, and bring them along.
-    """
-
-    num_texts = (1, 2)
-    has_classes = True
-    is_learned = True
-    trained_by = "ElectraClassifier"
-
-    def build(self, module, config, head):
-        is_official = "classifier.dense.weight" in head
-        module.model = (ElectraForSequenceClassification if is_official else ElectraClassifier)(config)
-        return module.model.electra
-
-    def forward(self, module, batch, position_ids=None):
-        network = module.model
-        hidden = encode(network.electra, batch, position_ids)  # [B, L, H]
-        if isinstance(network, ElectraClassifier):
-            return network.classifier(network.dropout(hidden[:, 0]))  # [B, C]
-        return network.classifier(hidden)  # [B, C]
-
-    def answer(self, module, example, values, options):
-        return module.label_map[int(values[0].argmax())], values[0].tolist()
-
-    def show(self, tokenizer, texts, answer):
-        label, probabilities = answer
-        return {"label": label, "probability": max(probabilities)}
-
-
-class PairClassification(Classification):
-    """A class of two texts in one sequence, as LCQMC, BQ and XNLI are published: the reference's head."""
-
-    num_texts = (2,)
-
-    def build(self, module, config, head):
-        module.model = ElectraClassifier(config)
-        return module.model.electra
-
-
-class TextMatching(Classification):
-    """A class of two texts, each encoded for itself: a dense layer on both mean states and their difference."""
-
-    num_texts = (2,)
-    inputs = ("query_", "title_")
-    trained_by = None
-
-    def build(self, module, config, head):
-        module.model = ElectraModel(config)
-        module.dropout = nn.Dropout(0.1)
-        module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)
-        return module.model
-
-    def encode(self, tokenizer, texts, options):
-        return Example([tuple(encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts)])
-
-    def forward(self, module, query, title, query_position_ids=None, title_position_ids=None):
-        """Logits [B, C] of two TokenBatches."""
-        first = mean_states(module.model, query, query_position_ids, module.dropout)  # [B, H]
-        second = mean_states(module.model, title, title_position_ids, module.dropout)  # [B, H]
-        return module.classifier(paddle.concat([first, second, (first - second).abs()], axis=-1))
+    def supervise(self, metric, logits, probabilities, labels):
+        """(mean loss, {metric: value}) of logits and probabilities [B, C]; the metric runs until it is reset."""
+        labels = labels.reshape([-1])
+        metric.update(metric.compute(probabilities, labels.unsqueeze(-1)))
+        return F.cross_entropy(logits, labels), {"acc": metric.accumulate()}
 
 
 def encode(encoder, batch, position_ids=None):

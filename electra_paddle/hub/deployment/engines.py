@@ -11,7 +11,7 @@ from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import sha256
-from electra_paddle.hub import onnx_network, paddle_network
+from electra_paddle.hub.deployment import onnx_network, paddle_network
 from electra_paddle.hub.prediction import eager
 from electra_paddle.models.pretrained_directory import read_json
 

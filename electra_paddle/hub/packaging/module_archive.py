@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from electra_paddle.errors import CheckpointError, ConfigError
-from electra_paddle.hub.packing import COPY, copy_package, with_relative_imports
+from electra_paddle.hub.packaging.vendoring import COPY, copy_package, with_relative_imports
 from electra_paddle.hub.weights import TASK, find_component, task_of
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
@@ -107,7 +107,7 @@ def write_module(source, folder, name, version, summary):
         "texts": " ".join(texts),
         "card": card.read_text(encoding="utf-8") if card.is_file() else "",
     }
-    templates = resources.files("electra_paddle.hub") / "template"
+    templates = resources.files("electra_paddle.hub.packaging") / "template"
     for file in ("module.py", "README.md", REQUIREMENTS):
         text = Template((templates / f"{file}.txt").read_text(encoding="utf-8")).substitute(values)
         (folder / file).write_text(with_relative_imports(text, ".", COPY) if file == "module.py" else text, "utf-8")

@@ -5,18 +5,11 @@ Shapes: B rows of a batch (one for each feature), L sequence.
 """
 
 import abc
-import importlib
 import json
 from typing import ClassVar
 
 from electra_paddle.errors import ConfigError
-
-REGISTRY = {  # kind -> module and class
-    "classification": ("electra_paddle.finetuning.classification", "Classification"),
-    "tagging": ("electra_paddle.finetuning.tagging", "Tagging"),
-    "reading_comprehension": ("electra_paddle.finetuning.reading_comprehension", "ReadingComprehension"),
-}
-
+from electra_paddle.task_kinds import KINDS, load_class
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
 
@@ -42,8 +35,7 @@ def task_text(kind, identity=None):
 
 def make_kind(description, config):
     """The TaskKind of a TaskDescription, for a FinetuningConfig; its module is loaded now, and Paddle is not."""
-    module, name = REGISTRY[description.kind]
-    return getattr(importlib.import_module(module), name)(description, config)
+    return load_class(KINDS[description.kind].finetuning)(description, config)
 
 
 class TaskKind(abc.ABC):

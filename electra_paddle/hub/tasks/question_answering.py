@@ -6,11 +6,12 @@ Shapes: B windows of a batch, L sequence.
 import numpy as np
 import paddle.nn.functional as F
 
-from electra_paddle.hub.tasks import Example, Task, encode, mask_of
+from electra_paddle.hub.tasks.base import Example, Task, encode, mask_of
 from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, n_best_entries
-from electra_paddle.models.reading import Beam, ElectraReader, ReadingScores, variant_of
+from electra_paddle.models.reading_comprehension import Beam, ElectraReader, ReadingScores, variant_of
 from electra_paddle.text.windows import WindowSettings, windows
 
+ANSWER_COLOR = "#22c55e"
 N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say how many
 
 
@@ -27,6 +28,10 @@ class QuestionAnswering(Task):
     shortest = 32  # with fewer tokens than the beam is wide its last places are left to chance
     is_learned = True
     trained_by = "ElectraReader"
+    components = [
+        ("Label", {"label": "answer and its score"}),
+        ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
+    ]
 
     def build(self, module, config, head):
         if head:
@@ -78,6 +83,11 @@ class QuestionAnswering(Task):
         best, probability = answers[0], n_best_entries(answers)[0]["probability"]
         score = (1 - min(without_answer)) * probability
         return {"answer": best.text, "score": score, "start": best.start, "end": best.end}
+
+    def view(self, module, texts, answer):
+        context, start, end = texts[0], answer["start"], answer["end"]
+        parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
+        return [{answer["answer"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
 
 
 def window_settings(options):

@@ -10,11 +10,11 @@ import numpy as np
 from electra_paddle.batch import ReadingBatch, ReadingOutput
 from electra_paddle.errors import DataError
 from electra_paddle.files import replace_text
-from electra_paddle.finetuning import chinese_metric
-from electra_paddle.finetuning.kinds import TaskKind
-from electra_paddle.finetuning.reference_reading import ReferenceWriter, rejection
-from electra_paddle.finetuning.squad import Question, answer_span, read_questions
-from electra_paddle.finetuning.windows import labelled_windows
+from electra_paddle.finetuning.comprehension import chinese_metric
+from electra_paddle.finetuning.comprehension.reference import ReferenceWriter, rejection
+from electra_paddle.finetuning.comprehension.squad import Question, answer_span, read_questions
+from electra_paddle.finetuning.comprehension.windows import labelled_windows
+from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
 from electra_paddle.text.windows import Window, WindowSettings
@@ -93,7 +93,7 @@ class ReadingComprehension(TaskKind):
         return labelled_windows(number, example, tokenizer, WindowSettings(*lengths), self.is_reference)
 
     def build_network(self, electra_config):
-        from electra_paddle.models.reading import ElectraReader, ReadingSettings
+        from electra_paddle.models.reading_comprehension import ElectraReader, ReadingSettings
 
         electra_config.reading = {name: getattr(self.config, name) for name in ReadingSettings._fields}
         return ElectraReader(electra_config)
@@ -106,7 +106,7 @@ class ReadingComprehension(TaskKind):
     def forward(self, network, batch):
         import paddle
 
-        from electra_paddle.models.reading import reading_loss
+        from electra_paddle.models.reading_comprehension import reading_loss
 
         starts, ends = (positions.clip(min=0) for positions in (batch.start_positions, batch.end_positions))
         scores = network(batch.input_ids, batch.token_type_ids, batch.attention_mask, starts)

@@ -9,8 +9,8 @@ import paddle
 from electra_paddle import __version__
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import sha256
-from electra_paddle.hub import onnx_network, paddle_network
-from electra_paddle.hub.engines import ABOUT, FORMATS, fingerprint, input_names, open_network, task_name
+from electra_paddle.hub.deployment import onnx_network, paddle_network
+from electra_paddle.hub.deployment.engines import ABOUT, FORMATS, fingerprint, input_names, open_network, task_name
 from electra_paddle.hub.prediction import eager
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import pad

@@ -9,7 +9,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
-from electra_paddle.finetuning.kinds import TaskKind
+from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.text import pad
 
 

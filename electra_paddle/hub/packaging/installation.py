@@ -9,7 +9,7 @@ from pathlib import Path
 
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import brought_folder
-from electra_paddle.hub.export import export_module
+from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.released import MODELS
 
 EXPECTED = "a module's archive or folder"

@@ -1,0 +1,1 @@
+"""What only reading comprehension needs: files of questions, windows, the reference's answers, the metric."""

@@ -1,0 +1,81 @@
+"""How a module becomes what it is: its labels, the entries of its configuration, its layers and their values."""
+
+import difflib
+
+from electra_paddle.errors import ConfigError
+from electra_paddle.hub.inputs import read_label_map
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.initialization import head_value
+from electra_paddle.tensors import assign, read_state
+
+
+def choose_labels(label_map, num_classes, own_labels, assets):
+    """class id -> label.
+
+    Args:
+        label_map: the caller's, or None.
+        num_classes: the caller's, or that of the weights' own head.
+        own_labels: those of the weights' own head; None where it is not used, [] where they are not known.
+        assets: folder of the weights, for messages.
+    """
+    has_own_head = own_labels is not None
+    if label_map is None:
+        chosen = dict(enumerate(own_labels or range(num_classes)))
+    else:
+        chosen = read_label_map(label_map)
+        if num_classes not in (2, len(chosen)) and not has_own_head:
+            raise ConfigError("label_map", f"{len(chosen)} labels", f"{num_classes}, as num_classes says")
+    if has_own_head and len(chosen) != num_classes:
+        expected = f"{num_classes}, as the weights in {assets} were trained with"
+        raise ConfigError("label_map", f"{len(chosen)} labels", expected)
+    return chosen
+
+
+def apply_settings(config, settings):
+    """Set entries of an ElectraConfig; unknown ones are refused."""
+    for key, value in settings.items():
+        if key not in {**vars(config), **config.attribute_map}:
+            near = difflib.get_close_matches(key, ["pretrained", "label_map", *vars(config)], n=1)
+            expected = f"{near[0]!r}, perhaps" if near else "an argument of the module or an entry of ElectraConfig"
+            raise ConfigError(key, "an unknown argument", expected)
+        setattr(config, key, value)
+
+
+def build_layers(module, load_checkpoint, has_own_head):
+    """Give a module its layers and their values.
+
+    Args:
+        load_checkpoint: file of fine-tuned parameters, or None.
+        has_own_head: whether the head comes with the weights.
+    """
+    head = module.head
+    arrays, path = pretrained.read_weights(module.assets)
+    checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
+    names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if has_own_head else [])
+    encoder = head.build(module, module.config, names)
+    if head.has_pretrained_head or (has_own_head and not checkpoint):
+        assign(module.model, arrays, path)
+    else:
+        assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
+        initialize_head(module, encoder)
+    if load_checkpoint is not None:
+        take_checkpoint(module, checkpoint, load_checkpoint, encoder)
+    speed_up(module.model)
+
+
+def initialize_head(module, encoder):
+    """Fill what is not the encoder's; the same on every process."""
+    own = {id(parameter) for parameter in encoder.parameters()}
+    for name, parameter in module.named_parameters():
+        if id(parameter) not in own:
+            parameter.set_value(head_value(name, parameter.shape, seed=0))
+
+
+def take_checkpoint(module, arrays, path, encoder):
+    """Take fine-tuned parameters; a task that is not learned takes those of the encoder."""
+    if module.head.is_learned or module.head.has_pretrained_head:
+        assign(module, arrays, path)
+    else:
+        names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}
+        assign(encoder, {short: arrays[name] for short, name in names.items()}, path, allow_extra=True)

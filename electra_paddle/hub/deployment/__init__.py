@@ -1,0 +1,1 @@
+"""A module's network as files of other engines, and those engines."""

@@ -1,0 +1,82 @@
+"""Labels of tokens. Shapes: B batch, L sequence, H hidden, C classes."""
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddlenlp.metrics import ChunkEvaluator
+
+from electra_paddle.hub.tasks.base import SPLIT_CHAR, encode
+from electra_paddle.hub.tasks.tokens import TokenTask
+from electra_paddle.models.heads import ElectraTagger
+
+IGNORED_LABEL = -100  # of padding, in PaddleHub's data sets
+
+
+class TokenClassification(TokenTask):
+    """A label for each token of the caller's, by its first piece: those between `split_char`s where the text holds
+    any, and else those of the tokenizer.
+    """
+
+    has_classes = True
+    is_learned = True
+    trained_by = "ElectraTagger"
+    batch_names = ("input_ids", "token_type_ids", "seq_lengths", "labels")
+    components = [("HighlightedText", {"label": "labels"})]
+
+    def build(self, module, config, head):
+        module.model = ElectraTagger(config)
+        return module.model.electra
+
+    def tokens(self, tokenizer, text, options):
+        if options.split_char not in text:
+            ids = tokenizer.encode(text) or [tokenizer.vocabulary.unk]
+            return ids, np.arange(len(ids))
+        words = text.split(options.split_char)
+        encoded = tokenizer.encode_lines("\n".join(word.replace("\n", " ") for word in words))
+        ends = encoded.line_ends.tolist()
+        ids, places = [], []
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            places.append(len(ids))
+            ids += encoded.ids[start:end].tolist() or [tokenizer.vocabulary.unk]  # some characters make no token
+        return ids, np.array(places)
+
+    def forward(self, module, batch, position_ids=None):
+        hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
+        return module.model.classifier(hidden)  # [B, L, C]
+
+    def answer(self, module, example, values, options):
+        probabilities = self.join(example, values)[example.notes.places]  # [tokens, C]
+        return [module.label_map[number] for number in probabilities.argmax(-1).tolist()], probabilities.tolist()
+
+    def show(self, tokenizer, texts, answer):
+        if SPLIT_CHAR in texts[0]:
+            return [list(pair) for pair in zip(texts[0].split(SPLIT_CHAR), answer[0], strict=True)]
+        _, starts, ends = tokenizer.encode_with_offsets(texts[0])
+        pieces = [texts[0][start:end] for start, end in zip(starts, ends, strict=True)] or [texts[0]]
+        return [list(pair) for pair in zip(pieces, answer[0], strict=True)]
+
+    def view(self, module, texts, answer):
+        pairs = self.show(module.text_tokenizer, texts, answer)
+        return [[(token, None if label == "O" else str(label)) for token, label in pairs]]
+
+    def make_metric(self, label_map, suffix):
+        return ChunkEvaluator([str(label) for label in label_map.values()], suffix=suffix)
+
+    def supervise(self, metric, logits, probabilities, labels):
+        """(mean loss, {metric: value}) of logits and probabilities [B, L, C]."""
+        loss = F.cross_entropy(logits, labels, ignore_index=IGNORED_LABEL, reduction="sum")
+        num_labels = (labels != IGNORED_LABEL).sum().clip(min=1)  # Paddle's own mean counts the ignored ones too
+        return loss / num_labels.astype(loss.dtype), {"f1_score": chunk_f1(metric, probabilities, labels)}
+
+
+def chunk_f1(metric, probabilities, labels):
+    """F1 of the entities in [B, L, C]; what has no label counts nothing."""
+    predicted, labels = probabilities.argmax(-1).numpy(), labels.numpy()  # [B, L]
+    has_label = labels != IGNORED_LABEL
+    lengths = has_label.sum(axis=1)
+    packed = np.zeros((2, *labels.shape), labels.dtype)  # those with a label, without gaps
+    for row, length in enumerate(lengths):
+        packed[:, row, :length] = predicted[row][has_label[row]], labels[row][has_label[row]]
+    counts = metric.compute(lengths, *map(paddle.to_tensor, packed))
+    metric.update(*(count.numpy() for count in counts))
+    return float(metric.accumulate()[2])
