@@ -5,6 +5,7 @@ mistake in a configuration must not pay for them. The public names below load on
 """
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -22,11 +23,11 @@ _PUBLIC = {
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

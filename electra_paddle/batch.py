@@ -3,37 +3,39 @@
 Shapes: B batch, L sequence, P masked positions (`max_predictions_per_seq`), V vocabulary, C classes.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from electra_paddle.arrays import ArrayOrTensor
 
 
 class TokenBatch(NamedTuple):
     """Padded sequences, as the encoder takes them."""
 
-    input_ids: Any  # [B, L] int64
-    token_type_ids: Any  # [B, L] int64, 1 in the second segment
-    attention_mask: Any  # [B, L] int64, 1 at tokens, 0 at padding
+    input_ids: ArrayOrTensor  # [B, L] int64
+    token_type_ids: ArrayOrTensor  # [B, L] int64, 1 in the second segment
+    attention_mask: ArrayOrTensor  # [B, L] int64, 1 at tokens, 0 at padding
 
 
 class MaskedBatch(NamedTuple):
     """A TokenBatch with the generator's questions. Unused slots have position 0 and weight 0."""
 
-    input_ids: Any  # [B, L] the original tokens
-    token_type_ids: Any  # [B, L]
-    attention_mask: Any  # [B, L]
-    masked_input_ids: Any  # [B, L] what the generator sees
-    masked_positions: Any  # [B, P], distinct within a row but for `mask_sampling` "reference"
-    masked_labels: Any  # [B, P] the original tokens there
-    masked_weights: Any  # [B, P] float32, 1 or 0
-    sampling_uniforms: Any  # [B, P] float32 in [0, 1), which decide the generator's answers
-    mlm_normalizer: Any  # scalar: slots with weight 1 in the global batch, divided by the number of its parts
-    rtd_normalizer: Any  # scalar: tokens in the global batch, divided by the number of its parts
+    input_ids: ArrayOrTensor  # [B, L] the original tokens
+    token_type_ids: ArrayOrTensor  # [B, L]
+    attention_mask: ArrayOrTensor  # [B, L]
+    masked_input_ids: ArrayOrTensor  # [B, L] what the generator sees
+    masked_positions: ArrayOrTensor  # [B, P], distinct within a row but for `mask_sampling` "reference"
+    masked_labels: ArrayOrTensor  # [B, P] the original tokens there
+    masked_weights: ArrayOrTensor  # [B, P] float32, 1 or 0
+    sampling_uniforms: ArrayOrTensor  # [B, P] float32 in [0, 1), which decide the generator's answers
+    mlm_normalizer: ArrayOrTensor  # scalar: slots with weight 1 in the global batch, divided by the number of its parts
+    rtd_normalizer: ArrayOrTensor  # scalar: tokens in the global batch, divided by the number of its parts
 
 
 class CorruptedBatch(NamedTuple):
     """What the discriminator sees and what it should answer."""
 
-    input_ids: Any  # [B, L]
-    is_replaced: Any  # [B, L] float32, 1 where the token differs from the original
+    input_ids: ArrayOrTensor  # [B, L]
+    is_replaced: ArrayOrTensor  # [B, L] float32, 1 where the token differs from the original
 
 
 class PretrainingOutput(NamedTuple):
@@ -42,46 +44,46 @@ class PretrainingOutput(NamedTuple):
     Without a discriminator what belongs to it is None.
     """
 
-    loss: Any  # scalar
-    mlm_loss: Any  # scalar
-    rtd_loss: Any  # scalar
-    mlm_logits: Any  # [B, P, V]
-    sampled_ids: Any  # [B, P]
+    loss: ArrayOrTensor  # scalar
+    mlm_loss: ArrayOrTensor  # scalar
+    rtd_loss: ArrayOrTensor  # scalar
+    mlm_logits: ArrayOrTensor  # [B, P, V]
+    sampled_ids: ArrayOrTensor  # [B, P]
     corrupted: CorruptedBatch | None = None
-    rtd_logits: Any = None  # [B, L]
-    rtd_states: Any = None  # [B, L, H] of the discriminator's last layer
+    rtd_logits: ArrayOrTensor = None  # [B, L]
+    rtd_states: ArrayOrTensor = None  # [B, L, H] of the discriminator's last layer
 
 
 class ClassificationBatch(NamedTuple):
     """Padded sequences with their classes, one each or, for tagging, one for each token."""
 
-    input_ids: Any  # [B, L] int64
-    token_type_ids: Any  # [B, L] int64
-    attention_mask: Any  # [B, L] int64
-    labels: Any  # [B] or [B, L] int64, -1 where there is none
-    weights: Any  # [B] float32: how often a row's loss counts
+    input_ids: ArrayOrTensor  # [B, L] int64
+    token_type_ids: ArrayOrTensor  # [B, L] int64
+    attention_mask: ArrayOrTensor  # [B, L] int64
+    labels: ArrayOrTensor  # [B] or [B, L] int64, -1 where there is none
+    weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
 
 
 class ClassificationOutput(NamedTuple):
     """One forward pass of a classifier or a tagger."""
 
-    loss: Any  # scalar, the weighted sum over the batch
-    logits: Any  # [B, C] or [B, L, C]
+    loss: ArrayOrTensor  # scalar, the weighted sum over the batch
+    logits: ArrayOrTensor  # [B, C] or [B, L, C]
 
 
 class ReadingBatch(NamedTuple):
     """Questions with parts of their texts, and where the answers stand."""
 
-    input_ids: Any  # [B, L] int64
-    token_type_ids: Any  # [B, L] int64
-    attention_mask: Any  # [B, L] int64
-    start_positions: Any  # [B] int64, 0 where the answer is elsewhere, -1 where there is no label
-    end_positions: Any  # [B] int64, the answer's last token
-    weights: Any  # [B] float32: how often a row's loss counts
+    input_ids: ArrayOrTensor  # [B, L] int64
+    token_type_ids: ArrayOrTensor  # [B, L] int64
+    attention_mask: ArrayOrTensor  # [B, L] int64
+    start_positions: ArrayOrTensor  # [B] int64, 0 where the answer is elsewhere, -1 where there is no label
+    end_positions: ArrayOrTensor  # [B] int64, the answer's last token
+    weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
 
 
 class ReadingOutput(NamedTuple):
     """One forward pass of a reader."""
 
-    loss: Any  # scalar, the weighted sum over the batch
-    scores: Any  # models.reading.ReadingScores
+    loss: ArrayOrTensor  # scalar, the weighted sum over the batch
+    scores: ArrayOrTensor  # models.reading_comprehension.ReadingScores

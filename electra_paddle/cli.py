@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
+from typing import NoReturn
 
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted
@@ -28,7 +30,7 @@ COMMANDS = (
 )
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status, 2 for a user's mistake."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["--version"]:
@@ -39,12 +41,12 @@ def main(arguments=None):
     return run_command(arguments[0], arguments[1:], program=f"python -m electra_paddle {arguments[0]}")
 
 
-def script(name):
+def script(name: str) -> NoReturn:
     """The body of a script in tasks/ or tools/ that is one of the commands."""
     sys.exit(run_command(name, sys.argv[1:], program=sys.argv[0]))
 
 
-def run_command(name, arguments, program):
+def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     command = importlib.import_module(f"electra_paddle.commands.{name}")
     parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
@@ -67,7 +69,7 @@ def run_command(name, arguments, program):
     return 0
 
 
-def print_commands(arguments):
+def print_commands(arguments: Sequence[str]) -> int:
     """The list of commands; an unknown one is an error."""
     wants_help = not arguments or arguments[0] in ("-h", "--help")
     stream = sys.stdout if wants_help else sys.stderr

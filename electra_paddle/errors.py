@@ -1,5 +1,7 @@
 """Mistakes a user can mend, told in one line: where, what was found, what was expected, what to do."""
 
+from typing import Any
+
 
 class ElectraPaddleError(ValueError):
     """A user's mistake. The command line prints it as one line and exits with status 2.
@@ -11,16 +13,16 @@ class ElectraPaddleError(ValueError):
         advice: what to do about it, where that is not obvious.
     """
 
-    def __init__(self, where, found, expected, advice=""):
+    def __init__(self, where: object, found: object, expected: object, advice: str = "") -> None:
         self.found = found
         message = f"{where}: found {found}, expected {expected}"
         super().__init__(" ".join((f"{message}; {advice}" if advice else message).split()))
 
-    def __reduce__(self):  # so that it travels between processes
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it travels between processes
         return _restore, (type(self), str(self))
 
 
-def _restore(kind, message):
+def _restore(kind: type[ElectraPaddleError], message: str) -> ElectraPaddleError:
     error = kind.__new__(kind)
     error.args = (message,)
     return error
@@ -42,6 +44,12 @@ class TrainingError(ElectraPaddleError):
     """A run whose numbers went wrong."""
 
 
+def reason(error: BaseException) -> str:
+    """What the system says of an error, in a few words that fit into a sentence."""
+    text = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    return text[:1].lower() + text[1:]
+
+
 class Interrupted(Exception):
     """A command was asked to end, and has ended in good order.
 
@@ -50,6 +58,6 @@ class Interrupted(Exception):
         message: what is saved and how to go on.
     """
 
-    def __init__(self, signal, message):
+    def __init__(self, signal: int, message: str) -> None:
         super().__init__(message)
         self.status = 128 + signal

@@ -3,16 +3,17 @@
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
-def brought_folder(name):
+def brought_folder(name: str) -> Path:
     """A folder of this project's top level: in a clone it stands beside the package, a wheel brings it inside."""
     package = Path(__file__).parent
     return next((folder for folder in (package / name, package.parent / name) if folder.is_dir()), package / name)
 
 
-def sha256(path, on_bytes=lambda count: None):
+def sha256(path: str | Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:
     """SHA-256 of a file, as hexadecimal digits; `on_bytes` is told how many more bytes were read."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
@@ -23,7 +24,7 @@ def sha256(path, on_bytes=lambda count: None):
 
 
 @contextlib.contextmanager
-def written_whole(path):
+def written_whole(path: str | Path) -> Iterator[Path]:
     """A path to write to; what lies there gets the name `path` when the context ends without an error.
 
     Folders are made as they are needed.
@@ -35,7 +36,7 @@ def written_whole(path):
     os.replace(partial, path)
 
 
-def replace_text(path, text):
+def replace_text(path: str | Path, text: str) -> None:
     """Write a file that appears whole or not at all."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -27,14 +27,14 @@ class ReleasedModel:
     size: str
 
     @property
-    def training_data(self):
+    def training_data(self) -> str:
         return SERIES[self.series][0]
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{self.series}-{self.size}"
 
-    def repository(self, component):
+    def repository(self, component: str) -> str:
         return f"{OWNER}/{self.name}-{component}"
 
 
@@ -46,7 +46,7 @@ SERIES = {  # series -> (training data, sizes)
 MODELS = tuple(ReleasedModel(series, size) for series, (_, sizes) in SERIES.items() for size in sizes)
 
 
-def repository(name):
+def repository(name: str) -> str | None:
     """The Hugging Face repository of a name; None if no published model is called so.
 
     Args:
@@ -57,7 +57,7 @@ def repository(name):
     return repositories[0] if repositories else None
 
 
-def repositories_of(name):
+def repositories_of(name: str) -> list[str]:
     """The repositories that a name stands for: one, or both of a model named without component."""
     name = name.removeprefix(f"{OWNER}/")
     for model in MODELS:
@@ -70,7 +70,7 @@ def repositories_of(name):
     return []
 
 
-def cached_file(repository, filename, revision=None):
+def cached_file(repository: str, filename: str, revision: str | None = None) -> Path | None:
     """Path of a file in huggingface_hub's cache; None if it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -78,14 +78,16 @@ def cached_file(repository, filename, revision=None):
     return Path(path) if isinstance(path, str) else None
 
 
-def home():
+def home() -> Path:
     """Where huggingface_hub keeps everything: HF_HOME, or a folder in the user's cache."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME)
 
 
-def fetch_file(repository, filename, asked=None, revision=None, is_optional=False):
+def fetch_file(
+    repository: str, filename: str, asked: object = None, revision: str | None = None, is_optional: bool = False
+) -> Path | None:
     """A file of a repository, from the cache or else from the network.
 
     The cache comes first and is not compared with the network: these files do not change any more, and whoever
@@ -125,16 +127,17 @@ def fetch_file(repository, filename, asked=None, revision=None, is_optional=Fals
         ) from error
 
 
-def _alternative(filename):
+def _alternative(filename: str) -> str:
     return f"a {filename}" if filename.endswith(".txt") else "a pretrained directory"
 
 
-def _download(repository, filename, revision):
+def _download(repository: str, filename: str, revision: str | None) -> Path:
     """Fetch a file, going on where an attempt broke off."""
     from huggingface_hub import hf_hub_download
 
-    starts_afresh = False
-    for tries_left in reversed(range(TRIES)):
+    starts_afresh, tries_left = False, TRIES
+    while True:
+        tries_left -= 1
         try:
             path = hf_hub_download(repository, filename, revision=revision, force_download=starts_afresh)
             return _verified(Path(path))
@@ -147,7 +150,7 @@ def _download(repository, filename, revision):
             time.sleep(PAUSE)
 
 
-def _verified(path):
+def _verified(path: Path) -> Path:
     """The path of a downloaded file, if its content is what its repository announced.
 
     The cache calls the content of large files by its SHA-256.
@@ -160,8 +163,8 @@ def _verified(path):
     return path
 
 
-def _explain(error):
-    """What went wrong with a download, and what the user can do.
+def _explain(error: BaseException) -> tuple[str, str]:
+    """(what went wrong with a download, what the user can do).
 
     Source: huggingface_hub 0.25 to 0.29, whose errors are OSErrors all.
     """
@@ -189,17 +192,17 @@ def _explain(error):
     return f"{constants.ENDPOINT} of no use ({first_sentence})", "set HF_ENDPOINT to a mirror"
 
 
-def _status(error):
+def _status(error: BaseException) -> int | None:
     """HTTP status of an error's answer, None if there was no answer."""
     return getattr(getattr(error.__cause__ or error, "response", None), "status_code", None)
 
 
-def _is_inconsistent(error):
+def _is_inconsistent(error: BaseException) -> bool:
     """Whether a whole download is not what was announced."""
     return "Consistency check failed" in str(error)
 
 
-def _broke_off(error):
+def _broke_off(error: BaseException) -> bool:
     import requests
 
     return isinstance(error.__cause__ or error, requests.exceptions.ChunkedEncodingError)

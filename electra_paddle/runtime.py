@@ -3,6 +3,8 @@
 Nothing here imports Paddle before `start` is called.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import functools
@@ -13,34 +15,46 @@ import signal
 import sys
 import time
 import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # Paddle's names of the precisions
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+
+
+DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
+    "fp32": "float32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+}  # Paddle's names of the precisions
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
 FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
-def rank():
+def rank() -> int:
     """This process's number among all of the job, 0 outside of a launcher."""
     return int(os.environ.get("PADDLE_TRAINER_ID", 0))
 
 
-def num_processes():
+def num_processes() -> int:
     """Processes of the job, on all nodes."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM", 1))
 
 
-def is_main():
+def is_main() -> bool:
     """Whether this process writes files and progress."""
     return rank() == 0
 
 
-def num_cores():
+def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare_cpu():
+def prepare_cpu() -> None:
     """Settings that must stand in the environment before Paddle is imported; the user's own win.
 
     Paddle sets one thread unless told otherwise, links a math library that is slow on AMD processors unless
@@ -53,19 +67,19 @@ def prepare_cpu():
     prepare_math_library()
 
 
-def prepare_math_library():
+def prepare_math_library() -> None:
     """Let MKL use the whole of an AMD processor; it asks the environment at its first product, and never again."""
     processor = cpu_description()
     if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "7" if AVX512.issubset(processor.split()) else "5")
 
 
-def share_of_cores():
+def share_of_cores() -> int:
     """Cores for each of the job's processes on this machine."""
     return max(1, num_cores() // int(os.environ.get("PADDLE_LOCAL_SIZE", 1)))
 
 
-def num_threads():
+def num_threads() -> int:
     """Threads for the matrix products of this process: the user's OMP_NUM_THREADS, else its share of the cores.
 
     Paddle sets the variable to 1 when it is imported without; what the user set, the process was started with.
@@ -76,7 +90,7 @@ def num_threads():
 
 
 @contextlib.contextmanager
-def shared_cores(num_workers):
+def shared_cores(num_workers: int) -> Iterator[None]:
     """Within it each of some threads computes matrix products on its share of the cores; afterwards they use all.
 
     That is for processes that imported Paddle before `prepare_cpu` could be called, as those with a PaddleHub module.
@@ -91,19 +105,19 @@ def shared_cores(num_workers):
 
 
 @functools.cache
-def cpu_description():
+def cpu_description() -> str:
     """What the kernel says of the first processor; empty where it says nothing."""
     path = Path("/proc/cpuinfo")
     return path.read_text().split("\n\n")[0] if path.exists() else ""
 
 
-def processor_name():
+def processor_name() -> str:
     """The first processor's name as the kernel gives it, or "unknown"."""
     names = re.findall(r"^model name\s*: (.+)", cpu_description(), re.MULTILINE)
     return names[0] if names else "unknown"
 
 
-def has_fast_bf16():
+def has_fast_bf16() -> bool:
     """Whether products of matrices are faster in bfloat16 than in float32, see FAST_BF16.
 
     On an Intel processor that was told to leave AMX out, so with AVX-512's bfloat16 alone, oneDNN was slower than in
@@ -113,7 +127,7 @@ def has_fast_bf16():
     return "amx_bf16" in words or {"avx512_bf16", "AuthenticAMD"} <= words
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let the C library reuse memory of arrays rather than give it back and ask for it again each time.
 
     Where arrays of the same sizes come and go, the page faults cost a third of the time, and more when several
@@ -122,7 +136,7 @@ def keep_freed_memory():
     set_malloc(mmap_threshold=32 << 20, trim_threshold=128 << 20)
 
 
-def set_malloc(**parameters):
+def set_malloc(**parameters: int) -> None:
     """Set byte counts by which the C library manages memory, see mallopt(3); where there is none, nothing happens."""
     numbers = {"trim_threshold": -1, "mmap_threshold": -3}
     with contextlib.suppress(OSError, AttributeError, TypeError):
@@ -131,7 +145,7 @@ def set_malloc(**parameters):
             mallopt(numbers[name], value)
 
 
-def start():
+def start() -> ModuleType:
     """Import Paddle and, in a job of several processes, start fleet."""
     prepare_cpu()
     import paddle
@@ -148,14 +162,14 @@ def start():
     return paddle
 
 
-def seed_dropout(*numbers):
+def seed_dropout(*numbers: int) -> None:
     """Fix this process's dropout by numbers such as seed, update and part, so that a resumed run repeats it."""
     import paddle
 
     paddle.seed(zlib.crc32("/".join(map(str, (*numbers, rank()))).encode()))
 
 
-def distribute(model, recomputes=False):
+def distribute(model: Layer, recomputes: bool = False) -> Layer:
     """The model as fleet trains it, see `averaged_gradients`.
 
     Args:
@@ -171,7 +185,7 @@ def distribute(model, recomputes=False):
 
 
 @contextlib.contextmanager
-def averaged_gradients(model, is_last=True):
+def averaged_gradients(model: Layer, is_last: bool = True) -> Iterator[None]:
     """Within it a backward pass leaves gradients in the parameters: after the last one averaged over the processes.
 
     On GPUs fleet's hooks average while the pass goes on, but not where layers are recomputed, with which they do not
@@ -190,9 +204,10 @@ def averaged_gradients(model, is_last=True):
             average_in_buckets([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
 
 
-def average_in_buckets(tensors, bucket_bytes=4 << 20):
+def average_in_buckets(tensors: Sequence[Tensor], bucket_bytes: int = 4 << 20) -> None:
     """Replace tensors by their means over the processes, some megabytes in a message."""
-    bucket, size = [], 0
+    bucket: list[Tensor] = []
+    size = 0
     for number, tensor in enumerate(tensors, 1):
         bucket.append(tensor)
         size += int(tensor.size) * tensor.element_size()
@@ -201,20 +216,20 @@ def average_in_buckets(tensors, bucket_bytes=4 << 20):
             bucket, size = [], 0
 
 
-def recompute(layers):
+def recompute(layers: Iterable[Layer]) -> None:
     """Let layers keep nothing but their input for the backward pass, which then runs their forward pass again."""
     from paddle.distributed.fleet.utils import recompute
 
-    def run(forward, *arguments, **named):
+    def run(forward: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         bound = inspect.signature(forward).bind(*arguments, **named)
         bound.apply_defaults()
         return recompute(forward, *bound.args)  # Paddle 2.6 takes no named ones
 
     for layer in layers:
-        layer.forward = functools.partial(run, layer.forward)
+        setattr(layer, "forward", functools.partial(run, layer.forward))  # noqa: B010 - a type checker refuses to replace a method
 
 
-def autocast(precision):
+def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
     """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" nothing changes."""
     import paddle
 
@@ -223,7 +238,7 @@ def autocast(precision):
     return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
 
 
-def usable_precision(precision):
+def usable_precision(precision: str) -> tuple[str, str | None]:
     """(precision, reason): what this device can do, and why it is not what was asked for, or None."""
     import paddle
 
@@ -235,18 +250,18 @@ def usable_precision(precision):
     return (precision, None) if supported[precision]() else ("fp32", f"this GPU has no {precision}")
 
 
-def average(tensors):
+def average(tensors: Sequence[Tensor]) -> None:
     """Replace tensors by their means over the processes, in one message."""
     import paddle
 
-    def mean(flat):
+    def mean(flat: Tensor) -> None:
         paddle.distributed.all_reduce(flat)
         flat.scale_(1 / num_processes())
 
     in_one_message(tensors, mean)
 
 
-def in_one_message(tensors, communicate):
+def in_one_message(tensors: Sequence[Tensor], communicate: Callable[[Tensor], Any]) -> None:
     """Let a function change tensors in place that are joined to one, and put its parts back."""
     import paddle
 
@@ -256,48 +271,48 @@ def in_one_message(tensors, communicate):
         tensor.set_value(part.reshape(tensor.shape))
 
 
-def is_cpu():
+def is_cpu() -> bool:
     """Whether Paddle runs on a CPU."""
     import paddle
 
     return paddle.device.get_device() == "cpu"
 
 
-def mean_over_processes(values):
+def mean_over_processes(values: Sequence[float]) -> list[float]:
     """Average a list of floats over the processes; every process must call it at the same step."""
     if num_processes() == 1:
-        return values
+        return list(values)
     import paddle
 
-    tensor = paddle.to_tensor(values, dtype="float64")
+    tensor = paddle.to_tensor(list(values), dtype="float64")
     paddle.distributed.all_reduce(tensor)
-    return (tensor / num_processes()).tolist()
+    return [float(value) for value in (tensor / num_processes()).numpy()]
 
 
-def is_any(condition):
+def is_any(condition: object) -> bool:
     """Whether a condition holds on any process; every process must call it at the same step."""
     return bool(mean_over_processes([float(bool(condition))])[0])
 
 
-def send_from(source, tensors):
+def send_from(source: int, tensors: Sequence[Tensor]) -> None:
     """Give all processes the tensors of one of them, in one message."""
     import paddle
 
     in_one_message(tensors, lambda flat: paddle.distributed.broadcast(flat, source))
 
 
-def gather(value):
+def gather(value: Any) -> list[Any]:
     """The picklable values of all processes, in the order of their ranks; every process must call it."""
     if num_processes() == 1:
         return [value]
     import paddle
 
-    values = []
+    values: list[Any] = []
     paddle.distributed.all_gather_object(values, value)
     return values
 
 
-def barrier():
+def barrier() -> None:
     """Wait for all processes."""
     if num_processes() > 1:
         import paddle
@@ -306,7 +321,7 @@ def barrier():
 
 
 @contextlib.contextmanager
-def last_to_fail():
+def last_to_fail() -> Iterator[None]:
     """Within it a process whose peer has died ends some seconds later than the peer.
 
     The launcher tells of the first failed process that it sees, in the order of ranks. Without the delay that is
@@ -326,7 +341,7 @@ def last_to_fail():
         raise
 
 
-def leave():
+def leave() -> None:
     """End a process of a job whose work is done and written; returns where there is only one process.
 
     Paddle's communication is not taken down part by part: at that, a process that had finished has been seen to

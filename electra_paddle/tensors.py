@@ -1,15 +1,23 @@
 """Arrays under names: reading and writing safetensors, and filling a network strictly."""
 
+from __future__ import annotations
+
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from electra_paddle.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
 
-def save_tensors(tensors, path, form="np"):
+    from electra_paddle.arrays import Array
+
+
+def save_tensors(tensors: Mapping[str, Any], path: str | Path, form: str = "np") -> None:
     """Write name -> Paddle tensor or array; PaddleNLP reads the file too.
 
     Args:
@@ -28,7 +36,7 @@ def save_tensors(tensors, path, form="np"):
         raise OSError(str(error)) from error
 
 
-def read_tensors(path):
+def read_tensors(path: str | Path) -> dict[str, Array]:
     """name -> array of a .safetensors file; bfloat16 comes back as float32.
 
     Raises:
@@ -46,7 +54,7 @@ def read_tensors(path):
         raise CheckpointError(path, f"no readable tensors ({reason})", "a safetensors file") from error
 
 
-def read_tensor(item):
+def read_tensor(item: tuple[str, dict[str, Any]]) -> tuple[str, Array]:
     """(name, array) of what safetensors' `deserialize` makes; bfloat16 becomes float32."""
     name, tensor = item
     kind = {"BF16": "U16", "BOOL": "B8"}.get(tensor["dtype"], tensor["dtype"])
@@ -54,7 +62,7 @@ def read_tensor(item):
     return name, (widen_bfloat16(array) if tensor["dtype"] == "BF16" else array).reshape(tensor["shape"])
 
 
-def widen_bfloat16(bits):
+def widen_bfloat16(bits: Array) -> Array:
     """float32 numbers of the bits of bfloat16 ones: they lack the lower half."""
     return (bits.astype("<u4") << 16).view("<f4")
 
@@ -62,24 +70,26 @@ def widen_bfloat16(bits):
 class LoadReport(NamedTuple):
     """What was filled from a file; as text one line."""
 
-    source: Path
+    source: object  # file or folder, for messages
     loaded: list[str]  # names in the file
     extra: list[str]  # names in the file that no parameter has
     untrained: list[str] = []  # parameters of the network that the file does not have
 
-    def __str__(self):
+    def __str__(self) -> str:
         extra = f" ({some_of(self.extra)})" if self.extra else ""
         line = f"{self.source}: {len(self.loaded)} parameters loaded, {len(self.untrained)} missing"
         line += f", {len(self.extra)} extra{extra}"
         return f"{line}; UNTRAINED: {some_of(self.untrained)}" if self.untrained else line
 
 
-def some_of(names):
+def some_of(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def assign(layer, arrays, source, prefix="", allow_extra=False):
+def assign(
+    layer: Layer, arrays: Mapping[str, Array], source: object, prefix: str = "", allow_extra: bool = False
+) -> LoadReport:
     """Fill every parameter of a Layer from arrays[prefix + name]; only after all of them are found to fit.
 
     Args:
@@ -109,7 +119,7 @@ def assign(layer, arrays, source, prefix="", allow_extra=False):
     return LoadReport(source, list(parameters), extra)
 
 
-def read_state(path):
+def read_state(path: str | Path) -> dict[str, Array]:
     """The arrays of a .safetensors file, or of a .pdparams file that Paddle saved.
 
     A .pdparams file is a pickle, which could run anything: here it can build arrays and nothing else.
@@ -145,7 +155,7 @@ class ArrayUnpickler(pickle.Unpickler):
         ("_codecs", "encode"),
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is refused")
         return super().find_class(module, name)

@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 LEVELS = [
+    {"arrays"},
     {"errors", "batch", "files"},
     {"registry"},
     {"released", "task_kinds", "schedules"},

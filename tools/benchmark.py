@@ -131,7 +131,7 @@ def loader(arguments):
     from electra_paddle.config import PretrainingConfig, ShardSettings
     from electra_paddle.data.build import build_pretraining_data
     from electra_paddle.data.loader import PretrainingBatches
-    from electra_paddle.data.masking import Draws, mask_batch
+    from electra_paddle.data.masking import Draws, MaskingSettings, mask_batch
     from electra_paddle.data.shards import Shards
 
     vocabulary, text = load(arguments)
@@ -156,7 +156,11 @@ def loader(arguments):
             model_hparam_overrides={"num_hidden_layers": 4, "hidden_size": 128},
         )
         batches = PretrainingBatches(
-            Shards(folder / "shards", vocabulary), vocabulary, 32, 128, 0.15, config.max_predictions_per_seq, 0
+            Shards(folder / "shards", vocabulary),
+            vocabulary,
+            32,
+            MaskingSettings(128, 0.15, config.max_predictions_per_seq),
+            0,
         )
         numbers = iter(range(10**9))
         update = debug_update(config, vocabulary)

@@ -152,6 +152,7 @@ def prepare(arguments, folder):
     from electra_paddle.config import PretrainingConfig, ShardSettings
     from electra_paddle.data.build import build_pretraining_data
     from electra_paddle.data.loader import PretrainingBatches
+    from electra_paddle.data.masking import MaskingSettings
     from electra_paddle.data.shards import Shards
     from electra_paddle.text import Vocabulary, build_vocabulary
 
@@ -172,9 +173,7 @@ def prepare(arguments, folder):
         Shards(folder / "pretrain_shards", vocabulary),
         vocabulary,
         config.train_batch_size,
-        config.max_seq_length,
-        config.mask_prob,
-        config.max_predictions_per_seq,
+        MaskingSettings(config.max_seq_length, config.mask_prob, config.max_predictions_per_seq),
         seed=0,
     )
     batches = [batches[number] for number in range(4)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from electra_paddle.config.entry import entry
 from electra_paddle.config.pretraining import (
@@ -21,10 +21,14 @@ class FinetuningConfig:
     """Fine-tuning of one model on tasks. Paths left out follow from `data_dir` and `model_name`."""
 
     # What `debug` sets unless it is given too.
-    DEBUG: ClassVar[dict] = {"train_batch_size": 32, "num_train_epochs": 3.0, "use_tfrecords_if_existing": False}
-    DEBUG_SHAPE: ClassVar[dict] = PretrainingConfig.DEBUG_SHAPE
+    DEBUG: ClassVar[dict[str, Any]] = {
+        "train_batch_size": 32,
+        "num_train_epochs": 3.0,
+        "use_tfrecords_if_existing": False,
+    }
+    DEBUG_SHAPE: ClassVar[dict[str, Any]] = PretrainingConfig.DEBUG_SHAPE
     # Of GLUE and SQuAD 2.0, which are not among the tasks.
-    WITHOUT_EFFECT: ClassVar[tuple] = ("double_unordered", "qa_na_threshold")
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "qa_na_threshold")
 
     data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
@@ -40,7 +44,9 @@ class FinetuningConfig:
     # model
     random_init: bool = entry(False, "keep the model's shape but not its weights: the baseline of pre-training")
     model_size: str | None = entry(None, "small, base or large: refused if the pre-trained model is of another")
-    model_hparam_overrides: dict = entry({}, "dropout of the network; a shape other than the model's is refused")
+    model_hparam_overrides: dict[str, Any] = entry(
+        {}, "dropout of the network; a shape other than the model's is refused"
+    )
     embedding_size: int | None = entry(None, "refused if the pre-trained model has another")
     vocab_size: int | None = entry(None, "refused if the pre-trained model has another")
     do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
@@ -97,7 +103,7 @@ class FinetuningConfig:
     callbacks: tuple[str, ...] = entry((), "callbacks of your own, as module:Class")
     seed: int = entry(0, "the first trial's seed; each further trial adds one")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         model_dir = self.data_dir / "models" / self.model_name
         set_default_paths(self, init_checkpoint=model_dir, output_dir=model_dir)
         require_at_least(self, 1, "train_batch_size", "eval_batch_size", "predict_batch_size", "log_steps")

@@ -1,6 +1,8 @@
 """The shape of one network, and the rules that derive the generator's from the discriminator's."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from electra_paddle.errors import ConfigError
 
@@ -29,7 +31,7 @@ class Geometry:
     initializer_range: float = 0.02
     pad_token_id: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 "num_attention_heads",
@@ -42,12 +44,12 @@ class Geometry:
                 raise ConfigError(field.name, value, "at least 1")
 
     @property
-    def num_embedding_parameters(self):
+    def num_embedding_parameters(self) -> int:
         """Of the embedding block: three tables and a layer norm."""
         return (self.vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * self.embedding_size
 
     @property
-    def num_encoder_parameters(self):
+    def num_encoder_parameters(self) -> int:
         """Of the projection of the embeddings, where there is one, and of all layers."""
         hidden, inner = self.hidden_size, self.intermediate_size
         projection = 0 if self.embedding_size == hidden else (self.embedding_size + 1) * hidden
@@ -55,21 +57,21 @@ class Geometry:
         return projection + self.num_hidden_layers * (attention + feed_forward + norms)
 
     @property
-    def num_body_parameters(self):
+    def num_body_parameters(self) -> int:
         """Of all but the head."""
         return self.num_embedding_parameters + self.num_encoder_parameters
 
     @property
-    def num_mlm_head_parameters(self):
+    def num_mlm_head_parameters(self) -> int:
         """Of the masked language model's head, without the table of words that it shares."""
         return (self.hidden_size + 3) * self.embedding_size + self.vocab_size
 
     @property
-    def num_rtd_head_parameters(self):
+    def num_rtd_head_parameters(self) -> int:
         """Of the head that detects replaced tokens."""
         return (self.hidden_size + 1) * self.hidden_size + self.hidden_size + 1
 
-    def encoder_flops(self, length):
+    def encoder_flops(self, length: int) -> float:
         """Of the forward pass, for each token of a sequence: two for each weight, and attention to all tokens."""
         hidden = self.hidden_size
         projection = 0 if self.embedding_size == hidden else self.embedding_size * hidden
@@ -78,17 +80,17 @@ class Geometry:
         return 2 * (projection + self.num_hidden_layers * (weights + attention))
 
     @property
-    def mlm_head_flops(self):
+    def mlm_head_flops(self) -> float:
         """Of the forward pass, for each masked position."""
         return 2 * self.embedding_size * (self.hidden_size + self.vocab_size)
 
     @property
-    def rtd_head_flops(self):
+    def rtd_head_flops(self) -> float:
         """Of the forward pass, for each token."""
         return 2 * self.hidden_size * (self.hidden_size + 1)
 
 
-def training_flops(generator, discriminator, length, num_slots):
+def training_flops(generator: Geometry | None, discriminator: Geometry | None, length: int, num_slots: int) -> float:
     """Floating-point operations of an update for each token of a sequence, matrix products only.
 
     A backward pass takes twice the operations of the forward pass.
@@ -97,7 +99,7 @@ def training_flops(generator, discriminator, length, num_slots):
         generator, discriminator: Geometries; None where there is no such network.
         num_slots: masked positions of a sequence.
     """
-    flops = 0
+    flops = 0.0
     if generator:
         flops += generator.encoder_flops(length) + generator.mlm_head_flops * num_slots / length
     if discriminator:
@@ -109,7 +111,9 @@ def training_flops(generator, discriminator, length, num_slots):
 OVERRIDABLE = {field.name for field in dataclasses.fields(Geometry)} - {"vocab_size", "embedding_size"}
 
 
-def discriminator_geometry(model_size, vocab_size, embedding_size=None, overrides=None):
+def discriminator_geometry(
+    model_size: str, vocab_size: int, embedding_size: int | None = None, overrides: Mapping[str, Any] | None = None
+) -> Geometry:
     """The discriminator's shape: a named size with overrides.
 
     Heads and intermediate size follow from the overridden hidden size unless they are overridden
@@ -138,7 +142,12 @@ def discriminator_geometry(model_size, vocab_size, embedding_size=None, override
     return Geometry(**{**shape, **overrides})
 
 
-def generator_geometry(discriminator, generator_hidden_size=0.25, generator_layers=1.0, has_own_embeddings=False):
+def generator_geometry(
+    discriminator: Geometry,
+    generator_hidden_size: float = 0.25,
+    generator_layers: float = 1.0,
+    has_own_embeddings: bool = False,
+) -> Geometry:
     """The generator's shape: the discriminator's with fractions of its width and depth.
 
     The embedding size is not scaled where the two networks share their embeddings; embeddings of its own are as wide

@@ -3,6 +3,7 @@
 Precedence: `--key value` beats the last `--hparams`, which beats the ones before it, which beat the defaults.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import difflib
@@ -10,11 +11,21 @@ import json
 import re
 import sys
 import typing
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from electra_paddle.config.recipes import find_recipe
 from electra_paddle.errors import ConfigError
 
+
+class ConfigClass(Protocol):
+    """A dataclass of entries; DEBUG is what its `debug` sets unless it is given too."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+Config = TypeVar("Config", bound=ConfigClass)
 NO_TPU = "there are no TPUs here: start several processes with `python -m paddle.distributed.launch`"
 ELSEWHERE = {  # entries of the original's configurations that have no counterpart -> what to do instead
     "use_tpu": NO_TPU,
@@ -29,7 +40,7 @@ ELSEWHERE = {  # entries of the original's configurations that have no counterpa
 ONLY_WITH_TPU = ("num_tpu_cores", "iterations_per_loop")  # mean nothing without use_tpu, whatever they say
 
 
-def add_entries(parser, config_class):
+def add_entries(parser: argparse.ArgumentParser, config_class: type[Config]) -> None:
     """Give an argparse parser `--hparams` and one option for each entry of a configuration."""
     parser.add_argument(
         "--hparams",
@@ -50,7 +61,9 @@ def add_entries(parser, config_class):
         )
 
 
-def resolve(config_class, arguments, recommended=None):
+def resolve(
+    config_class: type[Config], arguments: argparse.Namespace, recommended: Mapping[str, Any] | None = None
+) -> Config:
     """The configuration that parsed command-line arguments describe.
 
     Args:
@@ -73,7 +86,7 @@ def resolve(config_class, arguments, recommended=None):
     return build(config_class, merged, sources)
 
 
-def build_config(config_class, config, settings):
+def build_config(config_class: type[Config], config: Config | None, settings: Mapping[str, Any]) -> Config:
     """The configuration of a call from Python: one that is whole, or settings by name.
 
     Raises:
@@ -88,19 +101,19 @@ def build_config(config_class, config, settings):
     return config
 
 
-def load_config(config_class, path):
+def load_config(config_class: type[Config], path: str | Path) -> Config:
     """The configuration that `save_config` wrote, or a user's file of hyper-parameters."""
     values, name = read_hparams(str(path))
     return build(config_class, values, dict.fromkeys(values, name))
 
 
-def save_config(config, path):
+def save_config(config: Any, path: str | Path) -> None:
     """Write a resolved configuration as JSON."""
     text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False, default=str)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
-def read_hparams(source):
+def read_hparams(source: str) -> tuple[dict[str, Any], str]:
     """(entries, name for messages) of a file or of JSON given directly."""
     import yaml
 
@@ -125,7 +138,7 @@ def read_hparams(source):
     return values, name
 
 
-def has_trailing_comma(text):
+def has_trailing_comma(text: str) -> bool:
     """Whether a text would be JSON but for commas after last elements."""
     try:
         json.loads(text)
@@ -136,16 +149,16 @@ def has_trailing_comma(text):
     return False
 
 
-def parse_option(field, text):
+def parse_option(field: dataclasses.Field[Any], text: str) -> Any:
     """An option's text; mappings and lists are given as JSON, a list also as names with commas between."""
     import yaml
 
     if typing.get_origin(field.type) is tuple:
         return tuple(yaml.safe_load(text)) if text.startswith("[") else tuple(text.split(","))
-    return yaml.safe_load(text) if field.type is dict else text
+    return yaml.safe_load(text) if typing.get_origin(field.type) is dict else text
 
 
-def build(config_class, values, sources):
+def build(config_class: type[Config], values: Mapping[str, Any], sources: Mapping[str, str]) -> Config:
     """Check names and types and construct; messages name the file or option that a value came from."""
     import pydantic
 
@@ -160,15 +173,18 @@ def build(config_class, values, sources):
                 "an unknown hyper-parameter",
                 f"{near[0]!r}, perhaps" if near else "one of those that --help lists",
             )
-    types = {field.name: field.type for field in dataclasses.fields(config_class)}
-    checked = {}
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    values = {key: value for key, value in values.items() if value is not None or fields[key].default is not None}
+    types = {name: field.type for name, field in fields.items()}
+    checked: dict[str, Any] = {}
     for key, value in values.items():
         try:
             checked[key] = pydantic.TypeAdapter(types[key]).validate_python(value)
         except pydantic.ValidationError as error:
             raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key])) from error
     if checked.get("debug"):
-        checked = {**{key: value for key, value in config_class.DEBUG.items() if key in known}, **checked}
+        defaults = getattr(config_class, "DEBUG", {})
+        checked = {**{key: value for key, value in defaults.items() if key in known}, **checked}
     try:
         return config_class(**checked)
     except ConfigError as error:
@@ -178,23 +194,23 @@ def build(config_class, values, sources):
         raise
 
 
-def is_elsewhere(key, value, sources):
+def is_elsewhere(key: str, value: Any, sources: Mapping[str, str]) -> bool:
     """Whether an entry of the original has no counterpart here and is off; on, it is refused."""
     if key in ELSEWHERE and value:
         raise ConfigError(f"{sources[key]}: {key}", repr(value), "it left out", ELSEWHERE[key])
     return key in ELSEWHERE or key in ONLY_WITH_TPU
 
 
-def name_of(kind):
+def name_of(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
     if kind in words:
         return words[kind]
-    if kind is dict:
+    if typing.get_origin(kind) is dict:
         return "a mapping such as {'hidden_size': 256}"
     inner = [argument for argument in typing.get_args(kind) if argument not in (type(None), ...)]
     return name_of(inner[0]) if typing.get_origin(kind) is not tuple else "a list of names"
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """An exception's reason in a few words."""
     return getattr(error, "strerror", None) or str(error).splitlines()[0]

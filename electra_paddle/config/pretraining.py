@@ -1,11 +1,12 @@
 """Hyper-parameters of pre-training, under the names of the original's `configure_pretraining`."""
 
 import dataclasses
+from collections.abc import Collection, Iterable, Sized
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from electra_paddle.config.entry import entry
-from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
+from electra_paddle.config.geometry import Geometry, discriminator_geometry, generator_geometry
 from electra_paddle.errors import ConfigError
 from electra_paddle.schedules import SCHEDULES
 
@@ -19,14 +20,22 @@ class PretrainingConfig:
     """One pre-training run. Paths left out follow from `data_dir` and `model_name`."""
 
     # What `debug` sets unless it is given too; the network's shape is debug's in any case, as in the original.
-    DEBUG: ClassVar[dict] = {"train_batch_size": 8, "num_train_steps": 20, "eval_batch_size": 4, "num_eval_steps": 2}
-    DEBUG_SHAPE: ClassVar[dict] = {
+    DEBUG: ClassVar[dict[str, Any]] = {
+        "train_batch_size": 8,
+        "num_train_steps": 20,
+        "eval_batch_size": 4,
+        "num_eval_steps": 2,
+    }
+    DEBUG_SHAPE: ClassVar[dict[str, Any]] = {
         "num_hidden_layers": 3,
         "hidden_size": 144,
         "intermediate_size": 576,
         "num_attention_heads": 4,
     }
-    WITHOUT_EFFECT: ClassVar[tuple] = ("results_txt", "results_pkl")  # as in the original, which writes neither
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = (
+        "results_txt",
+        "results_pkl",
+    )  # as in the original, which writes neither
 
     data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
@@ -40,7 +49,7 @@ class PretrainingConfig:
     max_seq_length: int = entry(128, "tokens of a sequence, at most those of the shards")
     # model
     model_size: str = entry("small", "small, base or large")
-    model_hparam_overrides: dict = entry({}, "entries of the network's shape that differ from model_size's")
+    model_hparam_overrides: dict[str, Any] = entry({}, "entries of the network's shape that differ from model_size's")
     embedding_size: int | None = entry(None, "width of the embeddings; default 128 for small, else hidden_size")
     generator_hidden_size: float = entry(0.25, "width of the generator as a fraction of the discriminator's")
     generator_layers: float = entry(1.0, "layers of the generator as a fraction of the discriminator's")
@@ -55,7 +64,7 @@ class PretrainingConfig:
     init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
     # objective
     electra_objective: bool = entry(True, "false: a masked language model of full size and no discriminator")
-    objective: str | None = entry(
+    objective: str = entry(
         None, "electra, masked_language_model, or module:Class of your own; default: as electra_objective says"
     )
     mask_prob: float = entry(0.15, "share of the tokens that the generator has to fill")
@@ -69,9 +78,7 @@ class PretrainingConfig:
     num_train_steps: int = entry(1_000_000, "updates of the whole run")
     train_batch_size: int = entry(128, "sequences of an update, over all processes")
     learning_rate: float = entry(5e-4, "peak of the schedule before the linear decay is multiplied on")
-    generator_learning_rate: float | None = entry(
-        None, "peak for the generator and what it shares; default learning_rate"
-    )
+    generator_learning_rate: float = entry(None, "peak for the generator and what it shares; default learning_rate")
     num_warmup_steps: int = entry(10_000, "updates over which the learning rate rises")
     lr_schedule: str = entry(
         "linear", "after the warm-up: linear (falling), constant, cosine, warmup_stable_decay, or module:function"
@@ -97,22 +104,20 @@ class PretrainingConfig:
     eval_batch_size: int = entry(128, "sequences that a process evaluates at once")
     num_eval_steps: int = entry(100, "batches of an evaluation, over all processes; fewer if there are fewer examples")
     cloze_file: Path = entry(None, "sentences with one [character] each for the generator to fill in at evaluations")
-    eval_steps: int | None = entry(None, "updates between evaluations; default save_checkpoints_steps")
+    eval_steps: int = entry(None, "updates between evaluations; default save_checkpoints_steps")
     # run
     save_checkpoints_steps: int = entry(1000, "updates between checkpoints")
     keep_checkpoint_max: int | None = entry(5, "checkpoints kept; 0 keeps all")
     log_steps: int = entry(50, "updates between two lines of metrics")
-    samples_steps: int | None = entry(
-        None, "updates between texts that show both networks' answers; default eval_steps"
-    )
-    histogram_steps: int | None = entry(None, "updates between histograms and embeddings; default 10 x samples_steps")
+    samples_steps: int = entry(None, "updates between texts that show both networks' answers; default eval_steps")
+    histogram_steps: int = entry(None, "updates between histograms and embeddings; default 10 x samples_steps")
     loggers: tuple[str, ...] = entry(
         ("progress", "jsonl", "visualdl"), "progress, jsonl, visualdl, tensorboard, wandb, swanlab, or module:Class"
     )
     callbacks: tuple[str, ...] = entry((), "callbacks of your own, as module:Class")
     seed: int = entry(0, "fixes initialisation, order, masking, sampling and dropout")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_default_paths(
             self,
             pretrain_shards=self.data_dir / "pretrain_shards",
@@ -164,7 +169,7 @@ class PretrainingConfig:
         if self.temperature <= 0:
             raise ConfigError("temperature", self.temperature, "above 0")
 
-    def set_objective(self):
+    def set_objective(self) -> None:
         """`electra_objective` and `objective` say the same."""
         set_default(self, "objective", "electra" if self.electra_objective else "masked_language_model")
         if self.objective == "masked_language_model":
@@ -174,7 +179,7 @@ class PretrainingConfig:
                 "objective", f"{self.objective} with electra_objective false", "masked_language_model, or no objective"
             )
 
-    def check_schedule(self):
+    def check_schedule(self) -> None:
         if (self.lr_schedule == "warmup_stable_decay") != (self.num_decay_steps > 0):
             raise ConfigError(
                 "num_decay_steps",
@@ -198,7 +203,7 @@ class PretrainingConfig:
                 f"learning_rate {self.learning_rate}, or none",
             )
 
-    def check_evaluation(self):
+    def check_evaluation(self) -> None:
         if self.do_train == self.do_eval:
             found = f"{str(self.do_eval).lower()} as do_train"
             raise ConfigError("do_eval", found, "one of them true", "training evaluates at intervals anyway")
@@ -208,30 +213,30 @@ class PretrainingConfig:
             raise ConfigError("eval_fraction", "0 with do_eval", "a share above 0, or eval_shards")
 
     @property
-    def max_predictions_per_seq(self):
+    def max_predictions_per_seq(self) -> int:
         """Slots for masked positions in a sequence; the original derives it so."""
         return max(1, int((self.mask_prob + 0.005) * self.max_seq_length))
 
     @property
-    def eval_rows_at_once(self):
+    def eval_rows_at_once(self) -> int:
         """Sequences of an evaluation's batch that the networks are given at once: it may be larger than training's."""
         return max(1, 2048 // self.max_seq_length)
 
     @property
-    def shared_prefix(self):
+    def shared_prefix(self) -> str | None:
         """Beginning of the names of the parameters that both networks have in common; None if they share nothing."""
         if not self.untied_generator:
             return "electra."
         return None if self.untied_generator_embeddings else "electra.embeddings."
 
-    def rate_factors(self, names):
+    def rate_factors(self, names: Iterable[str]) -> dict[str, float] | None:
         """Parameter name -> factor of the learning rate; None where all are 1."""
         factor = self.generator_learning_rate / self.learning_rate if self.learning_rate else 1.0
         if factor == 1:
             return None
         return {name: factor if name.startswith("generator.") else 1.0 for name in names}
 
-    def geometries(self, vocab_size):
+    def geometries(self, vocab_size: int) -> tuple[Geometry | None, Geometry | None]:
         """The shapes of (generator, discriminator); None where there is no such network."""
         overrides = {**self.model_hparam_overrides, **(self.DEBUG_SHAPE if self.debug else {})}
         discriminator = discriminator_geometry(self.model_size, vocab_size, self.embedding_size, overrides)
@@ -245,12 +250,12 @@ class PretrainingConfig:
             generator = discriminator
         return generator, discriminator if self.electra_objective else None
 
-    def check_vocabulary(self, vocabulary):
+    def check_vocabulary(self, vocabulary: Sized) -> None:
         """Refuse a `vocab_size` that is not the vocabulary's."""
         if self.vocab_size not in (None, len(vocabulary)):
             raise ConfigError("vocab_size", self.vocab_size, f"{len(vocabulary)}, the lines of {self.vocab_file}")
 
-    def check_length(self, geometry):
+    def check_length(self, geometry: Geometry) -> None:
         """Refuse sequences beyond the position embeddings."""
         if self.max_seq_length > geometry.max_position_embeddings:
             raise ConfigError(
@@ -260,23 +265,23 @@ class PretrainingConfig:
             )
 
 
-def set_default_paths(config, **paths):
+def set_default_paths(config: Any, **paths: Path) -> None:
     """Fill the path entries of a frozen dataclass that were left out."""
     for name, path in paths.items():
         set_default(config, name, path)
 
 
-def set_default(config, name, value):
+def set_default(config: Any, name: str, value: Any) -> None:
     if getattr(config, name) is None:
         object.__setattr__(config, name, value)
 
 
-def require_at_least(config, least, *names):
+def require_at_least(config: Any, least: float, *names: str) -> None:
     for name in names:
         if getattr(config, name) < least:
             raise ConfigError(name, getattr(config, name), f"at least {least}")
 
 
-def require_one_of(config, name, values):
+def require_one_of(config: Any, name: str, values: Collection[Any]) -> None:
     if getattr(config, name) not in values:
         raise ConfigError(name, repr(getattr(config, name)), " or ".join(map(str, values)))

@@ -7,7 +7,7 @@ from electra_paddle.files import brought_folder
 RECIPES = brought_folder("configs")
 
 
-def find_recipe(path):
+def find_recipe(path: str | Path) -> Path:
     """A path as it is; where there is no such file and it begins with `configs/`, this package's file of that name."""
     path = Path(path)
     own = RECIPES.joinpath(*path.parts[1:])

@@ -27,7 +27,7 @@ class ShardSettings:
     on_error: str = entry("stop", "what a damaged line or file does: stop, or skip it and count it")
     seed: int = entry(0, "of the packing")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.strip_accents is None:
             object.__setattr__(self, "strip_accents", self.do_lower_case)
         if self.max_seq_length < 5:

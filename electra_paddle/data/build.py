@@ -5,6 +5,8 @@ or when. A part is finished when its record stands beside its shard in OUTPUT.pa
 records there writes the manifest and gives the folder its name.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import hashlib
@@ -14,17 +16,23 @@ import json
 import shutil
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.config.shards import ShardSettings
 from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
 from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
 from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
 from electra_paddle.data.text_blocks import sample_text
-from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.errors import ConfigError, DataError, reason
 from electra_paddle.files import sha256, written_whole
 from electra_paddle.text import Vocabulary, build_vocabulary
+
+if TYPE_CHECKING:
+    from electra_paddle.data.corpus import CorpusFile, Part
+    from electra_paddle.data.shards import Manifest
+
 
 FILES_OF_PARTS = ("shard_*", "part_*", "spool_*", "lock")
 COUNTS = ("num_documents", "num_sentences", "num_corpus_tokens", "num_kept_tokens")
@@ -42,8 +50,15 @@ ALONE = Share()
 
 
 def build_pretraining_data(
-    corpus, vocab_file, output_dir, settings=None, num_workers=1, overwrite=False, share=ALONE, size=None
-):
+    corpus: Sequence[Path] | Path,
+    vocab_file: Path | str,
+    output_dir: Path | str,
+    settings: ShardSettings | None = None,
+    num_workers: int = 1,
+    overwrite: bool = False,
+    share: Share = ALONE,
+    size: int | None = None,
+) -> Manifest | None:
     """Tokenize, pack and write a corpus; interrupted, the same call goes on where finished parts end.
 
     Args:
@@ -100,7 +115,7 @@ def build_pretraining_data(
                     folder.rmdir()
 
 
-def describe(settings, vocabulary):
+def describe(settings: ShardSettings, vocabulary: Vocabulary) -> dict[str, Any]:
     """What the manifest says about how the shards were made."""
     entries = dataclasses.asdict(settings)
     del entries["on_error"]  # a part without errors is the same either way
@@ -110,7 +125,7 @@ def describe(settings, vocabulary):
         try:
             entries["user_dict"] = sha256(settings.user_dict)
         except OSError as error:
-            raise DataError(settings.user_dict, error.strerror.lower(), "a jieba dictionary") from error
+            raise DataError(settings.user_dict, reason(error), "a jieba dictionary") from error
     if settings.word_starts:
         entries["segmenter"] = f"jieba {importlib.metadata.version('jieba')}"
     return {
@@ -122,7 +137,9 @@ def describe(settings, vocabulary):
     }
 
 
-def existing_manifest(output_dir, identity, files, overwrite):
+def existing_manifest(
+    output_dir: Path, identity: Mapping[str, Any], files: Sequence[CorpusFile], overwrite: bool
+) -> Manifest | None:
     """The manifest of finished shards that this very work made, or None where there is room for new ones.
 
     Raises:
@@ -146,14 +163,21 @@ def existing_manifest(output_dir, identity, files, overwrite):
     )
 
 
-def planned(files, size, settings, identity, partial, share):
+def planned(
+    files: Sequence[CorpusFile],
+    size: int,
+    settings: ShardSettings,
+    identity: Mapping[str, Any],
+    partial: Path,
+    share: Share,
+) -> Iterator[tuple[Part, str]]:
     """Yield each Part of the plan with a key that changes with all that decides about its bytes."""
 
-    def key(part):
+    def key(part: Part) -> str:
         spans = [[*span.file[1:], span.start] for span in part.spans]
         return hashlib.sha256(json.dumps([identity, size, part.number, spans]).encode()).hexdigest()
 
-    def is_wanted(part):
+    def is_wanted(part: Part) -> bool:
         mine = part.number % share.num_processes == share.rank
         return mine and not finished_record(partial, part.number, key(part), settings)
 
@@ -161,7 +185,7 @@ def planned(files, size, settings, identity, partial, share):
         yield part, key(part)
 
 
-def finished_record(partial, number, key, settings):
+def finished_record(partial: Path, number: int, key: str, settings: ShardSettings) -> dict[str, Any] | None:
     """The record of a part that was finished with this key, or None."""
     try:
         record = json.loads((partial / f"part_{number:05d}.json").read_text(encoding="utf-8"))
@@ -171,12 +195,20 @@ def finished_record(partial, number, key, settings):
     return record if record["key"] == key and not must_stop else None
 
 
-def finish(partial, output_dir, settings, identity, keys, overwrite):
+def finish(
+    partial: Path,
+    output_dir: Path,
+    settings: ShardSettings,
+    identity: Mapping[str, Any],
+    keys: Sequence[str],
+    overwrite: bool,
+) -> Manifest | None:
     """Write the manifest and give the folder its name, if all parts are there; only one process gets to do it."""
     try:
         with locked(partial / "lock"):
-            records = [finished_record(partial, number, key, settings) for number, key in enumerate(keys)]
-            if not all(records):
+            found = [finished_record(partial, number, key, settings) for number, key in enumerate(keys)]
+            records = [record for record in found if record]
+            if len(records) < len(keys):
                 return None
             manifest = build_manifest(identity, records)
             write_json(partial / MANIFEST, manifest)
@@ -189,7 +221,7 @@ def finish(partial, output_dir, settings, identity, keys, overwrite):
     return manifest
 
 
-def remove_leftovers(folder, manifest):
+def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """Remove what served to make the shards; after a kill in the middle of it the same command goes on with it."""
     shards = {name for shard in manifest["shards"] for name in shard["sha256"]}
     for path in itertools.chain.from_iterable(map(folder.glob, FILES_OF_PARTS)):
@@ -198,7 +230,7 @@ def remove_leftovers(folder, manifest):
 
 
 @contextlib.contextmanager
-def locked(path):
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock on a file for as long as this process lives; where there are no locks, go without."""
     with open(path, "w") as stream:
         with contextlib.suppress(ImportError, OSError):
@@ -209,7 +241,7 @@ def locked(path):
         yield
 
 
-def build_manifest(identity, records):
+def build_manifest(identity: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Manifest:
     """What the shards are, where they come from, and how much of the text is in them."""
     counts = {name: sum(record[name] for record in records) for name in COUNTS}
     shards = [record["shard"] for record in records if record["shard"]]
@@ -227,7 +259,7 @@ def build_manifest(identity, records):
     }
 
 
-def no_text():
+def no_text() -> DataError:
     """The error of a corpus in which nothing is left to train on."""
     return DataError("the corpus", "no text", "one sentence or paragraph a line, blank lines between documents")
 
@@ -235,15 +267,17 @@ def no_text():
 class SampledLines:
     """Lines of a corpus from many places of it, read anew each time that one goes through them."""
 
-    def __init__(self, files, settings):
+    def __init__(self, files: Sequence[CorpusFile], settings: ShardSettings) -> None:
         self.files, self.settings = files, settings
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         for block, _ in sample_text(self.files, self.settings, VOCABULARY_BYTES, num_places=1000):
             yield from block.split("\n")
 
 
-def write_vocabulary(corpus, vocab_file, size, settings):
+def write_vocabulary(
+    corpus: Sequence[Path] | Path, vocab_file: Path | str, size: int, settings: ShardSettings
+) -> Vocabulary:
     """Make a vocabulary from the corpus and write it; an existing file is left alone and refused."""
     vocab_file = Path(vocab_file)
     if vocab_file.exists():

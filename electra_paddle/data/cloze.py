@@ -1,11 +1,13 @@
 """Sentences with one character in brackets, `今天天[气]很好。`, which a generator is asked for at every evaluation."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from electra_paddle.arrays import Array
 from electra_paddle.errors import DataError
 from electra_paddle.text import Tokenizer, Vocabulary
 
@@ -13,11 +15,11 @@ from electra_paddle.text import Tokenizer, Vocabulary
 class Cloze(NamedTuple):
     """Masked sentences as numpy arrays. Shapes: N sentences, L tokens."""
 
-    masked_input_ids: np.ndarray  # [N, L] int64
-    token_type_ids: np.ndarray  # [N, L] int64
-    attention_mask: np.ndarray  # [N, L] int64
-    masked_positions: np.ndarray  # [N, 1] int64
-    answers: np.ndarray  # [N, 1] int64
+    masked_input_ids: Array  # [N, L] int64
+    token_type_ids: Array  # [N, L] int64
+    attention_mask: Array  # [N, L] int64
+    masked_positions: Array  # [N, 1] int64
+    answers: Array  # [N, 1] int64
 
 
 def read_cloze(path: str | Path, vocabulary: Vocabulary, do_lower_case: bool = True) -> Cloze:
@@ -50,5 +52,9 @@ def read_cloze(path: str | Path, vocabulary: Vocabulary, do_lower_case: bool = T
     for row, ids in enumerate(rows):
         input_ids[row, : len(ids)] = ids
     mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
-    positions, answers = (np.array(column, np.int64)[:, None] for column in (positions, answers))
-    return Cloze(input_ids, np.zeros_like(input_ids), mask, positions, answers)
+    return Cloze(input_ids, np.zeros_like(input_ids), mask, column_of(positions), column_of(answers))
+
+
+def column_of(numbers: Sequence[int]) -> Array:
+    """[N, 1] int64."""
+    return np.array(numbers, np.int64)[:, None]

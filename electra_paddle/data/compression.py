@@ -1,17 +1,25 @@
 """Plain and compressed files as chunks of bytes."""
 
+from __future__ import annotations
+
 import gzip
 import lzma
 import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 from electra_paddle.errors import DataError
+
+if TYPE_CHECKING:
+    from electra_paddle.data.corpus import CorpusFile
+
 
 COMPRESSIONS = (".gz", ".xz", ".zst")
 BLOCK = 250_000  # bytes read at a time; what is made from them stays in a core's cache
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 
 
-def decompressed(file):
+def decompressed(file: CorpusFile) -> Iterator[bytes]:
     """Yield the bytes of a file's text in chunks.
 
     Raises:
@@ -36,18 +44,20 @@ class DamagedFileError(DataError):
     """Compressed data that ends too early or is none."""
 
 
-def read_chunks(raw, compression):
+def read_chunks(raw: BinaryIO, compression: str) -> Iterator[bytes]:
     """Yield the text of an open file in chunks."""
     if compression == ".zst":
         yield from read_zstandard(raw)
         return
-    stream = {".gz": lambda: gzip.GzipFile(fileobj=raw), ".xz": lambda: lzma.LZMAFile(raw), "": lambda: raw}[
-        compression
-    ]()
+    stream: gzip.GzipFile | lzma.LZMAFile | BinaryIO = raw
+    if compression == ".gz":
+        stream = gzip.GzipFile(fileobj=raw)
+    elif compression == ".xz":
+        stream = lzma.LZMAFile(raw)
     waiting = bytearray()
     while True:
         try:
-            piece = stream.read1(BLOCK)
+            piece = stream.read1(BLOCK)  # type: ignore[union-attr]  # raw is an open file, which has it too
         except DAMAGED:
             yield bytes(waiting)  # what came before the damage
             raise
@@ -59,7 +69,7 @@ def read_chunks(raw, compression):
             return
 
 
-def read_zstandard(raw):
+def read_zstandard(raw: BinaryIO) -> Iterator[bytes]:
     """Frame by frame: the library's own reader takes a truncated file for a short one."""
     import zstandard
 
@@ -81,7 +91,7 @@ def read_zstandard(raw):
         raise EOFError("the last frame is not whole")
 
 
-def measured_expansion(file, num_bytes=4_000_000):
+def measured_expansion(file: CorpusFile, num_bytes: int = 4_000_000) -> float:
     """Bytes of text for each byte on the disk, seen on the beginning of a file; 1 where there is nothing to see."""
     total = 0
     with open(file.path, "rb") as raw:

@@ -5,14 +5,21 @@ document. Files may be plain or compressed. The plan cuts a corpus into parts of
 boundaries; it depends on the files alone, so any number of workers makes the same parts.
 """
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from electra_paddle.data.compression import BLOCK, COMPRESSIONS, DamagedFileError, decompressed
 from electra_paddle.errors import DataError
+
+if TYPE_CHECKING:
+    from electra_paddle.config.shards import ShardSettings
+
 
 FORMATS = (".txt", ".jsonl")
 EXPANSION = 4  # what a compressed byte is reckoned to become, where the plan needs a size
@@ -45,10 +52,10 @@ class Part(NamedTuple):
     """What one shard is made from."""
 
     number: int
-    spans: tuple
+    spans: tuple[Span, ...]
 
 
-def corpus_files(paths):
+def corpus_files(paths: Sequence[Path] | Path) -> list[CorpusFile]:
     """The files of a corpus in a fixed order.
 
     Args:
@@ -79,29 +86,35 @@ def corpus_files(paths):
     return files
 
 
-def corpus_format(path):
+def corpus_format(path: Path) -> tuple[str, str]:
     """(ending of the format, ending of the compression or nothing) of a file's name."""
     suffix = ".zst" if path.suffix == ".zstd" else path.suffix
     return (Path(path.stem).suffix, suffix) if suffix in COMPRESSIONS else (suffix, "")
 
 
-def corpus_file(path, name):
+def corpus_file(path: Path, name: str) -> CorpusFile:
     ending, compression = corpus_format(path)
     status = path.stat()
     return CorpusFile(path, name, status.st_size, status.st_mtime_ns, ending == ".jsonl", compression)
 
 
-def reckoned_size(file):
+def reckoned_size(file: CorpusFile) -> int:
     """Bytes of a file's text, guessed where it is compressed."""
     return file.size * (EXPANSION if file.compression else 1)
 
 
-def part_size(files):
+def part_size(files: Sequence[CorpusFile]) -> int:
     """Bytes of text of one part."""
     return max(SMALLEST_PART, sum(map(reckoned_size, files)) // MOST_PARTS)
 
 
-def plan_parts(files, size, settings, spool_dir, wanted=lambda part: True):
+def plan_parts(
+    files: Sequence[CorpusFile],
+    size: int,
+    settings: ShardSettings,
+    spool_dir: Path,
+    wanted: Callable[[Part], bool] = lambda part: True,
+) -> Iterator[Part]:
     """Yield the Parts of a corpus, one after the other.
 
     A large compressed file cannot be entered in the middle: it is decompressed here, and each part of it that is
@@ -115,7 +128,8 @@ def plan_parts(files, size, settings, spool_dir, wanted=lambda part: True):
     Raises:
         DataError: damaged compressed data.
     """
-    number, spans, filled = 0, [], 0
+    number, filled = 0, 0
+    spans: list[Span] = []
     for file in files:
         if file.compression and reckoned_size(file) > size:
             if spans:
@@ -125,7 +139,7 @@ def plan_parts(files, size, settings, spool_dir, wanted=lambda part: True):
                 yield Part(number, (span,))
                 number += 1
             continue
-        start = 0
+        start: int | None = 0
         while start is not None:
             stop = None if file.compression else boundary(file, start + size - filled, settings)
             spans.append(Span(file, start, stop))
@@ -138,7 +152,7 @@ def plan_parts(files, size, settings, spool_dir, wanted=lambda part: True):
         yield Part(number, tuple(spans))
 
 
-def boundary(file, position, settings):
+def boundary(file: CorpusFile, position: int, settings: ShardSettings) -> int | None:
     """The first place from `position` on where a document ends, or None for the end of the file."""
     if position >= file.size:
         return None
@@ -155,7 +169,7 @@ def boundary(file, position, settings):
     return None
 
 
-def document_end(data, file, blanks_separate_docs):
+def document_end(data: bytes, file: CorpusFile, blanks_separate_docs: bool) -> int:
     """Length of the bytes up to the first document boundary; 0 if there is none."""
     if file.is_json or not blanks_separate_docs:
         return data.find(b"\n") + 1
@@ -163,11 +177,13 @@ def document_end(data, file, blanks_separate_docs):
     return match.end() if match else 0
 
 
-def spool_spans(file, size, settings, folder, number, wanted):
+def spool_spans(
+    file: CorpusFile, size: int, settings: ShardSettings, folder: Path, number: int, wanted: Callable[[Part], bool]
+) -> Iterator[Span]:
     """Decompress a file and yield a Span of about `size` bytes after the other, laid down in `folder` where wanted."""
     start, stop, out, damage = 0, 0, None, []
 
-    def chunks():
+    def chunks() -> Iterator[bytes]:
         try:
             yield from decompressed(file)
         except DamagedFileError as error:
@@ -190,7 +206,9 @@ def spool_spans(file, size, settings, folder, number, wanted):
         yield Span(file, stop, stop, is_damaged=True)
 
 
-def cut_into_spans(chunks, size, file, blanks_separate_docs):
+def cut_into_spans(
+    chunks: Iterable[bytes], size: int, file: CorpusFile, blanks_separate_docs: bool
+) -> Iterator[tuple[bytes, bool]]:
     """Yield (bytes, whether a span ends behind them); spans hold whole documents and at least `size` bytes."""
     length, data = 0, b""  # bytes of the span that were yielded, bytes that were not
     for chunk in chunks:
@@ -208,7 +226,7 @@ def cut_into_spans(chunks, size, file, blanks_separate_docs):
         yield data, True
 
 
-def place_at(files, offset):
+def place_at(files: Sequence[CorpusFile], offset: int) -> tuple[CorpusFile, int]:
     """(file, position) of a byte of the whole corpus."""
     for file in files:
         if offset < reckoned_size(file):

@@ -1,8 +1,13 @@
 """What a build would make and take, told from a few megabytes of the corpus."""
 
+from __future__ import annotations
+
 import dataclasses
 import random
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.config.shards import SEGMENT_RULES
 from electra_paddle.data.build import describe, no_text
@@ -13,10 +18,17 @@ from electra_paddle.data.parts import Encoder
 from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.text import Vocabulary
 
+if TYPE_CHECKING:
+    from electra_paddle.config.shards import ShardSettings
+    from electra_paddle.data.corpus import CorpusFile
+
+
 SAMPLE_BYTES = 10_000_000
 
 
-def estimate(corpus, vocab_file, settings, num_workers=1):
+def estimate(
+    corpus: Sequence[Path] | Path, vocab_file: Path | str, settings: ShardSettings, num_workers: int = 1
+) -> dict[str, Any]:
     """Read a sample and reckon from it.
 
     Returns:
@@ -34,7 +46,8 @@ def estimate(corpus, vocab_file, settings, num_workers=1):
         rule: Packer(vocabulary, dataclasses.replace(settings, segment_rule=rule), random.Random(settings.seed).random)
         for rule in SEGMENT_RULES
     }
-    num_bytes = num_examples = num_tokens = seconds = 0
+    num_bytes = num_examples = num_tokens = 0
+    seconds = 0.0
     start = time.perf_counter()
     for block, count in sample_text(files, settings, SAMPLE_BYTES):
         num_bytes += count
@@ -63,7 +76,7 @@ def estimate(corpus, vocab_file, settings, num_workers=1):
     }
 
 
-def text_size(files, num_measured=5):
+def text_size(files: Sequence[CorpusFile], num_measured: int = 5) -> int:
     """Bytes of text of a corpus; how much its compressed files hold is measured on a few of them."""
     plain = sum(file.size for file in files if not file.compression)
     compressed = [file for file in files if file.compression]

@@ -5,16 +5,36 @@ accumulated. The numbers of its slots and tokens, by which losses are divided, a
 the parts, so that the mean over the parts is the loss of the batch.
 """
 
+from __future__ import annotations
+
 import collections
 import itertools
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from electra_paddle.batch import TokenBatch
-from electra_paddle.data.masking import Draws, mask_batch, num_masked
+from electra_paddle.batch import MaskedBatch, TokenBatch
+from electra_paddle.data.masking import Draws, MaskingSettings, mask_batch, num_masked
 from electra_paddle.data.order import shuffled
 from electra_paddle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.data.shards import Examples
+    from electra_paddle.text import Vocabulary
+
+
+class ProcessShare(NamedTuple):
+    """One process of a job, and the parts into which it cuts its rows of a batch."""
+
+    rank: int = 0
+    num_processes: int = 1
+    num_accumulated: int = 1
+
+
+ALONE = ProcessShare()
 
 
 class PretrainingBatches:
@@ -24,13 +44,9 @@ class PretrainingBatches:
         shards: Shards.
         vocabulary: Vocabulary.
         batch_size: sequences of the global batch.
-        max_seq_length: tokens of a row.
-        mask_prob: see `num_masked`.
-        max_predictions_per_seq: slots for masked positions of a row.
+        masking: MaskingSettings.
         seed: fixes order and masking.
-        whole_word_mask: mask whole words; the shards must know where words begin.
-        mask_sampling: see `mask_batch`.
-        num_accumulated: parts of a process.
+        share: which rows are this process's, and in how many parts it computes them.
 
     Raises:
         ConfigError: an option that does not fit the shards or the number of processes.
@@ -40,30 +56,25 @@ class PretrainingBatches:
 
     def __init__(
         self,
-        shards,
-        vocabulary,
-        batch_size,
-        max_seq_length,
-        mask_prob,
-        max_predictions_per_seq,
-        seed,
-        rank=0,
-        num_processes=1,
-        whole_word_mask=False,
-        mask_sampling="without_replacement",
-        num_accumulated=1,
-    ):
-        self.num_parts = num_processes * num_accumulated
+        shards: Examples,
+        vocabulary: Vocabulary,
+        batch_size: int,
+        masking: MaskingSettings,
+        seed: int,
+        share: ProcessShare = ALONE,
+    ) -> None:
+        self.num_parts = share.num_processes * share.num_accumulated
         if batch_size % self.num_parts:
-            parts = f"{num_processes} processes" + (f" x {num_accumulated} parts" if num_accumulated > 1 else "")
+            parts = f"{share.num_processes} processes"
+            parts += f" x {share.num_accumulated} parts" if share.num_accumulated > 1 else ""
             raise ConfigError("train_batch_size", batch_size, f"a multiple of the {parts}")
-        if max_seq_length != shards.manifest["max_seq_length"]:
+        if masking.max_seq_length != shards.manifest["max_seq_length"]:
             raise ConfigError(
                 "max_seq_length",
-                max_seq_length,
+                masking.max_seq_length,
                 f"{shards.manifest['max_seq_length']}, as the shards in {shards.folder}",
             )
-        if whole_word_mask and not shards.has_word_starts:
+        if masking.whole_word_mask and not shards.has_word_starts:
             raise ConfigError(
                 "whole_word_mask",
                 "true",
@@ -71,33 +82,34 @@ class PretrainingBatches:
                 "build the shards again with it, or set whole_word_mask false",
             )
         self.shards, self.vocabulary, self.seed = shards, vocabulary, seed
-        self.batch_size, self.max_seq_length = batch_size, max_seq_length
-        self.mask_prob, self.num_slots = mask_prob, min(max_predictions_per_seq, max_seq_length)
-        self.whole_word_mask, self.mask_sampling = whole_word_mask, mask_sampling
-        self.rows = slice(rank * batch_size // num_processes, (rank + 1) * batch_size // num_processes)
+        self.batch_size, self.masking = batch_size, masking
+        first, stop = (part * batch_size // share.num_processes for part in (share.rank, share.rank + 1))
+        self.rows = slice(first, stop)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> MaskedBatch:
         """This process's rows of global batch `number`, all its parts, as a MaskedBatch of numpy arrays.
 
         The random numbers are drawn for the whole batch, so that a row's do not depend on which process has it.
         """
         examples = self.examples(number)  # [B] of all processes
         rng = np.random.default_rng([self.seed, self.streams[1], number])
-        draws = Draws.make(rng, len(examples), self.max_seq_length, self.num_slots)
-        if self.whole_word_mask:  # how many slots whole words use is known only once they are chosen
+        draws = Draws.make(rng, len(examples), self.masking.max_seq_length, self.masking.num_slots)
+        if self.masking.whole_word_mask:  # how many slots whole words use is known only once they are chosen
             batch = self._mask(examples, draws)
             slots, tokens = batch.mlm_normalizer, batch.rtd_normalizer
-            batch = batch._make([*(array[self.rows] for array in batch[:-2]), slots, tokens])
+            rows = (array[self.rows] for array in batch[:-2])
+            batch = MaskedBatch._make([*rows, slots, tokens])
         else:
             batch = self._mask(examples[self.rows], draws.cut(self.rows))
             lengths, seconds = self.shards.lengths(examples)  # [B], [B]
-            slots = num_masked(lengths, seconds, self.mask_prob, self.num_slots, self.mask_sampling).sum()
+            masking = self.masking
+            slots = num_masked(lengths, seconds, masking.mask_prob, masking.num_slots, masking.mask_sampling).sum()
             tokens = lengths.sum()
         return batch._replace(
             mlm_normalizer=np.float32(slots / self.num_parts), rtd_normalizer=np.float32(tokens / self.num_parts)
         )
 
-    def examples(self, number):
+    def examples(self, number: int) -> Array:
         """Numbers of the examples of global batch `number`, [B]. Every epoch has an order of its own."""
         positions = np.arange(number * self.batch_size, (number + 1) * self.batch_size)  # [B] in the endless stream
         epochs, places = np.divmod(positions, len(self.shards))  # [B], [B]
@@ -108,18 +120,18 @@ class PretrainingBatches:
             ]
         )
 
-    def _mask(self, examples, draws):
-        input_ids, lengths, seconds, word_starts = self.shards.read(examples, self.max_seq_length)
+    def _mask(self, examples: Array, draws: Draws) -> MaskedBatch:
+        input_ids, lengths, seconds, word_starts = self.shards.read(examples, self.masking.max_seq_length)
         return mask_batch(
             token_batch(input_ids, lengths, seconds),
             draws,
             self.vocabulary.mask,
-            self.mask_prob,
-            self.mask_sampling,
-            word_starts if self.whole_word_mask else None,
+            self.masking.mask_prob,
+            self.masking.mask_sampling,
+            word_starts if self.masking.whole_word_mask else None,
         )
 
-    def iterate(self, start, stop, prefetch=4):
+    def iterate(self, start: int, stop: int, prefetch: int = 4) -> Generator[MaskedBatch, None, None]:
         """Yield batches start..stop-1, made by a thread in the background, which ends with the generator."""
         maker = ThreadPoolExecutor(1, "batches")
         numbers = iter(range(start, stop))
@@ -133,7 +145,7 @@ class PretrainingBatches:
             maker.shutdown(cancel_futures=True)
 
 
-def token_batch(input_ids, lengths, seconds):
+def token_batch(input_ids: Array, lengths: Array, seconds: Array) -> TokenBatch:
     """A TokenBatch [B, L] of rows already padded with zeros.
 
     Args:

@@ -1,34 +1,63 @@
 """Which tokens the generator has to fill. Shapes: B batch, L sequence, P slots for masked positions."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from electra_paddle.batch import MaskedBatch
 
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.batch import TokenBatch
+
+
 MASK_TOKEN_PROB = 0.85  # a chosen position shows [MASK], otherwise its own token; there are no random tokens
+
+
+class MaskingSettings(NamedTuple):
+    """Which tokens are masked, and in how many slots of a row."""
+
+    max_seq_length: int  # tokens of a row
+    mask_prob: float  # see `num_masked`
+    max_predictions_per_seq: int  # slots for masked positions of a row
+    whole_word_mask: bool = False  # mask whole words; the shards must know where words begin
+    mask_sampling: str = "without_replacement"  # see `mask_batch`
+
+    @property
+    def num_slots(self) -> int:
+        """Slots of a row, no more than it has tokens."""
+        return min(self.max_predictions_per_seq, self.max_seq_length)
 
 
 class Draws(NamedTuple):
     """The random numbers of a batch: those of a row do not depend on any row's tokens, so rows can be cut out."""
 
-    integers: Any  # [B, L] uint32, for the positions
-    uniforms: Any  # [B, P] float32, for showing [MASK]
-    sampling_uniforms: Any  # [B, P] float32, for the generator's answers
+    integers: Array  # [B, L] uint32, for the positions
+    uniforms: Array  # [B, P] float32, for showing [MASK]
+    sampling_uniforms: Array  # [B, P] float32, for the generator's answers
 
     @classmethod
-    def make(cls, rng, batch_size, length, num_slots):
+    def make(cls, rng: np.random.Generator, batch_size: int, length: int, num_slots: int) -> Draws:
         return cls(
             rng.integers(0, 1 << 32, (batch_size, length), np.uint32),
             rng.random((batch_size, num_slots), np.float32),
             rng.random((batch_size, num_slots), np.float32),
         )
 
-    def cut(self, rows):
+    def cut(self, rows: slice) -> Draws:
         return Draws(*(numbers[rows] for numbers in self))
 
 
-def mask_batch(batch, draws, mask_token, mask_prob, mask_sampling="without_replacement", word_starts=None):
+def mask_batch(
+    batch: TokenBatch,
+    draws: Draws,
+    mask_token: int,
+    mask_prob: float,
+    mask_sampling: str = "without_replacement",
+    word_starts: Array | None = None,
+) -> MaskedBatch:
     """Choose positions and hide most of them behind [MASK].
 
     Without replacement, the positions of a row are distinct and uniformly drawn. With word starts they are those of
@@ -75,7 +104,9 @@ def mask_batch(batch, draws, mask_token, mask_prob, mask_sampling="without_repla
     )
 
 
-def num_masked(lengths, seconds, mask_prob, num_slots, mask_sampling="without_replacement"):
+def num_masked(
+    lengths: Array, seconds: Array, mask_prob: float, num_slots: int, mask_sampling: str = "without_replacement"
+) -> Array:
     """Slots that each row uses, [B] int64: round(mask_prob * tokens), special tokens counted but never chosen.
 
     At least one and at most P; where positions are distinct, no more than there are candidates. The product is
@@ -87,7 +118,7 @@ def num_masked(lengths, seconds, mask_prob, num_slots, mask_sampling="without_re
     return np.where(candidates > 0, wanted, 0) if mask_sampling == "reference" else np.minimum(wanted, candidates)
 
 
-def num_candidates(lengths, seconds):
+def num_candidates(lengths: Array, seconds: Array) -> Array:
     """Tokens of each row that may be masked, [B]: all but [CLS], [SEP] and a second segment's [SEP].
 
     A text never holds the ids of special tokens (the tokenizer cannot make them), so that no token has to be read.
@@ -95,14 +126,14 @@ def num_candidates(lengths, seconds):
     return lengths - 2 - (seconds < lengths)
 
 
-def find_candidates(lengths, seconds, length):
+def find_candidates(lengths: Array, seconds: Array, length: int) -> Array:
     """Whether each position may be masked, [B, L] bool."""
     places = np.arange(length, dtype=np.int32)  # [L]
     last, first_sep = (array.astype(np.int32)[:, None] - 1 for array in (lengths, seconds))  # [B, 1]
     return (places > 0) & (places < last) & (places != first_sep)
 
 
-def in_random_order(candidates, integers):
+def in_random_order(candidates: Array, integers: Array) -> Array:
     """The positions of each row, candidates first and in random order, [B, L] int64.
 
     The position stands in the lowest bits of the number that is sorted: faster than an argsort, and ties (one pair in
@@ -115,7 +146,7 @@ def in_random_order(candidates, integers):
     return (keys & position_bits).astype(np.int64)
 
 
-def choose_with_replacement(lengths, seconds, integers):
+def choose_with_replacement(lengths: Array, seconds: Array, integers: Array) -> Array:
     """Independent uniform draws from the candidates, [B, P] int64, as the original's: positions may repeat.
 
     The candidates are numbered from 1, over the [SEP] that may stand between them.
@@ -125,7 +156,7 @@ def choose_with_replacement(lengths, seconds, integers):
     return positions + (positions >= seconds[:, None] - 1)
 
 
-def choose_words(word_starts, candidates, budgets, draws):
+def choose_words(word_starts: Array, candidates: Array, budgets: Array, draws: Draws) -> tuple[Array, Array, Array]:
     """Words in random order until the budget of positions is used; a word beyond what is left of it is passed over.
 
     In a row without any word that fits, each token counts as a word. [MASK] is shown for all tokens of a word or for
@@ -155,14 +186,14 @@ def choose_words(word_starts, candidates, budgets, draws):
     return positions, used, slot_of_word
 
 
-def word_sizes(starts, candidates):
+def word_sizes(starts: Array, candidates: Array) -> Array:
     """At the first token of each word its number of tokens, elsewhere 0, [B, L] int32. All rows begin with a start."""
     sizes = np.zeros(starts.shape, np.int32)
     sizes[starts] = np.diff(np.flatnonzero(starts), append=starts.size)
     return sizes * candidates
 
 
-def fill(sizes, budgets):
+def fill(sizes: Array, budgets: Array) -> Array:
     """Which things of these sizes go into the budget, taken one after the other, each if there is room for it.
 
     Each pass takes what goes in until one does not, and drops that and all others that cannot go in any more.
@@ -187,7 +218,7 @@ def fill(sizes, budgets):
     return taken
 
 
-def hide(input_ids, positions, shows_mask, mask_token):
+def hide(input_ids: Array, positions: Array, shows_mask: Array, mask_token: int) -> Array:
     """Write [MASK] where one of a position's slots says so, [B, L].
 
     Args:

@@ -7,7 +7,7 @@ are held out, used and converted does not depend on the other files, and a secon
 import itertools
 import lzma
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def write_documents(texts: list[str], path: Path) -> None:
         stream.write("\n".join(texts))
 
 
-def converter():
+def converter() -> Callable[[str], str]:
     """A function from Traditional to Simplified characters, OpenCC's."""
     try:
         import opencc

@@ -1,20 +1,37 @@
 """How often a token stands right before another one, counted over shards."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from electra_paddle.files import written_whole
 from electra_paddle.text import Vocabulary
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from electra_paddle.data.shards import Examples
+
+
 CHUNK = 8_000_000  # tokens counted at a time
 SAVE_SECONDS = 60  # between two states on disk
 
 
-def count_pairs(shards, vocabulary: Vocabulary, file=None, on_tokens=lambda count: None, save_seconds=SAVE_SECONDS):
+def count_pairs(
+    shards: Examples,
+    vocabulary: Vocabulary,
+    file: Path | None = None,
+    on_tokens: Callable[[int], None] = lambda count: None,
+    save_seconds: float = SAVE_SECONDS,
+) -> csr_array:
     """[V, V] scipy sparse array of int64; pairs with a special token in them are left out.
 
     Memory grows with the different pairs, not with the tokens.
@@ -49,18 +66,18 @@ def count_pairs(shards, vocabulary: Vocabulary, file=None, on_tokens=lambda coun
     return total
 
 
-def identity_of(shards, vocabulary) -> str:
+def identity_of(shards: Examples, vocabulary: Vocabulary) -> str:
     """Differs where the counted tokens do."""
     parts = [vocabulary.sha256, len(shards), json.dumps(shards.manifest["shards"], sort_keys=True)]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
-def write_counts(file, key, counts, done) -> None:
+def write_counts(file: Path, key: str, counts: csr_array, done: int) -> None:
     with written_whole(file) as partial, open(partial, "wb") as stream:
         np.savez(stream, key=key, data=counts.data, indices=counts.indices, indptr=counts.indptr, done=done)
 
 
-def read_counts(file, key, size):
+def read_counts(file: Path, key: str, size: int) -> tuple[csr_array | None, int]:
     """(counts, chunks counted), or (None, 0) where there is no such state of the same shards."""
     from scipy import sparse
 

@@ -1,5 +1,7 @@
 """Parts of the plan to shards, in one process or several."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
@@ -8,6 +10,9 @@ import random
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -21,20 +26,26 @@ from electra_paddle.errors import DataError, ElectraPaddleError
 from electra_paddle.files import replace_text, sha256
 from electra_paddle.text import Tokenizer
 
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.config.shards import ShardSettings
+    from electra_paddle.data.corpus import CorpusFile, Part
+    from electra_paddle.text import Vocabulary
+
 
 class Progress:
     """A bar over the bytes of the corpus."""
 
-    def __init__(self, num_bytes):
+    def __init__(self, num_bytes: int) -> None:
         self._bar = tqdm(total=num_bytes, unit="B", unit_scale=True, desc="build shards")
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self._bar.close()
 
-    def add(self, count):
+    def add(self, count: int) -> None:
         """Count bytes that are done."""
         self._bar.update(count)
 
@@ -49,11 +60,12 @@ class Workers:
         setup: (ShardSettings, Vocabulary, folder of the parts).
     """
 
-    def __init__(self, num_workers, setup, progress):
+    def __init__(self, num_workers: int, setup: tuple[ShardSettings, Vocabulary, Path], progress: Progress) -> None:
         self.num_workers, self.setup, self.progress = num_workers, setup, progress
-        self._maker, self._workers = None, []
+        self._maker: PartMaker | None = None
+        self._workers: list[Worker] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Workers:
         if self.num_workers == 1:
             self._maker = PartMaker(*self.setup)
         else:
@@ -62,7 +74,7 @@ class Workers:
                 worker.send(self.setup)
         return self
 
-    def submit(self, part, key):
+    def submit(self, part: Part, key: str) -> None:
         """Make a part; waits while each worker has one to make and one to make next."""
         if self._maker:
             self._maker.make(part, key, self.progress.add)
@@ -72,25 +84,24 @@ class Workers:
         worker.num_parts += 1
         worker.send((part, key))
 
-    def _wait(self, most):
+    def _wait(self, most: int) -> None:
         while sum(worker.num_parts for worker in self._workers) > most:
             ready = multiprocessing.connection.wait([worker.connection for worker in self._workers])
             for worker in self._workers:
                 if worker.connection in ready:
                     self.progress.add(worker.receive())
 
-    def __exit__(self, kind, *error):
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        at_once = True
         try:
             if kind is None:
                 self._wait(0)
                 for worker in self._workers:
                     worker.send(None)
-        except BaseException:
-            kind = True
-            raise
+                at_once = False
         finally:
             for worker in self._workers:
-                worker.join(at_once=kind is not None)
+                worker.join(at_once)
 
 
 class Worker:
@@ -100,7 +111,7 @@ class Worker:
         num_parts: parts that it has been given and has not finished.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=make_parts, args=(theirs,), daemon=True)
@@ -108,13 +119,13 @@ class Worker:
         theirs.close()  # its death then ends the connection
         self.num_parts = 0
 
-    def send(self, message):
+    def send(self, message: Any) -> None:
         try:
             self.connection.send(message)
         except OSError as broken:
             raise self._lost() from broken
 
-    def receive(self):
+    def receive(self) -> int:
         """How many bytes are done since the last message."""
         try:
             message = self.connection.recv()
@@ -126,13 +137,13 @@ class Worker:
             self.num_parts -= 1
         return message or 0
 
-    def join(self, at_once):
+    def join(self, at_once: bool) -> None:
         if at_once:
             self.process.terminate()
         self.process.join()
         self.connection.close()
 
-    def _lost(self):
+    def _lost(self) -> DataError:
         return DataError(
             "--num-processes",
             "a worker that was killed, perhaps for want of memory",
@@ -141,7 +152,7 @@ class Worker:
         )
 
 
-def make_parts(connection):
+def make_parts(connection: multiprocessing.connection.Connection) -> None:
     """The work of a worker; it gets the setup of a PartMaker, then parts, then None.
 
     It sends numbers of bytes that are done, None after each part, and what went wrong.
@@ -151,8 +162,9 @@ def make_parts(connection):
     with contextlib.suppress(EOFError):  # the main process is gone
         maker = PartMaker(*connection.recv())
         while task := connection.recv():
+            part, key = task
             try:
-                maker.make(*task, connection.send)
+                maker.make(part, key, connection.send)
             except ElectraPaddleError as error:
                 connection.send(error)
             else:
@@ -162,12 +174,12 @@ def make_parts(connection):
 class Encoder:
     """Turns blocks of text into what `Packer.add` takes."""
 
-    def __init__(self, settings, vocabulary):
+    def __init__(self, settings: ShardSettings, vocabulary: Vocabulary) -> None:
         self.settings = settings
         self.tokenizer = Tokenizer(vocabulary, settings.do_lower_case, settings.strip_accents)
         self.segmenter = WordSegmenter(vocabulary, settings.user_dict) if settings.word_starts else None
 
-    def encode(self, text):
+    def encode(self, text: str) -> tuple[Array, Array | None, Array, Array]:
         """(ids, word starts or None, ends of sentences, ends of documents) of a block of whole lines."""
         encoded = self.tokenizer.encode_lines(text)
         word_starts = self.segmenter.word_starts(encoded, text) if self.segmenter else None
@@ -182,16 +194,17 @@ class PartMaker:
         folder: gets the shards and their records.
     """
 
-    def __init__(self, settings, vocabulary, folder):
+    def __init__(self, settings: ShardSettings, vocabulary: Vocabulary, folder: Path) -> None:
         runtime.keep_freed_memory()
         self.settings, self.vocabulary, self.folder = settings, vocabulary, folder
         self.encoder = Encoder(settings, vocabulary)
 
-    def make(self, part, key, on_bytes):
+    def make(self, part: Part, key: str, on_bytes: Callable[[int], None]) -> None:
         """Write the shard of a part, then its record."""
-        skipped, num_bytes = Counter(), 0
+        skipped: Counter[str] = Counter()
+        num_bytes = 0
 
-        def count(number):
+        def count(number: int) -> None:
             nonlocal num_bytes
             num_bytes += number
             on_bytes(number)
@@ -217,7 +230,9 @@ class PartMaker:
             if span.spool:
                 span.spool.unlink(missing_ok=True)
 
-    def _write(self, part, packer, skipped, count):
+    def _write(
+        self, part: Part, packer: Packer, skipped: Counter[str], count: Callable[[int], None]
+    ) -> dict[str, Any] | None:
         writer = ShardWriter(
             self.folder, f"shard_{part.number:05d}", len(self.vocabulary), has_word_starts=self.settings.word_starts
         )
@@ -233,16 +248,16 @@ class PartMaker:
             raise
 
 
-def source(file):
+def source(file: CorpusFile) -> dict[str, Any]:
     """A corpus file's entry of the manifest."""
     return {"file": file.name, "bytes": file.size, "sha256": sha256(file.path)}
 
 
-def write_json(path, content):
+def write_json(path: Path, content: Any) -> None:
     replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def storage_error(folder, error):
+def storage_error(folder: Path, error: OSError) -> DataError:
     """An OSError as a message for the user."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     advice = "finished parts are kept: make room and give the same command again" if full else ""

@@ -1,6 +1,15 @@
 """Where sentences and documents end in a block of encoded text."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.text.tokenizer import Encoded
+
 
 END_MARKS = "。！？；!?…"
 CLOSING_MARKS = "”’」』）》"
@@ -11,7 +20,7 @@ MARKS[[ord(mark) for mark in END_MARKS]] = END
 MARKS[[ord(mark) for mark in CLOSING_MARKS]] = CLOSING
 
 
-def sentence_cuts(code_points):
+def sentence_cuts(code_points: Array) -> Array:
     """Positions behind 。！？； and the quotes that close there, as an array; no sentence begins with such a mark.
 
     A cut at a line's end is left out.
@@ -31,7 +40,9 @@ def sentence_cuts(code_points):
     return cuts[code_points[cuts] != LINE_FEED]
 
 
-def boundaries(encoded, text, split_sentences=False, blanks_separate_docs=True):
+def boundaries(
+    encoded: Encoded, text: str, split_sentences: bool = False, blanks_separate_docs: bool = True
+) -> tuple[Array, Array]:
     """Ends of sentences and documents, in tokens.
 
     Args:

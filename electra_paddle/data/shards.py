@@ -7,18 +7,48 @@ A folder of shards holds `manifest.json` and for each shard
 `NAME.words.npy`     one bit a token, set where a word begins; only if word starts were asked for
 """
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from electra_paddle.arrays import Array
 from electra_paddle.errors import DataError
 from electra_paddle.files import sha256
+
+if TYPE_CHECKING:
+    from electra_paddle.data.packing import Packed
+    from electra_paddle.text import Vocabulary
+
 
 FORMAT = 2
 MANIFEST = "manifest.json"
 ADVICE = "build the shards again"
+
+
+Manifest = dict[str, Any]  # what manifest.json says
+
+
+class Examples(Protocol):
+    """Numbered examples: Shards, or a part of them."""
+
+    folder: Path
+    manifest: Manifest
+    has_word_starts: bool
+
+    def __len__(self) -> int: ...
+
+    def lengths(self, numbers: Array) -> tuple[Array, Array]: ...
+
+    def read(self, numbers: Array, length: int) -> tuple[Array, Array, Array, Array | None]: ...
+
+    def token_chunks(self, size: int, first: int = 0) -> Iterator[Array]: ...
 
 
 class ShardWriter:
@@ -31,7 +61,7 @@ class ShardWriter:
         has_word_starts: whether there is a `words` file.
     """
 
-    def __init__(self, folder, name, vocab_size, has_word_starts=False):
+    def __init__(self, folder: Path, name: str, vocab_size: int, has_word_starts: bool = False) -> None:
         self.name = name
         self.num_examples = self.num_tokens = 0
         self._tokens = ArrayFile(folder / f"{name}.tokens.npy", np.uint16 if vocab_size <= 1 << 16 else np.uint32)
@@ -40,7 +70,7 @@ class ShardWriter:
         self._waiting = np.array([], bool)  # bits that do not fill a byte yet
         self._files = [file for file in (self._tokens, self._examples, self._words) if file]
 
-    def add(self, packed):
+    def add(self, packed: Packed) -> None:
         """Append Packed examples."""
         ends = np.cumsum(packed.lengths)
         self._examples.append(np.stack([self.num_tokens + ends - packed.lengths, packed.seconds], axis=1))
@@ -53,7 +83,7 @@ class ShardWriter:
         self.num_examples += len(packed.lengths)
         self.num_tokens += len(packed.ids)
 
-    def close(self):
+    def close(self) -> dict[str, Any] | None:
         """Finish the files; returns the shard's entry of the manifest, or None if there were no examples."""
         if not self.num_examples:
             self.discard()
@@ -68,7 +98,7 @@ class ShardWriter:
             "sha256": {file.path.name: file.close() for file in self._files},
         }
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove what was written."""
         for file in self._files:
             file.discard()
@@ -77,21 +107,21 @@ class ShardWriter:
 class ArrayFile:
     """A .npy file that grows along its first axis."""
 
-    def __init__(self, path, dtype, row=()):
+    def __init__(self, path: Path, dtype: npt.DTypeLike, row: tuple[int, ...] = ()) -> None:
         self.path, self.dtype, self.row, self.length = path, np.dtype(dtype), row, 0
         self._partial = path.with_name(path.name + ".partial")
         self._stream = open(self._partial, "wb+")
         self._write_header()
 
-    def _write_header(self):  # numpy leaves room in it for the final length
+    def _write_header(self) -> None:  # numpy leaves room in it for the final length
         header = np.lib.format.header_data_from_array_1_0(np.empty((0, *self.row), self.dtype))
         np.lib.format.write_array_header_1_0(self._stream, {**header, "shape": (self.length, *self.row)})
 
-    def append(self, array):
+    def append(self, array: Array) -> None:
         self._stream.write(np.ascontiguousarray(array, self.dtype).data)
         self.length += len(array)
 
-    def close(self):
+    def close(self) -> str:
         """Give the file its name; returns its SHA-256."""
         self._stream.seek(0)
         self._write_header()
@@ -102,7 +132,7 @@ class ArrayFile:
         self._partial.rename(self.path)
         return checksum
 
-    def discard(self):
+    def discard(self) -> None:
         self._stream.close()
         self._partial.unlink(missing_ok=True)
 
@@ -114,7 +144,7 @@ class Shards:
         DataError: no shards there, another vocabulary's, or a file that is missing or has another length.
     """
 
-    def __init__(self, folder, vocabulary=None):
+    def __init__(self, folder: Path | str, vocabulary: Vocabulary | None = None) -> None:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         if vocabulary is not None and self.manifest["vocab_sha256"] != vocabulary.sha256:
@@ -134,7 +164,7 @@ class Shards:
             self._words = [self._open(shard, "words", (-(-shard["num_tokens"] // 8),)) for shard in self._shards]
         self._starts = np.cumsum([0] + [shard["num_examples"] for shard in self._shards])
 
-    def _open(self, shard, kind, shape):
+    def _open(self, shard: Mapping[str, Any], kind: str, shape: tuple[int, ...]) -> Array:
         path = self.folder / f"{shard['name']}.{kind}.npy"
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -146,15 +176,15 @@ class Shards:
             raise DataError(path, f"an array of shape {array.shape}", f"{shape} as the manifest says", ADVICE)
         return array
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def lengths(self, numbers):
+    def lengths(self, numbers: Array) -> tuple[Array, Array]:
         """(lengths, seconds), both [B]: of the examples with these numbers [B]; no tokens are read."""
         _, begins, ends, seconds = self._locate(numbers)
         return ends - begins, seconds
 
-    def read(self, numbers, length):
+    def read(self, numbers: Array, length: int) -> tuple[Array, Array, Array, Array | None]:
         """The examples with these numbers [B], padded with zeros.
 
         Returns:
@@ -165,18 +195,18 @@ class Shards:
         word_starts = np.zeros((len(begins), length), bool) if self._words else None
         for row, (shard, begin, end) in enumerate(zip(shards.tolist(), begins.tolist(), ends.tolist(), strict=True)):
             input_ids[row, : end - begin] = self._tokens[shard][begin:end]
-            if word_starts is not None:
+            if word_starts is not None and self._words is not None:
                 bits = np.unpackbits(self._words[shard][begin // 8 : -(-end // 8)])
                 word_starts[row, : end - begin] = bits[begin % 8 : begin % 8 + end - begin]
         return input_ids, ends - begins, seconds, word_starts
 
-    def token_chunks(self, size, first=0):
+    def token_chunks(self, size: int, first: int = 0) -> Iterator[Array]:
         """Yield ids, special tokens included, in arrays of at most `size` within a shard, from array `first` on."""
         places = [(tokens, start) for tokens in self._tokens for start in range(0, len(tokens), size)]
         for tokens, start in places[first:]:
             yield np.asarray(tokens[start : start + size])
 
-    def _locate(self, numbers):
+    def _locate(self, numbers: Array) -> tuple[Array, Array, Array, Array]:
         """(shard, first token, end, second segment) of examples, [B] each."""
         numbers = np.asarray(numbers, np.int64)
         shards = np.searchsorted(self._starts, numbers, side="right") - 1
@@ -188,7 +218,7 @@ class Shards:
         return shards, *entries.T
 
 
-def allow_open_files(count):
+def allow_open_files(count: int) -> None:
     """Raise this process's limit of open files, where the system has one: each mapped file counts."""
     try:
         import resource
@@ -201,7 +231,7 @@ def allow_open_files(count):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def read_manifest(folder):
+def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of shards."""
     path = Path(folder) / MANIFEST
     try:
@@ -216,7 +246,7 @@ def read_manifest(folder):
     return manifest
 
 
-def verify(folder, on_bytes=lambda count: None):
+def verify(folder: Path, on_bytes: Callable[[int], None] = lambda count: None) -> dict[str, Any]:
     """Compare every file with its checksum in the manifest.
 
     Returns:

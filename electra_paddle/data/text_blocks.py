@@ -1,17 +1,28 @@
 """The text of a span in blocks of whole lines, whatever the format."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from electra_paddle.data.compression import BLOCK, DamagedFileError, decompressed
 from electra_paddle.data.corpus import Span, boundary, place_at, reckoned_size
 from electra_paddle.errors import DataError
 
+if TYPE_CHECKING:
+    from electra_paddle.config.shards import ShardSettings
+    from electra_paddle.data.corpus import CorpusFile
+
+
 LONGEST_LINE = 4_000_000  # bytes; a longer line is read as several
 
 
-def read_span(span, settings, skipped, on_bytes=lambda count: None):
+def read_span(
+    span: Span, settings: ShardSettings, skipped: Counter[str], on_bytes: Callable[[int], None] = lambda count: None
+) -> Iterator[str]:
     """Yield the text of a span in blocks: lines, with blank lines between documents, whatever the format.
 
     Args:
@@ -43,7 +54,7 @@ class EmptyFileError(DataError):
     """A file without a byte of text."""
 
 
-def span_chunks(span):
+def span_chunks(span: Span) -> Iterator[bytes]:
     """Yield the bytes of a span in chunks."""
     if span.is_damaged:
         return
@@ -59,7 +70,7 @@ def span_chunks(span):
             yield chunk
 
 
-def line_blocks(chunks):
+def line_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Cut chunks of bytes anew so that each ends with a line; a very long line is cut between two characters."""
     rest = b""
     for chunk in chunks:
@@ -76,7 +87,7 @@ def line_blocks(chunks):
         yield rest
 
 
-def decode_text(data, file, position, settings, skipped):
+def decode_text(data: bytes, file: CorpusFile, position: int, settings: ShardSettings, skipped: Counter[str]) -> str:
     """Bytes of whole lines as text."""
     try:
         return data.decode("utf-8")
@@ -92,7 +103,7 @@ def decode_text(data, file, position, settings, skipped):
     return "\n".join(lines)
 
 
-def invalid_utf8(file, offset):
+def invalid_utf8(file: CorpusFile, offset: int) -> DataError:
     return DataError(
         file.name,
         f"invalid UTF-8 at byte {offset:,}",
@@ -101,7 +112,7 @@ def invalid_utf8(file, offset):
     )
 
 
-def decode_json(data, file, position, settings, skipped):
+def decode_json(data: bytes, file: CorpusFile, position: int, settings: ShardSettings, skipped: Counter[str]) -> str:
     """Bytes of whole lines of JSON as text: of each document its lines, then a blank one."""
     documents = []
     for line in data.split(b"\n"):
@@ -117,7 +128,7 @@ def decode_json(data, file, position, settings, skipped):
     return "".join(documents)
 
 
-def json_text(line, file, position, field):
+def json_text(line: bytes, file: CorpusFile, position: int, field: str) -> str:
     advice = "mend it, or give --on-error skip to leave such lines out"
     try:
         document = json.loads(line.decode("utf-8").removeprefix("\ufeff"))
@@ -140,7 +151,7 @@ def json_text(line, file, position, field):
     return document[field]
 
 
-def line_number(file, position):
+def line_number(file: CorpusFile, position: int) -> int:
     """Number of the line that begins at a byte of a file's text."""
     count = 1
     for chunk in decompressed(file):
@@ -151,7 +162,9 @@ def line_number(file, position):
     return count
 
 
-def sample_text(files, settings, num_bytes, num_places=10):
+def sample_text(
+    files: Sequence[CorpusFile], settings: ShardSettings, num_bytes: int, num_places: int = 10
+) -> Iterator[tuple[str, int]]:
     """Yield (block of text, bytes it came from) from places all over a corpus until there are about `num_bytes`.
 
     Compressed files are read from their beginning only.
@@ -162,7 +175,8 @@ def sample_text(files, settings, num_bytes, num_places=10):
         places = [place_at(files, total * number // num_places) for number in range(num_places)]
     for file, offset in places:
         start = 0 if file.compression else boundary(file, offset, settings) or 0 if offset else 0
-        counts, left = [], num_bytes // num_places
+        counts: list[int] = []
+        left = num_bytes // num_places
         for block in read_span(Span(file, start, None), settings, Counter(), counts.append):
             yield block, sum(counts)
             left -= sum(counts)

@@ -1,8 +1,19 @@
 """Where words begin, for whole-word masking; jieba says it."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from electra_paddle.errors import DataError
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.text import Vocabulary
+    from electra_paddle.text.tokenizer import Encoded
+
 
 LONGEST = 10_000  # characters that jieba gets at once: it needs much memory for each
 
@@ -18,7 +29,7 @@ class WordSegmenter:
         DataError: the dictionary is not in jieba's format.
     """
 
-    def __init__(self, vocabulary, user_dict=None):
+    def __init__(self, vocabulary: Vocabulary, user_dict: Path | None = None) -> None:
         import jieba
 
         self._jieba = jieba.Tokenizer()
@@ -33,7 +44,7 @@ class WordSegmenter:
                 raise DataError(user_dict, str(error), "a word a line, with a frequency and a tag if wanted") from error
         self._is_continuation = np.array([token.startswith("##") for token in vocabulary.tokens])
 
-    def word_starts(self, encoded, text):
+    def word_starts(self, encoded: Encoded, text: str) -> Array:
         """[T] bool for the tokens of `text`, whose Encoded form is given."""
         pieces = (
             line[at : at + LONGEST] for line in text.splitlines(keepends=True) for at in range(0, len(line), LONGEST)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from electra_paddle.errors import DataError
+from electra_paddle.errors import DataError, reason
 
 
 class Row(NamedTuple):
@@ -33,7 +33,7 @@ def read_bytes(path):
     try:
         return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
-        raise DataError(path, error.strerror.lower(), "a file of this task") from error
+        raise DataError(path, reason(error), "a file of this task") from error
 
 
 def read_lines(path, problems):

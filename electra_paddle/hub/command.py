@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from electra_paddle.errors import DataError, ElectraPaddleError
+from electra_paddle.errors import DataError, ElectraPaddleError, reason
 
 
 class Awaiting:
@@ -115,7 +115,7 @@ def read_items(path):
     try:
         lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
-        raise DataError(path, error.strerror.lower(), "a text file, one item a line") from error
+        raise DataError(path, reason(error), "a text file, one item a line") from error
     except UnicodeDecodeError as error:
         raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
     for number, line in enumerate(lines, 1):

@@ -13,7 +13,8 @@ from electra_paddle.config.recipes import find_recipe
 from electra_paddle.conversion.published import pretrained_directories
 from electra_paddle.data.cloze import Cloze, read_cloze
 from electra_paddle.data.evaluation import EvaluationBatches, hold_out
-from electra_paddle.data.loader import PretrainingBatches
+from electra_paddle.data.loader import PretrainingBatches, ProcessShare
+from electra_paddle.data.masking import MaskingSettings
 from electra_paddle.data.shards import Shards
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.models.informed import num_frequencies
@@ -98,24 +99,12 @@ def open_shards(
     training, held_out = hold_out(shards, 0 if config.eval_shards else config.eval_fraction)
     if config.eval_shards:
         held_out = Shards(config.eval_shards, vocabulary)
-    masking = (config.max_seq_length, config.mask_prob, config.max_predictions_per_seq)
-    options = {"whole_word_mask": config.whole_word_mask, "mask_sampling": config.mask_sampling}
-    batches = PretrainingBatches(
-        training,
-        vocabulary,
-        config.train_batch_size,
-        *masking,
-        config.seed,
-        runtime.rank(),
-        runtime.num_processes(),
-        num_accumulated=config.gradient_accumulation_steps,
-        **options,
-    )
+    masking = MaskingSettings(**{name: getattr(config, name) for name in MaskingSettings._fields})
+    share = ProcessShare(runtime.rank(), runtime.num_processes(), config.gradient_accumulation_steps)
+    batches = PretrainingBatches(training, vocabulary, config.train_batch_size, masking, config.seed, share)
     if held_out is None:
         return batches, None
-    return batches, EvaluationBatches(
-        held_out, vocabulary, config.eval_batch_size, config.num_eval_steps, *masking, **options
-    )
+    return batches, EvaluationBatches(held_out, vocabulary, config.eval_batch_size, config.num_eval_steps, masking)
 
 
 def check_initialization(

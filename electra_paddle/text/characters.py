@@ -5,6 +5,7 @@ Source: `BasicTokenizer` of the original. Everything here depends on the Unicode
 
 import functools
 import unicodedata
+from collections.abc import Sequence
 
 CJK = (  # first and last code points of the ideograph blocks that become words of one character
     (0x4E00, 0x9FFF),
@@ -20,28 +21,28 @@ FINAL_SIGMA = "Σ"  # the one character whose lower case depends on its neighbou
 
 
 @functools.lru_cache(1 << 16)
-def is_removed(char):
+def is_removed(char: str) -> bool:
     """Control characters, NUL, U+FFFD and code points that stand for nothing; white space of ASCII stays."""
     return char not in "\t\n\r" and (char in "\0\ufffd" or unicodedata.category(char).startswith("C"))
 
 
 @functools.lru_cache(1 << 16)
-def is_space(char):
+def is_space(char: str) -> bool:
     return char.isspace() or unicodedata.category(char) == "Zs"
 
 
 @functools.lru_cache(1 << 16)
-def is_ideograph(char):
+def is_ideograph(char: str) -> bool:
     return any(first <= ord(char) <= last for first, last in CJK)
 
 
 @functools.lru_cache(1 << 16)
-def is_punctuation(char):
+def is_punctuation(char: str) -> bool:
     """Every ASCII symbol counts as such."""
     return (33 <= ord(char) <= 126 and not char.isalnum()) or unicodedata.category(char).startswith("P")
 
 
-def normalize(word, do_lower_case, strip_accents):
+def normalize(word: str, do_lower_case: bool, strip_accents: bool) -> list[tuple[str, int]]:
     """A word's characters after lower-casing and without accents.
 
     Returns:
@@ -62,7 +63,7 @@ def normalize(word, do_lower_case, strip_accents):
     return [pair for pair in in_canonical_order(pairs) if unicodedata.category(pair[0]) != "Mn"]
 
 
-def in_canonical_order(pairs):
+def in_canonical_order(pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     """Sort each run of combining characters by combining class, as NFD does to a whole string."""
     ordered, start = [], 0
     while start < len(pairs):
@@ -75,7 +76,7 @@ def in_canonical_order(pairs):
     return ordered
 
 
-def depends_on_neighbours(char, do_lower_case, strip_accents):
+def depends_on_neighbours(char: str, do_lower_case: bool, strip_accents: bool) -> bool:
     """Whether a character may come out differently beside others than alone; there are few of those."""
     if do_lower_case and char == FINAL_SIGMA:
         return True

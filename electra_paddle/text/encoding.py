@@ -1,11 +1,19 @@
 """Texts to padded sequences. Shapes: B batch, L sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from electra_paddle.batch import TokenBatch
 
+if TYPE_CHECKING:
+    from electra_paddle.text import Tokenizer
 
-def encode_pair(tokenizer, text_a, text_b, max_seq_length):
+
+def encode_pair(tokenizer: Tokenizer, text_a: str, text_b: str | None, max_seq_length: int) -> tuple[list[int], int]:
     """[CLS] a [SEP], or with a second text [CLS] a [SEP] b [SEP], cut to the length.
 
     Of a pair the longer text loses tokens from its end, the second one where they are as long.
@@ -26,7 +34,7 @@ def encode_pair(tokenizer, text_a, text_b, max_seq_length):
     return [*ids, *second, vocabulary.sep], len(ids)
 
 
-def pad(sequences, length=None):
+def pad(sequences: Sequence[tuple[Sequence[int], int]], length: int | None = None) -> TokenBatch:
     """A TokenBatch [B, L] of numpy arrays from (ids, position where the second segment begins) pairs.
 
     Args:

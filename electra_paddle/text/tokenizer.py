@@ -8,8 +8,11 @@ table from code points, applied to a whole block with numpy; the runs of other c
 the rules one by one, each distinct run once.
 """
 
+from __future__ import annotations
+
 from array import array
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +25,11 @@ from electra_paddle.text.characters import (
     normalize,
 )
 
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.text import Vocabulary
+
+
 MAX_WORD_LENGTH = 200  # characters; a longer word is [UNK]
 MAX_CACHED_RUNS = 200_000  # about 50 MB
 LONGEST_CACHED_RUN = 64  # characters
@@ -33,11 +41,11 @@ SPACE, LINE_FEED, IN_RUN, SPECIAL, UNSEEN = -1, -2, -3, -4, -5
 class Encoded(NamedTuple):
     """Tokens of a text of several lines. Shapes: T tokens, N lines."""
 
-    ids: Any  # [T] int32
-    starts: Any  # [T] int64, position in the text of a token's first character
-    ends: Any  # [T] int64, position after its last character
-    line_ends: Any  # [N] int64, number of tokens up to the end of each line
-    code_points: Any  # [characters] uint32, the text itself
+    ids: Array  # [T] int32
+    starts: Array  # [T] int64, position in the text of a token's first character
+    ends: Array  # [T] int64, position after its last character
+    line_ends: Array  # [N] int64, number of tokens up to the end of each line
+    code_points: Array  # [characters] uint32, the text itself
 
 
 class Tokenizer:
@@ -49,18 +57,18 @@ class Tokenizer:
         strip_accents: é becomes e; as `do_lower_case` unless given.
     """
 
-    def __init__(self, vocabulary, do_lower_case=True, strip_accents=None):
+    def __init__(self, vocabulary: Vocabulary, do_lower_case: bool = True, strip_accents: bool | None = None) -> None:
         self.vocabulary = vocabulary
         self.do_lower_case = do_lower_case
         self.strip_accents = do_lower_case if strip_accents is None else strip_accents
         self._table = np.full(0x110000, UNSEEN, np.int32)  # code point -> id, or one of the entries above
         self._runs = RunTable(self.encode_by_rule)
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Ids of a text, without special tokens, as a list; "[MASK]" in the text is ordinary text."""
         return self.encode_lines(text).ids.tolist()
 
-    def encode_with_offsets(self, text):
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[int], list[int]]:
         """(ids, starts, ends): lists; `text[start:end]` is what a token was made from.
 
         Tokens that came from one character, such as the letters of a Hangul syllable, share its position.
@@ -68,7 +76,7 @@ class Tokenizer:
         encoded = self.encode_lines(text)
         return encoded.ids.tolist(), encoded.starts.tolist(), encoded.ends.tolist()
 
-    def encode_lines(self, text):
+    def encode_lines(self, text: str) -> Encoded:
         """Tokens of all lines of a text; a line ends at a line feed.
 
         Returns:
@@ -92,13 +100,15 @@ class Tokenizer:
         line_ends = np.append(np.searchsorted(starts, line_feeds), len(ids))
         return Encoded(ids, starts, ends, line_ends, code_points)
 
-    def encode_by_rule(self, text):
+    def encode_by_rule(self, text: str) -> tuple[list[int], list[int], list[int]]:
         """The rules as they are written, a character at a time: slow, and right for every text.
 
         Returns:
             (ids, starts, ends), lists.
         """
-        ids, starts, ends = [], [], []
+        ids: list[int] = []
+        starts: list[int] = []
+        ends: list[int] = []
         for word in self._split_words(text):
             for piece, first, last in self._pieces("".join(char for char, _ in word)):
                 ids.append(piece)
@@ -106,18 +116,18 @@ class Tokenizer:
                 ends.append(max(position for _, position in word[first:last]) + 1)
         return ids, starts, ends
 
-    def words(self, text):
+    def words(self, text: str) -> list[str]:
         """The normalized words and punctuation marks that word pieces are made from, as a list."""
         return ["".join(char for char, _ in word) for word in self._split_words(text)]
 
-    def _split_words(self, text):
+    def _split_words(self, text: str) -> Iterator[list[tuple[str, int]]]:
         """Yield each word as a list of (normalized character, position in the text)."""
         clean = [(char, position) for position, char in enumerate(text) if not is_removed(char)]
         for word in split(clean, is_ideograph):
             chars = normalize("".join(char for char, _ in word), self.do_lower_case, self.strip_accents)
             yield from split([(char, word[position][1]) for char, position in chars], is_punctuation)
 
-    def _pieces(self, word):
+    def _pieces(self, word: str) -> list[tuple[int, int, int]]:
         """(id, start, end) of the longest entries that make up the word from left to right, or [UNK] for all of it."""
         known, unknown = self.vocabulary.ids, [(self.vocabulary.unk, 0, len(word))]
         if len(word) > MAX_WORD_LENGTH:
@@ -135,12 +145,12 @@ class Tokenizer:
             start = end
         return pieces
 
-    def _classify(self, code_points):
+    def _classify(self, code_points: Array) -> None:
         """Enter characters that the table has not met."""
         for code_point in code_points.tolist():
             self._table[code_point] = self._entry(chr(code_point))
 
-    def _entry(self, char):
+    def _entry(self, char: str) -> int:
         if char == "\n":
             return LINE_FEED
         if is_removed(char):
@@ -155,7 +165,7 @@ class Tokenizer:
             return ids[0]
         return IN_RUN
 
-    def _take_special_lines(self, text, entries, line_feeds):
+    def _take_special_lines(self, text: str, entries: Array, line_feeds: Array) -> tuple[Array, Array, Array]:
         """Tokens of the few lines that hold a character which depends on its neighbours; blanks them in `entries`."""
         ids, starts, ends = [], [], []
         special = np.flatnonzero(entries == SPECIAL)
@@ -169,7 +179,7 @@ class Tokenizer:
             entries[first:last] = SPACE
         return np.array(ids, np.int32), np.array(starts, np.int64), np.array(ends, np.int64)
 
-    def _encode_runs(self, text, entries):
+    def _encode_runs(self, text: str, entries: Array) -> tuple[Array, Array, Array]:
         """Tokens of the runs of characters that are not tokens of their own."""
         in_run = entries == IN_RUN
         edges = np.flatnonzero(in_run[1:] != in_run[:-1]) + 1
@@ -188,9 +198,9 @@ class Tokenizer:
         return runs.tokens(numbers, first)
 
 
-def split(chars, stands_alone):
+def split(chars: Iterable[tuple[str, int]], stands_alone: Callable[[str], bool]) -> Iterator[list[tuple[str, int]]]:
     """Yield the lists of (character, position) between white space; what stands alone is a list of its own."""
-    word = []
+    word: list[tuple[str, int]] = []
     for char, position in chars:
         alone = stands_alone(char)
         if word and (alone or is_space(char)):
@@ -204,25 +214,25 @@ def split(chars, stands_alone):
         yield word
 
 
-class RunTable(dict):
+class RunTable(dict[str, int]):
     """Run of characters -> its number; the tokens of all numbers lie one after the other in three arrays."""
 
-    def __init__(self, encode):
+    def __init__(self, encode: Callable[[str], tuple[list[int], list[int], list[int]]]) -> None:
         super().__init__()
         self._encode = encode
         self._clear()
 
-    def _clear(self):
+    def _clear(self) -> None:
         self.clear()
         self._bounds, self._ids = array("q", [0]), array("i")
         self._starts, self._ends = array("q"), array("q")
 
-    def forget_if_full(self):
+    def forget_if_full(self) -> None:
         """Keep memory bounded; numbers given before are void then."""
         if len(self._bounds) > MAX_CACHED_RUNS:
             self._clear()
 
-    def __missing__(self, run):
+    def __missing__(self, run: str) -> int:
         ids, starts, ends = self._encode(run)
         self._ids.extend(ids)
         self._starts.extend(starts)
@@ -233,7 +243,7 @@ class RunTable(dict):
             self[run] = number
         return number
 
-    def tokens(self, numbers, positions):
+    def tokens(self, numbers: Array, positions: Array) -> tuple[Array, Array, Array]:
         """(ids, starts, ends) arrays of the runs with these numbers [R], which begin at these positions [R]."""
         bounds = np.array(self._bounds)  # a copy: an array that lends its memory could not grow
         counts = bounds[numbers + 1] - bounds[numbers]  # [R]

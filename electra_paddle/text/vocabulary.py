@@ -1,11 +1,15 @@
 """The vocabulary: one token a line, its id the number of its line."""
 
+from __future__ import annotations
+
 import collections
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from electra_paddle.errors import DataError
+from electra_paddle.errors import DataError, reason
 from electra_paddle.released import fetch_file, repository
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -23,7 +27,7 @@ class Vocabulary:
         sha256: fingerprint of the tokens, kept with everything that depends on them.
     """
 
-    def __init__(self, tokens, name="vocabulary"):
+    def __init__(self, tokens: Iterable[str], name: str = "vocabulary") -> None:
         self._lines = list(tokens)
         self.tokens = [token.strip() for token in self._lines]
         self.ids = {token: index for index, token in enumerate(self.tokens)}
@@ -39,11 +43,11 @@ class Vocabulary:
         self.pad, self.unk, self.cls, self.sep, self.mask = (self.ids[token] for token in SPECIAL_TOKENS)
         self.sha256 = hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
     @classmethod
-    def load(cls, path_or_name):
+    def load(cls, path_or_name: str | Path) -> Vocabulary:
         """Read vocab.txt.
 
         Args:
@@ -56,25 +60,27 @@ class Vocabulary:
         path = Path(path_or_name)
         released = None if path.is_file() else repository(path.as_posix())
         if released:
-            path = fetch_file(released, "vocab.txt", asked=path_or_name)
+            path = fetch_file(released, "vocab.txt", asked=path_or_name) or path
         try:
             text = path.read_bytes().decode("utf-8")
         except OSError as error:
             raise DataError(
                 path_or_name,
-                error.strerror.lower(),
+                reason(error),
                 "a vocabulary, one token a line, or the name of a released model such as chinese-electra-180g-base",
             ) from error
         except UnicodeDecodeError as error:
             raise DataError(path_or_name, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error
         return cls(text.removesuffix("\n").split("\n"), str(path_or_name))
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write vocab.txt as it was read; one of Chinese BERT's tokens is white space, which others may not strip."""
         Path(path).write_text("".join(line + "\n" for line in self._lines), encoding="utf-8", newline="")
 
 
-def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
+def build_vocabulary(
+    lines: Iterable[str], size: int, do_lower_case: bool = True, strip_accents: bool | None = None
+) -> Vocabulary:
     """A vocabulary of `size` tokens from text: frequent characters and word pieces, laid out as Chinese BERT's.
 
     Characters take at most four fifths of the entries: without pieces ("##a") every Latin word would be unknown.
@@ -97,7 +103,7 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     )
     by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
 
-    def train(num_characters):
+    def train(num_characters: int) -> list[str]:
         """Tokens of a trainer that is told which characters and one-letter pieces to take, and in which order.
 
         Left to itself it breaks ties by the order of a hash map, which is another one in every process.
@@ -123,9 +129,10 @@ def build_vocabulary(lines, size, do_lower_case=True, strip_accents=None):
     return Vocabulary(tokens[:size])
 
 
-def count_characters(lines, tokenizer):
+def count_characters(lines: Iterable[str], tokenizer: Any) -> tuple[dict[str, int], set[str]]:
     """(character -> how often it occurs in normalized lines, the characters that occur inside of a word)."""
-    counts, inner = collections.Counter(), set()
+    counts: collections.Counter[str] = collections.Counter()
+    inner: set[str] = set()
     for line in lines:
         text = tokenizer.normalizer.normalize_str(line)  # Chinese characters come out with spaces around them
         counts.update(text)

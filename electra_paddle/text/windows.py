@@ -3,9 +3,18 @@
 Source: `_example_to_feature` preparation of the original's question answering tasks.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.text import Vocabulary
+    from electra_paddle.text.tokenizer import Encoded
+
 
 CENTRE_WEIGHT = 0.01  # of a window's length against a token's distance from its nearer edge
 
@@ -14,15 +23,15 @@ class Window(NamedTuple):
     """[CLS] question [SEP] part of the text [SEP]. Positions count from [CLS]; `end` is inclusive, `*_stop` are not."""
 
     example: int  # number of its question
-    input_ids: Any  # [L]
+    input_ids: Array  # [L]
     second: int  # position of the first token of the text
     doc_start: int  # number of that token in the text
     own_start: int  # answers that begin from here
     own_stop: int  # to here are this window's: elsewhere another window shows more around them
     start: int  # first and
     end: int  # last token of the answer; 0 and 0 where the window lacks any of it, -1 and -1 without labels
-    char_starts: Any  # [L - second - 1] place in the text of each token's first character
-    char_ends: Any  # [L - second - 1] place after its last
+    char_starts: Array  # [L - second - 1] place in the text of each token's first character
+    char_ends: Array  # [L - second - 1] place after its last
 
 
 class WindowSettings(NamedTuple):
@@ -33,7 +42,14 @@ class WindowSettings(NamedTuple):
     doc_stride: int = 128
 
 
-def windows(number, question, encoded, vocabulary, settings, answer=None):
+def windows(
+    number: int,
+    question: Sequence[int],
+    encoded: Encoded,
+    vocabulary: Vocabulary,
+    settings: WindowSettings,
+    answer: tuple[int, int] | None = None,
+) -> list[Window]:
     """The Windows of a question, from the beginning to the end of its text.
 
     Args:
@@ -74,20 +90,20 @@ def windows(number, question, encoded, vocabulary, settings, answer=None):
     return rows
 
 
-def question_length(settings):
+def question_length(settings: WindowSettings) -> int:
     """Tokens that a question may have: half of the sequence, if max_query_length leaves no room for the text."""
     leaves_room = settings.max_query_length + 3 < settings.max_seq_length
     return settings.max_query_length if leaves_room else settings.max_seq_length // 2 - 2
 
 
-def place_windows(num_tokens, room, stride):
+def place_windows(num_tokens: int, room: int, stride: int) -> tuple[Array, int]:
     """(number of each window's first token [windows], greatest number of tokens in a window)."""
     step = min(room, stride)
     num_windows = 1 + max(0, -(-(num_tokens - room) // step))
     return np.arange(num_windows) * step, room
 
 
-def own_ranges(doc_starts, doc_stops):
+def own_ranges(doc_starts: Array, doc_stops: Array) -> Array:
     """[windows, 2]: from which to before which token of the text a window is the one that shows it best.
 
     That is the window in which the token is farthest from the nearer edge; of equal ones the longer, then the first.

@@ -4,6 +4,7 @@ from small_corpus import WORDS, build, random_text
 
 from electra_paddle.data.evaluation import EvaluationBatches, hold_out
 from electra_paddle.data.loader import PretrainingBatches
+from electra_paddle.data.masking import MaskingSettings
 from electra_paddle.data.shards import Shards
 from electra_paddle.text import Vocabulary
 
@@ -24,7 +25,7 @@ def batches(shards):
 
     def make(batch_size, part=None, max_batches=1000, **options):
         part = hold_out(shards, 0.1)[1] if part is None else part
-        return EvaluationBatches(part, vocabulary, batch_size, max_batches, 32, 0.15, 4, **options)
+        return EvaluationBatches(part, vocabulary, batch_size, max_batches, MaskingSettings(32, 0.15, 4, **options))
 
     return make
 
@@ -78,7 +79,7 @@ def test_training_batches_never_hold_what_is_held_out(shards):
     vocabulary = Vocabulary.load(shards.folder.parent / "vocab.txt")
     held_out = set(evaluation.numbers(np.arange(len(evaluation))))
     for seed in (0, 1):
-        loader = PretrainingBatches(training, vocabulary, 16, 32, 0.15, 4, seed)
+        loader = PretrainingBatches(training, vocabulary, 16, MaskingSettings(32, 0.15, 4), seed)
         seen = {int(n) for k in range(3 * len(training) // 16) for n in training.numbers(loader.examples(k))}
         assert len(seen) == len(training) and not seen & held_out
 

@@ -8,7 +8,8 @@ import pytest
 
 from electra_paddle.config.shards import ShardSettings
 from electra_paddle.data.build import build_pretraining_data
-from electra_paddle.data.loader import PretrainingBatches, token_batch
+from electra_paddle.data.loader import PretrainingBatches, ProcessShare, token_batch
+from electra_paddle.data.masking import MaskingSettings
 from electra_paddle.data.shards import Shards
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import Vocabulary
@@ -58,7 +59,9 @@ def batches(folder):
 
     def make(batch_size=8, length=LENGTH, seed=7, shards="plain", **options):
         shards = Shards(folder / shards, vocabulary)
-        return PretrainingBatches(shards, vocabulary, batch_size, length, 0.15, SLOTS, seed, **options)
+        masking = {name: options.pop(name) for name in ("whole_word_mask", "mask_sampling") if name in options}
+        settings = MaskingSettings(length, 0.15, SLOTS, **masking)
+        return PretrainingBatches(shards, vocabulary, batch_size, settings, seed, ProcessShare(**options))
 
     return make
 
