@@ -22,6 +22,7 @@ test-slow: $(VENV)/.complete
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 # An archive for `hub install` of each published model; its weights are fetched when it is first used.
 hub-modules: $(VENV)/.complete
@@ -47,11 +48,12 @@ $(VENV)/.complete:
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The locks: the newest versions of the day on which each stack is known to import. Needs `pip install uv`.
+# The locks: the newest versions of the day on which each stack is known to import. Needs `pip install uv`. SwanLab is
+# younger than the older stack's day.
 COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-version 3.10 --quiet \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 lock:
-	$(COMPILE) -c requirements/paddle33.in -o requirements/paddle33.txt --exclude-newer 2025-03-30 \
+	$(COMPILE) --extra swanlab -c requirements/paddle33.in -o requirements/paddle33.txt --exclude-newer 2025-03-30 \
 		--exclude-newer-package paddlepaddle=2026-11-01 --exclude-newer-package safetensors=2026-11-01 \
 		--exclude-newer-package paddle2onnx=2026-11-01
 	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30

@@ -30,7 +30,7 @@ setup(
     packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *BROUGHT],
     package_dir=BROUGHT,
     package_data={
-        "electra_paddle": ["sample/*", "hub/packaging/template/*"],
+        "electra_paddle": ["py.typed", "sample/*", "hub/packaging/template/*"],
         **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},
     },
     install_requires=[
@@ -66,6 +66,9 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=2.6.2,<3.4"],
         "gpu": ["paddlepaddle-gpu>=2.6.2,<3.4"],
+        "tensorboard": ["tensorboardX"],
+        "wandb": ["wandb"],
+        "swanlab": ["swanlab[dashboard]"],
         "corpus": ["opencc==1.1.9"],  # converts Traditional characters, where a mixture asks for it
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
         "onnx": ONNX,  # for networks exported in that format
@@ -78,6 +81,8 @@ setup(
             "pytest>=8,<9",
             "pytest-timeout",
             "ruff",
+            "tensorboardX",
+            "wandb",
             "websockets>=12",
             "wheel",
         ],

@@ -16,9 +16,12 @@ _PUBLIC = {
     "PretrainingConfig": "electra_paddle.config",
     "Tokenizer": "electra_paddle.text",
     "Vocabulary": "electra_paddle.text",
+    "build_shards": "electra_paddle.data.build",
     "from_pretrained": "electra_paddle.conversion.published",
     "from_finetuned": "electra_paddle.finetuning.finetuned",
     "load_encoder": "electra_paddle.models.pretrained_directory",
+    "load_task": "electra_paddle.finetuning.description",
+    "pretrain": "electra_paddle.pretraining.run",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
 

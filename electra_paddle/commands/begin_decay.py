@@ -1,18 +1,25 @@
 """The last part of a pre-training run whose end was not known."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from electra_paddle.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Ask a pre-training run, going on or stopped, to let its learning rate fall to 0 and to end."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model_dir", type=Path, help="folder of the run; its lr_schedule is warmup_stable_decay")
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.files import replace_text
     from electra_paddle.pretraining.run import DECAY_REQUEST
 

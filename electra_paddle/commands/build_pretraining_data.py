@@ -1,12 +1,20 @@
 """Text to shards."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Turn a corpus into shards for pre-training; interrupted, the same command goes on."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--corpus-dir",
         required=True,
@@ -70,13 +78,13 @@ def add_arguments(parser):
     words.add_argument("--user-dict", type=Path, help="words of your own, in jieba's format")
 
 
-def true_or_false(text):
+def true_or_false(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected true or false")
     return text.lower() == "true"
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     import dataclasses
 
     from electra_paddle import runtime
@@ -110,7 +118,7 @@ def run(arguments):
         print_manifest(manifest, arguments.output_dir)
 
 
-def print_manifest(manifest, folder):
+def print_manifest(manifest: Mapping[str, Any], folder: Path) -> None:
     print(
         f"{folder}: {manifest['num_examples']:,} examples, {manifest['num_tokens']:,} tokens; "
         f"{100 * manifest['share_of_tokens_kept']:.1f} % of the corpus's {manifest['num_corpus_tokens']:,} tokens kept"
@@ -119,7 +127,7 @@ def print_manifest(manifest, folder):
         print(f"skipped: {count:,} {what}")
 
 
-def print_estimate(figures, arguments):
+def print_estimate(figures: Mapping[str, Any], arguments: Namespace) -> None:
     from tqdm import tqdm
 
     guess = ", reckoned from the beginning of some compressed files" if figures["is_guess"] else ""

@@ -1,11 +1,18 @@
 """Hugging Face's ELECTRA folders to pretrained directories, and back."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Convert a Hugging Face ELECTRA, a folder or a published name, into a pretrained directory, or back."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -20,7 +27,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
     from electra_paddle.conversion.published import fetch_folders
 

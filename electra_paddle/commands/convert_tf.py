@@ -1,13 +1,21 @@
 """TensorFlow checkpoints to pretrained directories, and back."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Convert a TensorFlow checkpoint of ELECTRA, published or your own, into pretrained directories, or back."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -30,7 +38,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
 
     if arguments.to == "tf":
@@ -48,7 +56,7 @@ def run(arguments):
     print("\n".join(report))
 
 
-def describe(task, kind, head):
+def describe(task: str, kind: str, head: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, dict[str, str]]:
     """(labels or None, name -> text of further files) of a fine-tuned directory.
 
     Args:

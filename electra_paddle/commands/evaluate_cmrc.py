@@ -1,11 +1,21 @@
 """Scores of predictions for CMRC 2018 and DRCD, printed as the original's script prints them."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from electra_paddle.finetuning.problems import Problems
+
 
 DESCRIPTION = "Score reading-comprehension predictions with the Chinese metric."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dataset_file", type=Path, help="questions with answers, laid out as SQuAD 1.1")
     parser.add_argument("prediction_file", help="JSON object from question id to answer")
     parser.add_argument(
@@ -16,7 +26,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     import json
     import sys
 
@@ -33,12 +43,12 @@ def run(arguments):
     for name in scores.unanswered:
         print(f"Unanswered question: {name}", file=sys.stderr)
     figures = {"AVERAGE": scores.average, "F1": scores.f1, "EM": scores.em}
-    line = {name: f"{value:.3f}" for name, value in figures.items()}
+    line: dict[str, object] = {name: f"{value:.3f}" for name, value in figures.items()}
     line |= {"TOTAL": scores.total, "SKIP": len(scores.unanswered), "FILE": arguments.prediction_file}
     print(json.dumps(line))
 
 
-def read_predictions(path, known, problems):
+def read_predictions(path: Path, known: Collection[str], problems: Problems) -> dict[str, str]:
     """id -> text for known ids.
 
     Raises:

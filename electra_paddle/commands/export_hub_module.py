@@ -1,11 +1,18 @@
 """A pretrained or fine-tuned directory as a PaddleHub module."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Turn a pretrained or fine-tuned directory into a PaddleHub module, ready for `hub install`."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
@@ -19,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--overwrite", action="store_true", help="replace a module that is there already")
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.hub.packaging.module_archive import export_module
 
     out = export_module(

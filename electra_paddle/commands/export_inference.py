@@ -1,11 +1,18 @@
 """A module's network as files for Paddle Inference or ONNX Runtime."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Export a model's network for Paddle Inference or ONNX Runtime, once it computes what the model does."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="MODULE_OR_DIR",
@@ -30,7 +37,7 @@ def add_arguments(parser):
     parser.add_argument("--overwrite", action="store_true", help="replace an exported network that is there already")
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle import runtime
 
     runtime.start()
@@ -50,12 +57,12 @@ def run(arguments):
         print(f"in {arguments.precision} by {about['largest_difference'][arguments.precision]:.1e}")
     if labelled:
         engine = next(name for name, format in ENGINES.items() if format == arguments.format)
-        before, after = (accuracy(model, *labelled, each, arguments.max_seq_len) for each in ("eager", engine))
+        before, after = (accuracy(model, labelled, each, arguments.max_seq_len) for each in ("eager", engine))
         print(f"accuracy on {arguments.labelled} ({len(labelled[1]):,} texts): {before:.2%}, exported {after:.2%}")
         print(f"change: {100 * (after - before):+.2f} points")
 
 
-def weights_of(source):
+def weights_of(source: Path) -> Path | str:
     """What a module's folder takes its weights from, else the path itself."""
     if not (source / "module.py").is_file():
         return source
@@ -63,7 +70,7 @@ def weights_of(source):
     return assets if assets.is_dir() else source.resolve().name.replace("_", "-")
 
 
-def read_labelled(model, path):
+def read_labelled(model: Any, path: Path) -> tuple[list[list[str]], list[str]]:
     """(items, labels) of a file.
 
     Raises:
@@ -78,7 +85,9 @@ def read_labelled(model, path):
         expected = "none, or a task that puts texts into classes"
         raise ConfigError("--labelled", f"a file for {model.task or 'embedding'}", expected)
     labels = tuple(map(str, model.label_map.values()))
-    columns = {"label": 0, "text_a": 1} | ({"text_b": 2} if model.head.num_texts == (2,) else {})
+    columns: dict[str, int | str] = {"label": 0, "text_a": 1}
+    if model.head.num_texts == (2,):
+        columns["text_b"] = 2
     layout = TaskDescription(columns=columns, labels=labels)
     rows = list(read_tsv(path, layout, needs_label=True, problems=Problems()))
     for row in rows:
@@ -90,7 +99,8 @@ def read_labelled(model, path):
     return items, [row.cells["label"] for row in rows]
 
 
-def accuracy(model, items, labels, engine, max_seq_len):
+def accuracy(model: Any, labelled: tuple[list[list[str]], list[str]], engine: str, max_seq_len: int) -> float:
     """The share of items with the right label."""
+    items, labels = labelled
     answers = model.predict(items, max_seq_len=max_seq_len, engine=engine)
     return sum(str(answer) == label for answer, label in zip(answers, labels, strict=True)) / len(labels)

@@ -1,11 +1,18 @@
 """Published models, and modules of one's own, into PaddleHub."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Install PaddleHub modules as `hub install` does, but say in one line what is wrong with them."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "modules",
         metavar="MODULE",
@@ -15,7 +22,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.hub.packaging.installation import install_module
 
     for source in arguments.modules:

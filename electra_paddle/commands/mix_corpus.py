@@ -1,20 +1,27 @@
 """A training corpus and held-out text from a folder of files and a table of shares."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from electra_paddle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Mix files into a corpus by a table of shares; a part of the documents is held out."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="holds the files that the table names")
     parser.add_argument("output_dir", type=Path, help="new folder, for training/, held_out/ and sources.json")
     parser.add_argument("--mixture", type=Path, required=True, help="the table, such as configs/corpus/nano.yaml")
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle.config.recipes import find_recipe
     from electra_paddle.data.mixture import mix, read_mixture
     from electra_paddle.files import replace_text

@@ -1,15 +1,23 @@
 """The published models that are known by name."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
 DESCRIPTION = "List the published models: sizes, training data, licence, and whether they are on this computer."
 
 COLUMNS = ("name", "component", "layers", "hidden", "parameters", "training data", "licence", "on this computer")
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     pass
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     rows = [COLUMNS, *map(row_of, networks())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -19,14 +27,14 @@ def run(arguments):
     )
 
 
-def networks():
+def networks() -> list[Any]:
     """(model, component) of all."""
     from electra_paddle.released import COMPONENTS, MODELS
 
     return [(model, component) for model in MODELS for component in COMPONENTS]
 
 
-def row_of(network):
+def row_of(network: Any) -> tuple[str, ...]:
     """The cells of a line."""
     from electra_paddle.conversion.published import geometry, state_of
     from electra_paddle.released import LICENCE

@@ -1,13 +1,23 @@
 """Fine-tuning on tasks, in several trials, with maximum and mean as published."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from electra_paddle.finetuning.description import TaskDescription
+
 
 DESCRIPTION = "Fine-tune a pre-trained model on tasks and report its scores; the same command again resumes."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     add_entries(parser, FinetuningConfig)
     parser.add_argument("--task", help="the same as --task-names: a name, or a file that describes a task")
     parser.add_argument(
@@ -15,7 +25,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from electra_paddle import runtime
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.job import prepare
@@ -41,7 +51,7 @@ def run(arguments):
     runtime.leave()
 
 
-def config_for(arguments, description, hparams):
+def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:
     """The FinetuningConfig for one task, of the task's recommended values if wanted, a suite's and the user's."""
     from electra_paddle.finetuning.job import find_source, size_of
 

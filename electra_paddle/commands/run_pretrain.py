@@ -1,8 +1,15 @@
 """Joint pre-training of generator and discriminator, from shards to pretrained directories."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from electra_paddle.config import PretrainingConfig, add_entries, resolve
+
+if TYPE_CHECKING:
+    from electra_paddle.pretraining.run import PretrainingResult
+
 
 DESCRIPTION = "Pre-train a generator and a discriminator; the same command again resumes."
 
@@ -28,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     runtime.leave()
 
 
-def say_what_now(result, config) -> None:
+def say_what_now(result: PretrainingResult, config: PretrainingConfig) -> None:
     """Print where the networks lie, how good they are, and what one does with them."""
     for name, folder in (("generator", result.generator), ("discriminator", result.discriminator)):
         if folder:

@@ -1,15 +1,22 @@
 """Shards against their checksums."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 
 DESCRIPTION = "Compare shards with the checksums in their manifest."
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of the shards")
 
 
-def run(arguments):
+def run(arguments: Namespace) -> None:
     from tqdm import tqdm
 
     from electra_paddle.data.shards import verify

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from electra_paddle.config.loading import build_config
 from electra_paddle.config.shards import ShardSettings
 from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
 from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
@@ -47,6 +48,52 @@ class Share(NamedTuple):
 
 
 ALONE = Share()
+
+
+class BuiltShards(NamedTuple):
+    """What `build_shards` has made."""
+
+    folder: Path
+    vocabulary: Vocabulary
+    num_examples: int
+    num_tokens: int
+
+
+def build_shards(
+    corpus: Sequence[Path | str] | Path | str,
+    vocab_file: Path | str,
+    output_dir: Path | str,
+    *,
+    build_vocab: int | None = None,
+    num_workers: int = 1,
+    overwrite: bool = False,
+    **settings: Any,
+) -> BuiltShards:
+    """Text to shards for pre-training; interrupted, the same call goes on where finished parts end.
+
+    Args:
+        corpus: files, folders or patterns, see `corpus_files`.
+        vocab_file: vocab.txt, or the name of a published model.
+        output_dir: folder of shards to make.
+        build_vocab: entries of a vocabulary to make from the corpus first, unless `vocab_file` is there.
+        num_workers: processes that work at the same time.
+        overwrite: replace a folder of shards that is there already.
+        settings: ShardSettings by name.
+
+    Raises:
+        DataError, ConfigError: something does not fit; finished parts are kept.
+
+    Example:
+        >>> build_shards("news/", "runs/mine/vocab.txt", "runs/mine/pretrain_shards", build_vocab=8000)
+    """
+    whole = build_config(ShardSettings, None, settings)
+    paths = [Path(path) for path in ([corpus] if isinstance(corpus, str | Path) else corpus)]
+    if build_vocab and not Path(vocab_file).exists():
+        write_vocabulary(paths, vocab_file, build_vocab, whole)
+    manifest = build_pretraining_data(paths, vocab_file, output_dir, whole, num_workers, overwrite)
+    assert manifest is not None  # a single process has made all parts
+    numbers = (manifest["num_examples"], manifest["num_tokens"])
+    return BuiltShards(Path(output_dir), Vocabulary.load(vocab_file), *numbers)
 
 
 def build_pretraining_data(

@@ -113,3 +113,6 @@ def load_description(task):
             raise ConfigError("task_names", repr(task), f"{known}, or a file that describes a task")
     description = load_config(TaskDescription, path)
     return description if description.name != "task" else dataclasses.replace(description, name=path.stem)
+
+
+load_task = load_description  # its name in the Python API

@@ -3,9 +3,17 @@
 Source: `write_predictions` of the original.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.text.windows import Window
+
 
 MAX_ANSWER_LENGTH = 200  # tokens; the answers of CMRC 2018's dev split have up to 100, those of its trial split more
 REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev split are longer
@@ -14,10 +22,10 @@ REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev 
 class SpanScores(NamedTuple):
     """The most probable starts of a window, and the most probable ends of each."""
 
-    starts: Any  # [S] int, positions from [CLS]
-    start_scores: Any  # [S] float
-    ends: Any  # [S, E] int
-    end_scores: Any  # [S, E] float
+    starts: Array  # [S] int, positions from [CLS]
+    start_scores: Array  # [S] float
+    ends: Array  # [S, E] int
+    end_scores: Array  # [S, E] float
 
 
 class Answer(NamedTuple):
@@ -30,12 +38,12 @@ class Answer(NamedTuple):
     end: int = 0  # character after the last
 
 
-def longest_answer(max_answer_length, compat):
+def longest_answer(max_answer_length: int | None, compat: str | None) -> int:
     """Tokens that an answer may have: as many as are asked for, or the default of the way to find answers."""
     return max_answer_length or (REFERENCE_MAX_ANSWER_LENGTH if compat == "reference" else MAX_ANSWER_LENGTH)
 
 
-def likely_spans(scores, n_best_size):
+def likely_spans(scores: Any, n_best_size: int) -> list[SpanScores]:
     """SpanScores of each window of a batch.
 
     Args:
@@ -52,7 +60,7 @@ def likely_spans(scores, n_best_size):
     return [SpanScores(*row) for row in rows]
 
 
-def best_of_logits(start_logits, end_logits, n_best_size):
+def best_of_logits(start_logits: Array, end_logits: Array, n_best_size: int) -> SpanScores:
     """SpanScores of starts and ends [L] that were scored independently of each other."""
     starts, ends = (np.argsort(-logits, kind="stable")[:n_best_size] for logits in (start_logits, end_logits))
     return SpanScores(
@@ -63,18 +71,25 @@ def best_of_logits(start_logits, end_logits, n_best_size):
     )
 
 
-def place_of(window, start, end):
+def place_of(window: Window, start: int, end: int) -> tuple[int, int]:
     """(first character, character after the last) of the tokens from `start` to `end`, positions in a window."""
     place = slice(start - window.second, end - window.second + 1)
     return int(min(window.char_starts[place])), int(max(window.char_ends[place]))
 
 
-def original_text(context, window, start, end):
+def original_text(context: str, window: Window, start: int, end: int) -> str:
     """What the tokens from `start` to `end`, positions in a window, were made from: a part of the text itself."""
     return context[slice(*place_of(window, start, end))]
 
 
-def best_answers(context, windows, scores, max_answer_length, n_best_size=1, write=original_text):
+def best_answers(
+    context: str,
+    windows: Sequence[Window],
+    scores: Sequence[SpanScores],
+    max_answer_length: int,
+    n_best_size: int = 1,
+    write: Callable[[str, Window, int, int], str] = original_text,
+) -> list[Answer]:
     """The Answers with the highest scores, best first, each text once; none if no span is possible.
 
     Args:
@@ -84,7 +99,7 @@ def best_answers(context, windows, scores, max_answer_length, n_best_size=1, wri
         n_best_size: number of answers that are wanted.
         write: function of context, window, first and last position that gives an answer's text.
     """
-    answers = {}
+    answers: dict[str, Answer] = {}
     for window, start, end, start_score, end_score in possible_spans(windows, scores, max_answer_length):
         if len(answers) == n_best_size:
             break
@@ -94,7 +109,7 @@ def best_answers(context, windows, scores, max_answer_length, n_best_size=1, wri
     return list(answers.values())
 
 
-def possible_spans(windows, scores, max_answer_length):
+def possible_spans(windows: Sequence[Window], scores: Sequence[SpanScores], max_answer_length: int) -> Iterator[Any]:
     """Yield (number of the window, first position, last position, score of the start, of the end), best first.
 
     Starts are those that the window owns, ends lie in the text, not before their start nor too far behind it.
@@ -118,7 +133,7 @@ def possible_spans(windows, scores, max_answer_length):
         )
 
 
-def n_best_entries(answers):
+def n_best_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """The answers as the original lists them, with probabilities among each other."""
     scores = np.array([answer.start_score + answer.end_score for answer in answers])
     exponentials = np.exp(scores - scores.max())
@@ -133,6 +148,6 @@ def n_best_entries(answers):
     ]
 
 
-def annotated_spans(window):
+def annotated_spans(window: Window) -> SpanScores:
     """SpanScores as a network would give them that finds what is annotated and nothing else."""
     return SpanScores(np.array([window.start]), np.zeros(1), np.array([[window.end]]), np.zeros((1, 1)))

@@ -7,11 +7,21 @@ Paddle's tensors. The arithmetic is that of Paddle's own layers.
 Shapes: B batch, L sequence, N heads, D width of a head, H = N * D hidden, I intermediate, R rows (B * L).
 """
 
+from __future__ import annotations
+
 import ctypes
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
 from paddle.autograd import PyLayer
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+    from electra_paddle.arrays import Array
+
 
 LEVELS = 1 << 16  # of the random numbers that dropout compares with: its rate is rounded to 1 / 65536
 ROWS_AT_A_TIME = 512  # of a feed-forward network without gradients: 2 MB between its products at I = 1024
@@ -24,13 +34,13 @@ class Keeper:
         rate: the share of numbers to set to 0.
     """
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         self._threshold = round(rate * LEVELS)
         self.scale = np.float32(LEVELS / (LEVELS - self._threshold))  # of what is kept
         if self._threshold:
             self._bits = np.random.SFC64(int(paddle.randint(0, 2**31 - 1, [1])))
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> Array | None:
         """A bool array, or None where everything is kept."""
         if not self._threshold:
             return None
@@ -38,7 +48,7 @@ class Keeper:
         numbers = self._bits.random_raw((size + 3) // 4).view(np.uint16)[:size]
         return (numbers >= self._threshold).reshape(shape)
 
-    def apply(self, array, kept):
+    def apply(self, array: Array, kept: Array | None) -> None:
         """Dropout in place, forward and backward alike."""
         if kept is not None:
             array *= kept
@@ -49,7 +59,7 @@ class LinearFunction(PyLayer):
     """x [R, K], weight [K, M] or, transposed, [M, K], bias [M] -> [R, M]."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, transposed):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, transposed: bool) -> Tensor:
         ctx.transposed, ctx.wanted = transposed, wanted(x, weight, bias)
         ctx.save_for_backward(x, weight)
         y = paddle.matmul(x, weight, transpose_y=transposed)
@@ -57,7 +67,7 @@ class LinearFunction(PyLayer):
         return y
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         x, weight = ctx.saved_tensor()
         one, other = (grad, x) if ctx.transposed else (x, grad)
         grad_x = paddle.matmul(grad, weight, transpose_y=not ctx.transposed)
@@ -74,7 +84,19 @@ class AttentionFunction(PyLayer):
     """
 
     @staticmethod
-    def forward(ctx, x, mask, num_heads, rate, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias):
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        mask: Tensor | None,
+        num_heads: int,
+        rate: float,
+        q_weight: Tensor,
+        q_bias: Tensor,
+        k_weight: Tensor,
+        k_bias: Tensor,
+        v_weight: Tensor,
+        v_bias: Tensor,
+    ) -> Tensor:
         batch, length, hidden = x.shape
         ctx.wanted = wanted(x, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias)
         shape = ctx.shape = (batch, length, num_heads, hidden // num_heads)
@@ -95,7 +117,7 @@ class AttentionFunction(PyLayer):
         return merge_heads(paddle.matmul(dropped(ctx, probs), v))
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         x, *weights, q, k, v, probs = ctx.saved_tensor()
         batch, length, num_heads, width = ctx.shape
         grad_heads = paddle.empty(q.shape)  # [B, N, L, D]
@@ -121,7 +143,7 @@ class FeedForwardFunction(PyLayer):
     """x [R, H] -> [R, H] through I, with the exact GELU. Its values are computed again rather than kept."""
 
     @staticmethod
-    def forward(ctx, x, weight1, bias1, weight2, bias2):
+    def forward(ctx: Any, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
         ctx.wanted = wanted(x, weight1, bias1, weight2, bias2)
         inner = paddle.matmul(x, weight1)  # [R, I]
         values(inner)[...] += values(bias1)
@@ -131,7 +153,7 @@ class FeedForwardFunction(PyLayer):
         return y
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         x, weight1, weight2, inner = ctx.saved_tensor()
         z = values(inner)
         cumulated = paddle.erf(inner * 0.5**0.5)  # [R, I] of the normal distribution, once halved
@@ -159,7 +181,7 @@ class FeedForwardFunction(PyLayer):
         )
 
 
-def feed_forward(x, weight1, bias1, weight2, bias2):
+def feed_forward(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """What FeedForwardFunction computes, some rows at a time, so that what is between them stays in the cache."""
     parts = []
     for start in range(0, x.shape[0], ROWS_AT_A_TIME):
@@ -175,7 +197,9 @@ class NormFunction(PyLayer):
     """Layer norm of dropout(x) + residual, all [R, H]; residual may be None."""
 
     @staticmethod
-    def forward(ctx, x, residual, weight, bias, epsilon, rate):
+    def forward(
+        ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, epsilon: float, rate: float
+    ) -> Tensor:
         ctx.keeper = Keeper(rate)
         ctx.kept = ctx.keeper.draw(x.shape)
         ctx.has_residual = residual is not None
@@ -183,7 +207,7 @@ class NormFunction(PyLayer):
         normal = x.clone()
         z = values(normal)
         ctx.keeper.apply(z, ctx.kept)
-        if ctx.has_residual:
+        if residual is not None:
             z += values(residual)
         z -= z.mean(-1, keepdims=True)
         ctx.scale = 1 / np.sqrt(np.einsum("ij,ij->i", z, z)[:, None] / np.float32(z.shape[1]) + np.float32(epsilon))
@@ -195,7 +219,7 @@ class NormFunction(PyLayer):
         return y
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         normal, weight = ctx.saved_tensor()
         grad_weight, grad_bias = sum_of_rows(paddle.multiply(grad, normal)), sum_of_rows(grad)
         grad_x = paddle.empty(grad.shape)
@@ -217,7 +241,7 @@ class DropoutFunction(PyLayer):
     """Dropout of an array of any shape."""
 
     @staticmethod
-    def forward(ctx, x, rate):
+    def forward(ctx: Any, x: Tensor, rate: float) -> Tensor:
         ctx.keeper = Keeper(rate)
         ctx.kept = ctx.keeper.draw(x.shape)
         y = x.clone()
@@ -225,23 +249,23 @@ class DropoutFunction(PyLayer):
         return y
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         grad = grad.clone()
         ctx.keeper.apply(values(grad), ctx.kept)
         return grad
 
 
-def wanted(*tensors):
+def wanted(*tensors: Tensor) -> list[bool]:
     """Of which tensors a gradient is asked for."""
     return [not tensor.stop_gradient for tensor in tensors]
 
 
-def only(wanted, *gradients):
+def only(wanted: Sequence[bool], *gradients: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients with None where none is asked for, which Paddle insists on."""
     return tuple(gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True))
 
 
-def dropped(ctx, probs):
+def dropped(ctx: Any, probs: Any) -> Any:
     """The probabilities after dropout."""
     if ctx.kept is None:
         return probs
@@ -251,7 +275,7 @@ def dropped(ctx, probs):
     return result
 
 
-def merge_heads(heads):
+def merge_heads(heads: Tensor) -> Tensor:
     """[B, N, L, D] -> [B, L, H]."""
     batch, num_heads, length, width = heads.shape
     merged = paddle.empty([batch, length, num_heads * width])
@@ -259,15 +283,15 @@ def merge_heads(heads):
     return merged
 
 
-def sum_of_rows(rows):
+def sum_of_rows(rows: Tensor) -> Tensor:
     """[R, M] -> [M], as a matrix product: Paddle's own sum takes ten times as long and more."""
     return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
 
 
-def values(tensor):
+def values(tensor: Tensor) -> Array:
     """The memory of a float32 tensor as an array, which keeps the tensor alive."""
     assert tensor.dtype == paddle.float32 and tensor.is_contiguous()
     size = int(np.prod(tensor.shape))
-    memory = (ctypes.c_float * size).from_address(tensor.data_ptr())
+    memory: Any = (ctypes.c_float * size).from_address(tensor.data_ptr())
     memory.owner = tensor
     return np.frombuffer(memory, np.float32).reshape(tensor.shape)

@@ -1,11 +1,19 @@
 """Task heads on the discriminator's encoder. Shapes: B batch, L sequence, H hidden, C classes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import paddle.nn.functional as F
 from paddle import nn
 from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
 
 from electra_paddle.models.encoder import linear
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddlenlp.transformers import ElectraConfig
 
 
 class ElectraClassifier(ElectraPretrainedModel):
@@ -17,13 +25,19 @@ class ElectraClassifier(ElectraPretrainedModel):
         config: an ElectraConfig with `num_labels`.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
         self.electra = ElectraModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
 
-    def forward(self, input_ids, token_type_ids=None, attention_mask=None, position_ids=None):
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
         """Logits [B, C] of sequences [B, L]; without a mask, padding is where `input_ids` is 0."""
         if attention_mask is None:
             attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
@@ -40,12 +54,14 @@ class ElectraTagger(ElectraPretrainedModel):
         config: an ElectraConfig with `num_labels`.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
         self.electra = ElectraModel(config)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
 
-    def forward(self, input_ids, token_type_ids=None, attention_mask=None):
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor | None = None, attention_mask: Tensor | None = None
+    ) -> Tensor:
         """Logits [B, L, C] of sequences [B, L]; without a mask, padding is where `input_ids` is 0."""
         if attention_mask is None:
             attention_mask = (input_ids != self.electra.pad_token_id).astype("int64")
@@ -53,7 +69,7 @@ class ElectraTagger(ElectraPretrainedModel):
         return self.classifier(hidden)  # [B, L, C]
 
 
-def vocabulary_logits(generator, hidden):
+def vocabulary_logits(generator: nn.Layer, hidden: Tensor) -> Tensor:
     """Logits [..., V] of a PaddleNLP ElectraGenerator at hidden states [..., H]: the head of pre-training.
 
     The word embeddings are the output layer, as in the original.
@@ -63,7 +79,7 @@ def vocabulary_logits(generator, hidden):
     return linear(states, embeddings, generator.generator_lm_head_bias, transposed=True)
 
 
-def replaced_logits(discriminator, hidden):
+def replaced_logits(discriminator: nn.Layer, hidden: Tensor) -> Tensor:
     """Logits [...] of being replaced, of a PaddleNLP ElectraDiscriminator at hidden states [..., H].
 
     The head is called by part: its own forward pass squeezes a batch of one.
@@ -72,7 +88,7 @@ def replaced_logits(discriminator, hidden):
     return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1)
 
 
-def classification_loss(logits, labels, weights=None):
+def classification_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it.
 
     Args:

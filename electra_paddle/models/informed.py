@@ -23,12 +23,24 @@ the rotation property of sinusoidal positions, Vaswani et al. 2017.
 Shapes: V vocabulary, E embedding, H hidden, D width of a head, nf frequencies.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from electra_paddle.arrays import Array
 from electra_paddle.errors import ConfigError
 from electra_paddle.models.initialization import generator_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from electra_paddle.config.geometry import Geometry
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+
 
 AMPLITUDE = 0.04  # of positions, before the layer norm of the embeddings
 DAMPING = 0.1  # of word and type embeddings in the dimensions of positions
@@ -39,7 +51,7 @@ VALUE_SCALE = 0.7  # times 1 / sqrt(H): standard deviation of value and output w
 RAREST = 5  # words seen less often keep random vectors
 
 
-def num_frequencies(geometries) -> int:
+def num_frequencies(geometries: Iterable[Geometry | None]) -> int:
     """How many frequencies fit into all networks.
 
     Raises:
@@ -63,12 +75,12 @@ def num_frequencies(geometries) -> int:
     return min(MOST_FREQUENCIES, room)
 
 
-def frequencies(count: int) -> np.ndarray:
+def frequencies(count: int) -> Array:
     """[nf] radians a position."""
     return np.pi * np.sqrt((np.arange(count) + 0.5) / count)
 
 
-def position_table(num_positions: int, size: int, count: int) -> np.ndarray:
+def position_table(num_positions: int, size: int, count: int) -> Array:
     """Position embeddings [positions, E]: sines, then cosines, in the last 2 nf dimensions."""
     angles = np.arange(num_positions)[:, None] * frequencies(count)  # [positions, nf]
     table = np.zeros((num_positions, size), np.float32)
@@ -82,14 +94,14 @@ def offset_of(head: int) -> int:
     return distance if head % 2 else -distance
 
 
-def rotation(offset: int, count: int) -> np.ndarray:
+def rotation(offset: int, count: int) -> Array:
     """[2 nf, 2 nf]: times it from the right, the sines and cosines of position i become those of i + offset."""
     turns = frequencies(count) * offset
     cos, sin = np.diag(np.cos(turns)), np.diag(np.sin(turns))
     return np.block([[cos, -sin], [sin, cos]])
 
 
-def word_vectors(counts, size: int, norm: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def word_vectors(counts: csr_array, size: int, norm: float, seed: int = 0) -> tuple[Array, Array]:
     """(rows [V, size], whether a token has such a row [V]) of counts [V, V], a scipy sparse array.
 
     Args:
@@ -120,7 +132,7 @@ def word_vectors(counts, size: int, norm: float, seed: int = 0) -> tuple[np.ndar
     return vectors.astype(np.float32), is_known
 
 
-def inform(model, counts, seed: int, std: float = 0.02) -> None:
+def inform(model: ElectraForJointPretraining, counts: csr_array, seed: int, std: float = 0.02) -> None:
     """Replace what the informed initialisation says of the networks of a joint model that `initialize` has filled.
 
     Args:
@@ -159,11 +171,11 @@ def inform(model, counts, seed: int, std: float = 0.02) -> None:
             inform_layer(layer, f"{name}.{number}", number, count, scale, seed)
 
 
-def shape_of(net):
+def shape_of(net: Any) -> Any:
     return net.electra.config if hasattr(net.electra, "config") else net.config
 
 
-def inform_embeddings(embeddings, counts, count: int, std: float) -> float:
+def inform_embeddings(embeddings: Any, counts: csr_array, count: int, std: float) -> float:
     """Fill an embedding block; returns what its layer norm multiplies the amplitude of positions with."""
     words = embeddings.word_embeddings.weight.numpy()  # [V, E]
     kinds = embeddings.token_type_embeddings.weight.numpy()
@@ -183,7 +195,7 @@ def inform_embeddings(embeddings, counts, count: int, std: float) -> float:
     return 1 / float(np.sqrt(sums.var(axis=1)).mean())
 
 
-def inform_layer(layer, name: str, number: int, count: int, scale: float, seed: int) -> None:
+def inform_layer(layer: Any, name: str, number: int, count: int, scale: float, seed: int) -> None:
     """Heads that look at their neighbours, and values that matter."""
     attention = layer.self_attn
     heads, width = attention.num_heads, attention.head_dim

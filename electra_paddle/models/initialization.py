@@ -1,8 +1,18 @@
 """Initial weights: the original's distributions, the same numbers on every process and Paddle version."""
 
+from __future__ import annotations
+
 import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+
+    from electra_paddle.arrays import Array
+
 
 GLOROT = (  # layers the original creates without an initializer
     "embeddings_project",
@@ -16,7 +26,7 @@ GLOROT = (  # layers the original creates without an initializer
 )
 
 
-def initialize(model, seed, std=0.02):
+def initialize(model: Layer, seed: int, std: float = 0.02) -> None:
     """Fill every parameter: truncated normal, Glorot uniform for projections and last layers, biases 0, norms 1.
 
     Each parameter's numbers depend on the seed and its own name. A parameter that two networks share
@@ -26,7 +36,7 @@ def initialize(model, seed, std=0.02):
         parameter.set_value(initial_value(name, parameter.shape, seed, std))
 
 
-def initial_value(name, shape, seed, std):
+def initial_value(name: str, shape: Sequence[int], seed: int, std: float) -> Array:
     """A float32 array for one parameter."""
     owner, kind = name.split(".")[-2:] if "." in name else ("", name)
     if "norm" in owner:
@@ -38,22 +48,22 @@ def initial_value(name, shape, seed, std):
     return truncated_normal(generator_of(name, seed), shape, std)
 
 
-def head_value(name, shape, seed):
+def head_value(name: str, shape: Sequence[int], seed: int) -> Array:
     """A float32 array for a parameter of a fine-tuning head: Glorot uniform for weights, 0 for biases."""
     return glorot_uniform(name, shape, seed) if len(shape) == 2 else np.zeros(shape, dtype="float32")
 
 
-def glorot_uniform(name, shape, seed):
+def glorot_uniform(name: str, shape: Sequence[int], seed: int) -> Array:
     limit = np.sqrt(6.0 / (shape[0] + shape[1]))
     return generator_of(name, seed).uniform(-limit, limit, shape).astype("float32")
 
 
-def generator_of(name, seed):
+def generator_of(name: str, seed: int) -> np.random.Generator:
     """The random numbers of one parameter."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def truncated_normal(rng, shape, std):
+def truncated_normal(rng: np.random.Generator, shape: Sequence[int], std: float) -> Array:
     """Normal numbers, drawn again where they lie beyond two standard deviations."""
     values = rng.standard_normal(shape)
     while (beyond := np.abs(values) > 2).any():
@@ -61,6 +71,6 @@ def truncated_normal(rng, shape, std):
     return (values * std).astype("float32")
 
 
-def num_parameters(model):
+def num_parameters(model: Layer) -> int:
     """Trainable numbers; shared ones count once."""
     return int(sum(np.prod(parameter.shape) for parameter in model.parameters()))

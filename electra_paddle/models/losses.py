@@ -1,15 +1,24 @@
 """The two objectives. Shapes: B batch, L sequence, P masked positions, V vocabulary."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import paddle.nn.functional as F
 
+if TYPE_CHECKING:
+    from paddle import Tensor
 
-def masked_lm_loss(mlm_logits, labels, weights, normalizer):
+
+def masked_lm_loss(mlm_logits: Tensor, labels: Tensor, weights: Tensor, normalizer: Tensor) -> Tensor:
     """Cross entropy at the slots with weight 1, summed and divided by `normalizer` (scalar)."""
     per_slot = F.cross_entropy(mlm_logits.astype("float32"), labels, reduction="none")  # [B, P]
     return (per_slot * weights).sum() / (normalizer + 1e-6)
 
 
-def replaced_token_detection_loss(rtd_logits, is_replaced, attention_mask, normalizer):
+def replaced_token_detection_loss(
+    rtd_logits: Tensor, is_replaced: Tensor, attention_mask: Tensor, normalizer: Tensor
+) -> Tensor:
     """Sigmoid cross entropy at every token, [CLS] and [SEP] included, summed and divided by `normalizer`."""
     per_token = F.binary_cross_entropy_with_logits(
         rtd_logits.astype("float32"), is_replaced, reduction="none"

@@ -4,15 +4,27 @@
 `save_pretrained` does.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
 from electra_paddle.tensors import assign, read_state, save_tensors
 from electra_paddle.text import Tokenizer, Vocabulary
+
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.tensors import LoadReport
+
 
 CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
     "config.json",
@@ -25,7 +37,14 @@ OLD_WEIGHTS = "model_state.pdparams"
 ENCODER = "electra."  # how the names of its parameters begin
 
 
-def save_pretrained(model, folder, vocabulary, do_lower_case, card, more=None):
+def save_pretrained(
+    model: Any,
+    folder: Path | str,
+    vocabulary: Vocabulary,
+    do_lower_case: bool,
+    card: str,
+    more: Mapping[str, str] | None = None,
+) -> None:
     """Write a model; the folder appears, or is replaced, when all of it is written.
 
     Args:
@@ -38,7 +57,15 @@ def save_pretrained(model, folder, vocabulary, do_lower_case, card, more=None):
     write_pretrained(config, model.state_dict(), folder, vocabulary, tokenizer, card, more)
 
 
-def write_pretrained(config, tensors, folder, vocabulary, tokenizer, card, more=None):
+def write_pretrained(
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Any],
+    folder: Path | str,
+    vocabulary: Vocabulary,
+    tokenizer: Mapping[str, Any],
+    card: str,
+    more: Mapping[str, str] | None = None,
+) -> None:
     """Write what a model consists of, as `save_pretrained` does; this needs no Paddle.
 
     Args:
@@ -59,11 +86,11 @@ def write_pretrained(config, tensors, folder, vocabulary, tokenizer, card, more=
     replace_folder(partial, folder)
 
 
-def write_json(path, entries):
+def write_json(path: Path, entries: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def replace_folder(new, folder):
+def replace_folder(new: Path, folder: Path) -> None:
     """Give `new` the name `folder`; an older one of that name goes."""
     if folder.exists():
         old = folder.with_name(folder.name + ".old")
@@ -75,7 +102,7 @@ def replace_folder(new, folder):
         new.rename(folder)
 
 
-def find_pretrained(folder):
+def find_pretrained(folder: Path | str) -> Path:
     """The pretrained directory in a folder: itself, or the network of a pre-training run that one fine-tunes.
 
     That is the discriminator, or the masked language model where there is no discriminator.
@@ -98,7 +125,7 @@ def find_pretrained(folder):
     )
 
 
-def read_config(folder):
+def read_config(folder: Path | str) -> dict[str, Any]:
     """The entries of a pretrained directory's config.json.
 
     Raises:
@@ -107,14 +134,14 @@ def read_config(folder):
     return read_json(Path(folder) / CONFIG)
 
 
-def read_json(path):
+def read_json(path: Path | str) -> dict[str, Any]:
     """The entries of a JSON object.
 
     Raises:
         CheckpointError: no such file, or no JSON object.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(path, f"no readable configuration ({error})", "a configuration in JSON") from error
     if not isinstance(entries, dict):
@@ -122,14 +149,14 @@ def read_json(path):
     return entries
 
 
-def load_config(folder):
+def load_config(folder: Path | str) -> ElectraConfig:
     """PaddleNLP's ElectraConfig of a pretrained directory, without its download logic."""
     from paddlenlp.transformers import ElectraConfig
 
     return ElectraConfig.from_dict(read_config(folder))
 
 
-def load_tokenizer(folder):
+def load_tokenizer(folder: Path | str) -> Tokenizer:
     """The Tokenizer of a pretrained directory; it lower-cases where tokenizer_config.json does not say otherwise.
 
     Raises:
@@ -145,7 +172,7 @@ def load_tokenizer(folder):
     return Tokenizer(Vocabulary.load(Path(folder) / VOCABULARY), do_lower_case, strip_accents)
 
 
-def read_weights(folder):
+def read_weights(folder: Path | str) -> tuple[dict[str, Array], Path]:
     """(name -> array, file) of a pretrained directory: model.safetensors, else what PaddleNLP wrote in earlier days.
 
     Raises:
@@ -161,7 +188,7 @@ def read_weights(folder):
     return arrays, path
 
 
-def load_encoder(model, folder):
+def load_encoder(model: Layer, folder: Path | str) -> LoadReport:
     """Fill `model.electra` from a pretrained directory: every parameter, each of the right shape.
 
     Heads stay as they are.
@@ -178,13 +205,13 @@ def load_encoder(model, folder):
     return announce(report._replace(untrained=heads))
 
 
-def load_bare_encoder(model, folder):
+def load_bare_encoder(model: Layer, folder: Path | str) -> LoadReport:
     """Fill an ElectraModel as `load_encoder` fills that of a larger model."""
     arrays, path = read_weights(folder)
     return announce(assign(model, arrays, path, prefix=ENCODER, allow_extra=True))
 
 
-def load_model(model, folder):
+def load_model(model: Layer, folder: Path | str) -> LoadReport:
     """Fill a whole model, heads included, from a directory that `save_pretrained` wrote.
 
     Returns:
@@ -197,7 +224,7 @@ def load_model(model, folder):
     return announce(assign(model, arrays, path))
 
 
-def announce(report):
+def announce(report: LoadReport) -> LoadReport:
     """Print a LoadReport where one process of the job does it for all."""
     if runtime.is_main():
         print(report, file=sys.stderr)

@@ -4,18 +4,28 @@ Shapes: B batch, L sequence, P masked positions, V vocabulary, E embedding, Hg a
 discriminator.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import paddle
 from paddle import nn
 from paddlenlp.transformers import ElectraConfig, ElectraDiscriminator, ElectraGenerator
 
 from electra_paddle.batch import CorruptedBatch, PretrainingOutput
+from electra_paddle.errors import ConfigError
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.heads import replaced_logits, vocabulary_logits
 from electra_paddle.models.initialization import initialize
 from electra_paddle.models.losses import masked_lm_loss, replaced_token_detection_loss
 from electra_paddle.models.sampling import corrupt, flat_index, sample_by_gumbel, sample_tokens
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+    from electra_paddle.batch import MaskedBatch
+    from electra_paddle.config.geometry import Geometry
 
 
 class ElectraForJointPretraining(nn.Layer):
@@ -35,27 +45,31 @@ class ElectraForJointPretraining(nn.Layer):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        gen_weight=1.0,
-        disc_weight=50.0,
-        temperature=1.0,
-        disallow_correct=False,
-        seed=0,
-        untied_generator=True,
-        untied_generator_embeddings=False,
-    ):
+        generator: Geometry | None,
+        discriminator: Geometry | None,
+        gen_weight: float = 1.0,
+        disc_weight: float = 50.0,
+        temperature: float = 1.0,
+        disallow_correct: bool = False,
+        seed: int | None = 0,
+        untied_generator: bool = True,
+        untied_generator_embeddings: bool = False,
+    ) -> None:
         super().__init__()
         shape = discriminator or generator
-        self.generator = self.discriminator = None
+        if shape is None:
+            raise ConfigError("objective", "neither generator nor discriminator", "at least one network")
+        self.generator: nn.Layer | None = None
+        self.discriminator: nn.Layer | None = None
         if generator:
             self.generator = ElectraGenerator(ElectraConfig(**dataclasses.asdict(generator)))
         if discriminator:
             self.discriminator = ElectraDiscriminator(ElectraConfig(**dataclasses.asdict(discriminator)))
-        if generator and discriminator and not untied_generator:
-            self.generator.electra = self.discriminator.electra
-        elif generator and discriminator and not untied_generator_embeddings:
-            self.generator.electra.embeddings = self.discriminator.electra.embeddings
+        if self.generator is not None and self.discriminator is not None:
+            if not untied_generator:
+                self.generator.electra = self.discriminator.electra
+            elif not untied_generator_embeddings:
+                self.generator.electra.embeddings = self.discriminator.electra.embeddings
         self.vocab_size = shape.vocab_size
         self.gen_weight, self.disc_weight = gen_weight, disc_weight
         self.temperature, self.disallow_correct = temperature, disallow_correct
@@ -63,7 +77,7 @@ class ElectraForJointPretraining(nn.Layer):
             initialize(self, seed, shape.initializer_range)
         speed_up(self)
 
-    def forward(self, batch, gumbel_uniforms=None):
+    def forward(self, batch: MaskedBatch, gumbel_uniforms: Tensor | None = None) -> PretrainingOutput:
         """Both losses of a MaskedBatch.
 
         Args:
@@ -91,12 +105,12 @@ class ElectraForJointPretraining(nn.Layer):
         loss = loss + self.disc_weight * rtd_loss
         return PretrainingOutput(loss, mlm_loss, rtd_loss, mlm_logits, sampled_ids, corrupted, rtd_logits, rtd_states)
 
-    def encoder_layers(self):
+    def encoder_layers(self) -> list[nn.Layer]:
         """The transformer layers of both networks; shared ones once."""
         networks = [network for network in (self.generator, self.discriminator) if network is not None]
         return list({id(layer): layer for net in networks for layer in net.electra.encoder.layers}.values())
 
-    def generate(self, batch):
+    def generate(self, batch: Any) -> paddle.Tensor:
         """Vocabulary logits at the masked positions, [B, P, V]; all alike where there is no generator."""
         if self.generator is None:
             return paddle.zeros([*batch.masked_positions.shape, self.vocab_size])
@@ -108,8 +122,9 @@ class ElectraForJointPretraining(nn.Layer):
         logits = vocabulary_logits(self.generator, hidden)  # [B * P, V]
         return logits.reshape([*batch.masked_positions.shape, -1])
 
-    def discriminate(self, corrupted, batch):
+    def discriminate(self, corrupted: CorruptedBatch, batch: MaskedBatch) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Logits of being replaced at every position, [B, L], and the last layer's states, [B, L, H]."""
+        assert self.discriminator is not None  # the caller asks only where there is one
         hidden = self.discriminator.electra(
             corrupted.input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
         )  # [B, L, H]

@@ -4,7 +4,10 @@ Shapes: B batch, L sequence, H hidden, D width inside the head, S starts and end
 Source: `get_prediction_module` of the original's question answering tasks.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import paddle
 import paddle.nn.functional as F
@@ -13,6 +16,13 @@ from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
 
 from electra_paddle.models.encoder import linear
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import ArrayOrTensor
+
 
 INNER_SIZE = 512
 FORBIDDEN = -1000.0  # is added to the logits of positions that no answer has
@@ -27,7 +37,7 @@ class ReadingSettings(NamedTuple):
     beam_size: int = 20
 
 
-def variant_of(names):
+def variant_of(names: Iterable[str]) -> dict[str, bool]:
     """The entries of ReadingSettings that the names of a head's parameters tell."""
     layers = {name.split(".")[1] for name in names if name.startswith("reading.")}
     return {
@@ -40,22 +50,22 @@ def variant_of(names):
 class ReadingScores(NamedTuple):
     """What the head gives; None what its variant lacks, or was not asked for."""
 
-    start_logits: Any  # [B, L]
-    end_logits: Any  # [B, L], with joint prediction those behind the given starts
-    answerable_logit: Any  # [B], above 0: this window has no answer
-    beam: Any  # Beam, with joint prediction while not training
+    start_logits: ArrayOrTensor  # [B, L]
+    end_logits: ArrayOrTensor  # [B, L], with joint prediction those behind the given starts
+    answerable_logit: ArrayOrTensor  # [B], above 0: this window has no answer
+    beam: ArrayOrTensor  # Beam, with joint prediction while not training
 
 
 class Beam(NamedTuple):
     """The most probable starts, and the most probable ends of each, best first."""
 
-    starts: Any  # [B, S]
-    start_log_probs: Any  # [B, S]
-    ends: Any  # [B, S, S]
-    end_log_probs: Any  # [B, S, S]
+    starts: ArrayOrTensor  # [B, S]
+    start_log_probs: ArrayOrTensor  # [B, S]
+    ends: ArrayOrTensor  # [B, S, S]
+    end_log_probs: ArrayOrTensor  # [B, S, S]
 
 
-def is_traced():
+def is_traced() -> bool:
     """Whether the network is being exported: B and L are not known then."""
     return not paddle.in_dynamic_mode()
 
@@ -66,7 +76,7 @@ class ReadingHead(nn.Layer):
     With joint prediction the end depends on the start: on the given one in training, on the best ones otherwise.
     """
 
-    def __init__(self, hidden_size, settings):
+    def __init__(self, hidden_size: int, settings: ReadingSettings) -> None:
         super().__init__()
         self.settings = settings
         self.start = nn.Linear(hidden_size, 1)
@@ -78,7 +88,9 @@ class ReadingHead(nn.Layer):
                 self.answerable_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
             self.answerable = nn.Linear(INNER_SIZE if settings.answerable_uses_start_logits else hidden_size, 1)
 
-    def forward(self, hidden, token_type_ids, attention_mask, start_positions=None):
+    def forward(
+        self, hidden: Tensor, token_type_ids: Tensor, attention_mask: Tensor, start_positions: Tensor | None = None
+    ) -> ReadingScores:
         """ReadingScores.
 
         Args:
@@ -101,10 +113,10 @@ class ReadingHead(nn.Layer):
         return ReadingScores(start_logits, end_logits, self._answerable_logit(hidden, start_logits), beam)
 
     @staticmethod
-    def _logits(layer, hidden, penalty):
+    def _logits(layer: nn.Layer, hidden: Tensor, penalty: Tensor) -> Tensor:
         return layer(hidden).squeeze(-1).astype("float32") + penalty
 
-    def _ends_behind(self, hidden, penalty):
+    def _ends_behind(self, hidden: Tensor, penalty: Tensor) -> Callable[[Tensor], Tensor]:
         """A function from starts [B] to end logits [B, L]; what does not depend on the start is computed once."""
         size = hidden.shape[-1]
         of_start = self.end_hidden.weight[:size]  # [H, D]
@@ -112,7 +124,7 @@ class ReadingHead(nn.Layer):
         num_rows, length = paddle.shape(hidden)[:2] if is_traced() else hidden.shape[:2]
         rows = paddle.arange(num_rows)
 
-        def behind(starts):
+        def behind(starts: Tensor) -> Tensor:
             if is_traced():
                 starts = paddle.minimum(starts, (length - 1).astype(starts.dtype))
             start = paddle.gather_nd(hidden, paddle.stack([rows, starts.astype(rows.dtype)], axis=-1))  # [B, H]
@@ -121,10 +133,10 @@ class ReadingHead(nn.Layer):
 
         return behind
 
-    def _search(self, start_logits, behind):
+    def _search(self, start_logits: Tensor, behind: Callable[[Tensor], Tensor]) -> Beam:
         size = self.settings.beam_size if is_traced() else min(self.settings.beam_size, start_logits.shape[1])
 
-        def best(logits):
+        def best(logits: Tensor) -> tuple[Tensor, Tensor]:
             """(log probabilities, places) [B, S]; a traced network does not know L, which may be less than S."""
             log_probs = F.log_softmax(logits)
             if is_traced():
@@ -137,7 +149,7 @@ class ReadingHead(nn.Layer):
         end_log_probs, ends = (paddle.stack([pair[part] for pair in found], axis=1) for part in (0, 1))  # [B, S, S]
         return Beam(starts, start_log_probs, ends, end_log_probs)
 
-    def _answerable_logit(self, hidden, start_logits):
+    def _answerable_logit(self, hidden: Tensor, start_logits: Tensor) -> Tensor | None:
         if not self.settings.answerable_classifier:
             return None
         inner = hidden[:, 0]  # [B, H]
@@ -155,12 +167,18 @@ class ElectraReader(ElectraPretrainedModel):
         config: an ElectraConfig; its `reading`, if there is any, holds the entries of ReadingSettings.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
         self.electra = ElectraModel(config)
         self.reading = ReadingHead(config.hidden_size, ReadingSettings(**getattr(config, "reading", {})))
 
-    def forward(self, input_ids, token_type_ids=None, attention_mask=None, start_positions=None):
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        start_positions: Tensor | None = None,
+    ) -> ReadingScores:
         """ReadingScores of sequences [B, L]: a question and, as second segment, a text."""
         if token_type_ids is None:
             token_type_ids = paddle.zeros_like(input_ids)
@@ -170,7 +188,13 @@ class ElectraReader(ElectraPretrainedModel):
         return self.reading(hidden, token_type_ids, attention_mask, start_positions)
 
 
-def reading_loss(scores, start_positions, end_positions, is_impossible, answerable_weight):
+def reading_loss(
+    scores: ReadingScores,
+    start_positions: Tensor,
+    end_positions: Tensor,
+    is_impossible: Tensor,
+    answerable_weight: float,
+) -> Tensor:
     """Loss of each row [B]: mean cross entropy of start and end, and of the answerability by its weight.
 
     Args:

@@ -1,13 +1,25 @@
 """Drawing the generator's tokens. Shapes: B batch, P masked positions, V vocabulary."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 
 from electra_paddle import runtime
+from electra_paddle.arrays import Array
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+    from electra_paddle.batch import MaskedBatch
 
 
-def sample_tokens(mlm_logits, labels, uniforms, temperature=1.0, disallow_correct=False):
+def sample_tokens(
+    mlm_logits: Tensor, labels: Tensor, uniforms: Tensor, temperature: float = 1.0, disallow_correct: bool = False
+) -> Tensor:
     """Draw one token a slot from softmax(logits / temperature), without gradient.
 
     The distribution function is inverted: one random number a slot, where the original's Gumbel-max trick takes V.
@@ -30,7 +42,9 @@ def sample_tokens(mlm_logits, labels, uniforms, temperature=1.0, disallow_correc
         return below.astype("int64").sum(axis=-1).clip(max=logits.shape[-1] - 1)
 
 
-def sample_by_gumbel(mlm_logits, labels, uniforms, temperature=1.0, disallow_correct=False):
+def sample_by_gumbel(
+    mlm_logits: Tensor, labels: Tensor, uniforms: Tensor, temperature: float = 1.0, disallow_correct: bool = False
+) -> Tensor:
     """The same distribution by the original's arithmetic, for comparison with its numbers.
 
     Args:
@@ -43,7 +57,7 @@ def sample_by_gumbel(mlm_logits, labels, uniforms, temperature=1.0, disallow_cor
         return paddle.argmax(sampling_logits(mlm_logits, labels, temperature, disallow_correct) + gumbel, axis=-1)
 
 
-def sampling_logits(mlm_logits, labels, temperature, disallow_correct):
+def sampling_logits(mlm_logits: Tensor, labels: Tensor, temperature: float, disallow_correct: bool) -> Tensor:
     """Logits of the distribution to draw from, float32 [B, P, V]."""
     logits = mlm_logits.astype("float32")
     if temperature != 1:
@@ -51,7 +65,7 @@ def sampling_logits(mlm_logits, labels, temperature, disallow_correct):
     return logits - 1000.0 * F.one_hot(labels, logits.shape[-1]) if disallow_correct else logits
 
 
-def invert_on_cpu(logits, uniforms, chunk=32, width=128):
+def invert_on_cpu(logits: Array, uniforms: Array, chunk: int = 32, width: int = 128) -> Array:
     """`sample_tokens` in numpy, [B, P]; a few slots at a time, so that they stay in the cache.
 
     The probabilities are added up in blocks of `width` tokens, and one by one only in the block that is hit.
@@ -77,7 +91,7 @@ def invert_on_cpu(logits, uniforms, chunk=32, width=128):
     return sampled.reshape(logits.shape[:-1])
 
 
-def corrupt(batch, sampled_ids):
+def corrupt(batch: MaskedBatch, sampled_ids: Tensor) -> tuple[Tensor, Tensor]:
     """Write the sampled tokens into the original sequence and mark what changed.
 
     A sampled token that equals the original one is not a replacement. Where several slots have one position
@@ -103,7 +117,7 @@ def corrupt(batch, sampled_ids):
     return corrupted, (corrupted != originals).astype("float32")
 
 
-def flat_index(positions, length):
+def flat_index(positions: Tensor, length: int) -> Tensor:
     """Positions within rows [B, P] as positions within the flattened batch [B * P]."""
     rows = paddle.arange(positions.shape[0], dtype=positions.dtype).unsqueeze(1)  # [B, 1]
     return (rows * length + positions).reshape([-1])

@@ -1,7 +1,11 @@
 """Pre-training that begins with the weights of pretrained directories."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +15,19 @@ from electra_paddle.models.pretrained_directory import CONFIG, VOCABULARY, WEIGH
 from electra_paddle.tensors import assign
 from electra_paddle.text import Vocabulary
 
+if TYPE_CHECKING:
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+
+
 KINDS = {"ElectraGenerator": "generator", "ElectraDiscriminator": "discriminator"}
 
 # What shapes parameters: the numbers of a Geometry, the id of padding apart.
 SHAPE = [field.name for field in dataclasses.fields(Geometry) if field.type is int and field.name != "pad_token_id"]
 
 
-def find_networks(folders, vocabulary, shapes):
+def find_networks(
+    folders: Sequence[Path | str], vocabulary: Vocabulary, shapes: Mapping[str, Geometry | None]
+) -> dict[str, Path]:
     """Where the networks to begin with lie: {"generator": folder, "discriminator": folder}, or one of them.
 
     Args:
@@ -41,9 +51,10 @@ def find_networks(folders, vocabulary, shapes):
             folders[0], f"no {CONFIG}, generator/ or discriminator/", "pretrained directories", advice
         )
     for name, path in found.items():
-        if shapes[name] is None:
+        shape = shapes[name]
+        if shape is None:
             raise CheckpointError(path, f"a {name}", "a network that this objective has")
-        check_shape(read_config(path), path, shapes[name])
+        check_shape(read_config(path), path, shape)
         theirs = Vocabulary.load(path / VOCABULARY)
         if theirs.sha256 != vocabulary.sha256:
             raise CheckpointError(
@@ -55,7 +66,7 @@ def find_networks(folders, vocabulary, shapes):
     return found
 
 
-def kind_of(config, folder):
+def kind_of(config: Mapping[str, Any], folder: Path) -> str:
     """Which network a configuration is of."""
     architecture = (config.get("architectures") or ["none"])[0]
     if architecture not in KINDS:
@@ -68,7 +79,7 @@ def kind_of(config, folder):
     return KINDS[architecture]
 
 
-def check_shape(config, folder, shape):
+def check_shape(config: Mapping[str, Any], folder: Path, shape: Geometry) -> None:
     """Refuse a network of another shape than the run's."""
     for name in SHAPE:
         if config.get(name) != getattr(shape, name):
@@ -77,7 +88,7 @@ def check_shape(config, folder, shape):
             )
 
 
-def fill_networks(model, found, shared_prefix):
+def fill_networks(model: ElectraForJointPretraining, found: Mapping[str, Path], shared_prefix: str | None) -> list[str]:
     """Fill the joint model, every parameter of each network that was found.
 
     Args:
@@ -102,7 +113,7 @@ def fill_networks(model, found, shared_prefix):
     return lines
 
 
-def check_shared(found, prefix):
+def check_shared(found: Mapping[str, Path], prefix: str) -> None:
     """Refuse two networks that differ in what they are to share."""
     one, other = (read_weights(found[name])[0] for name in ("generator", "discriminator"))
     for name in one:

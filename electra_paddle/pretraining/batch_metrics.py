@@ -33,6 +33,7 @@ def pretraining_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[s
 def detection_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[str, paddle.Tensor]:
     """The discriminator's scalars."""
     tokens = batch.attention_mask.astype("float32")
+    assert output.corrupted is not None  # where there is a loss of the discriminator
     is_replaced = output.corrupted.is_replaced
     predicted = (output.rtd_logits > 0).astype("float32") * tokens
     hits = (predicted * is_replaced).sum()

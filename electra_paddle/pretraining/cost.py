@@ -1,6 +1,14 @@
 """What a pre-training run takes of memory, disk and arithmetic, reckoned from the networks' shapes."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from electra_paddle.config.geometry import Geometry
+    from electra_paddle.config.pretraining import PretrainingConfig
+
 
 FLOAT = 4  # bytes
 RUNTIME = 630e6  # measured: the interpreter, Paddle 3.3 and PaddleNLP 575 MB, oneDNN and the rest in the first updates
@@ -23,15 +31,17 @@ class Memory:
     checkpoint: float
 
     @property
-    def update(self):
+    def update(self) -> float:
         return self.gradients + self.activations + self.logits
 
     @property
-    def total(self):
+    def total(self) -> float:
         return self.runtime + self.parameters + self.moments + max(self.update, self.evaluation, self.checkpoint)
 
 
-def num_parameters(config, generator, discriminator):
+def num_parameters(
+    config: PretrainingConfig, generator: Geometry | None, discriminator: Geometry | None
+) -> tuple[int, int, int]:
     """(of the generator, of the discriminator, in all); what the networks share counts once in all."""
     of_generator = of_discriminator = shared = 0
     if generator:
@@ -45,12 +55,14 @@ def num_parameters(config, generator, discriminator):
     return of_generator, of_discriminator, of_generator + of_discriminator - shared
 
 
-def checkpoint_bytes(num_parameters):
+def checkpoint_bytes(num_parameters: int) -> int:
     """Of a checkpoint on disk: every parameter and its two moments."""
     return 3 * FLOAT * num_parameters
 
 
-def memory(config, generator, discriminator, num_processes=1):
+def memory(
+    config: PretrainingConfig, generator: Geometry | None, discriminator: Geometry | None, num_processes: int = 1
+) -> Memory:
     """The Memory of each process."""
     sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
     tokens = sequences * config.max_seq_length
@@ -72,7 +84,7 @@ def memory(config, generator, discriminator, num_processes=1):
     )
 
 
-def activation_bytes(net, length, recompute=False):
+def activation_bytes(net: Geometry, length: int, recompute: bool = False) -> int:
     """What one network keeps of a token until the backward pass; with `recompute` one layer, and the others' input.
 
     Of a layer on a CPU (`models/cpu_ops.py`): query, key, value, context, the normal numbers and the outputs of two

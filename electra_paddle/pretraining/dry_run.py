@@ -1,12 +1,22 @@
 """What a pre-training run would be, without making it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from electra_paddle.config.geometry import training_flops
 from electra_paddle.pretraining import cost
+
+if TYPE_CHECKING:
+    from electra_paddle.config.geometry import Geometry
+    from electra_paddle.config.pretraining import PretrainingConfig
+    from electra_paddle.pretraining.job import Job
+
 
 MB = 1e6
 
 
-def show(job, num_processes):
+def show(job: Job, num_processes: int) -> None:
     """Print shapes, sizes and lengths of a run.
 
     Args:
@@ -34,7 +44,7 @@ def show(job, num_processes):
     print("nothing was trained or written")
 
 
-def describe(net, count):
+def describe(net: Geometry, count: int) -> str:
     return (
         f"{net.num_hidden_layers} layers, hidden {net.hidden_size}, {net.num_attention_heads} heads, "
         f"intermediate {net.intermediate_size}, embedding {net.embedding_size}, vocabulary {net.vocab_size:,}; "
@@ -42,7 +52,7 @@ def describe(net, count):
     )
 
 
-def print_memory(memory, config, num_processes):
+def print_memory(memory: cost.Memory, config: PretrainingConfig, num_processes: int) -> None:
     where = "in one process" if num_processes == 1 else f"in each of {num_processes} processes"
     sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
     parts = {name: f"{name} {size / MB:,.0f}" for name, size in vars(memory).items()}

@@ -22,6 +22,7 @@ from electra_paddle.models.warm_start import find_networks
 from electra_paddle.pretraining.objectives import OBJECTIVES, Objective
 from electra_paddle.text import Vocabulary
 from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
+from electra_paddle.training.loggers import LOGGERS
 
 SETTINGS = "pretraining_config.json"  # in the run's folder
 
@@ -55,11 +56,14 @@ def prepare(config: PretrainingConfig) -> Job:
     Raises:
         ElectraPaddleError: vocabulary, shards, networks, checkpoints or first weights that do not fit.
     """
+    for name in config.loggers:
+        LOGGERS.check(name)
     vocabulary = Vocabulary.load(config.vocab_file)
     config.check_vocabulary(vocabulary)
     objective = OBJECTIVES.load(config.objective)(config)
     generator, discriminator = objective.shapes(len(vocabulary))
-    config.check_length(discriminator or generator)
+    for shape in filter(None, (generator, discriminator)):
+        config.check_length(shape)
     batches, eval_batches = open_shards(config, vocabulary)
     shapes = {"generator": generator, "discriminator": discriminator}
     identity = {name: dataclasses.asdict(shape) if shape else None for name, shape in shapes.items()}

@@ -3,7 +3,10 @@
 Shapes: B batch, L sequence, P masked positions, T thresholds, H hidden.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -11,6 +14,14 @@ import paddle.nn.functional as F
 
 from electra_paddle.batch import CorruptedBatch
 from electra_paddle.models.sampling import corrupt
+from electra_paddle.training.loop import to_tensors
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.batch import MaskedBatch, PretrainingOutput
+    from electra_paddle.data.cloze import Cloze
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+
 
 NUM_THRESHOLDS = 200
 
@@ -18,23 +29,23 @@ NUM_THRESHOLDS = 200
 class Answers(NamedTuple):
     """What the two networks said and what was right; numpy arrays. Without a discriminator its fields are None."""
 
-    labels: Any  # [B, P]
-    weights: Any  # [B, P] 1 at used slots, 0 at others
-    mlm_losses: Any  # [B, P]
-    mlm_ids: Any  # [B, P] the generator's most probable tokens
-    sampled_ids: Any  # [B, P]
-    attention_mask: Any  # [B, L]
-    is_replaced: Any = None  # [B, L]
-    probabilities: Any = None  # [B, L] of being replaced
-    rtd_losses: Any = None  # [B] mean over the tokens of each row
+    labels: Array  # [B, P]
+    weights: Array  # [B, P] 1 at used slots, 0 at others
+    mlm_losses: Array  # [B, P]
+    mlm_ids: Array  # [B, P] the generator's most probable tokens
+    sampled_ids: Array  # [B, P]
+    attention_mask: Array  # [B, L]
+    is_replaced: Array | None = None  # [B, L]
+    probabilities: Array | None = None  # [B, L] of being replaced
+    rtd_losses: Array | None = None  # [B] mean over the tokens of each row
 
 
-def answers_of(batch, output):
+def answers_of(batch: MaskedBatch, output: PretrainingOutput) -> Answers:
     """The Answers of a MaskedBatch's PretrainingOutput."""
     mlm_logits = output.mlm_logits.astype("float32")
     mlm_losses = F.cross_entropy(mlm_logits, batch.masked_labels, reduction="none").reshape(batch.masked_labels.shape)
     said = [mlm_losses, paddle.argmax(mlm_logits, axis=-1), output.sampled_ids, batch.attention_mask]
-    if output.rtd_logits is not None:
+    if output.rtd_logits is not None and output.corrupted is not None:
         is_replaced, logits = output.corrupted.is_replaced, output.rtd_logits.astype("float32")
         mask = batch.attention_mask.astype("float32")
         losses = F.binary_cross_entropy_with_logits(logits, is_replaced, reduction="none") * mask
@@ -42,7 +53,7 @@ def answers_of(batch, output):
     return Answers(batch.masked_labels.numpy(), batch.masked_weights.numpy(), *(tensor.numpy() for tensor in said))
 
 
-def evaluation_sums(batch, output, num_rows):
+def evaluation_sums(batch: MaskedBatch, output: PretrainingOutput, num_rows: int) -> dict[str, Any]:
     """What is added over the pieces of an evaluation's batches; see `scores`.
 
     Args:
@@ -54,25 +65,24 @@ def evaluation_sums(batch, output, num_rows):
     return sums | count_states(output.rtd_states.numpy(), batch.attention_mask.numpy())
 
 
-def cloze_scores(model, cloze):
+def cloze_scores(model: ElectraForJointPretraining, cloze: Cloze) -> dict[str, float]:
     """How often the generator's first answer is right, and how often one of its first five.
 
     Args:
         model: ElectraForJointPretraining with a generator.
-        cloze: Cloze of tensors.
     """
     was_training = model.training
     model.eval()
     with paddle.no_grad():
-        logits = model.generate(cloze)[:, 0]  # [N, V]
+        logits = model.generate(to_tensors(cloze))[:, 0]  # [N, V]
     if was_training:
         model.train()
     best = paddle.topk(logits.astype("float32"), 5)[1].numpy()  # [N, 5]
-    is_right = best == cloze.answers.numpy()
+    is_right = best == cloze.answers
     return {"cloze_accuracy": float(is_right[:, 0].mean()), "cloze_top5": float(is_right.any(axis=1).mean())}
 
 
-def planted_sums(model, batch):
+def planted_sums(model: ElectraForJointPretraining, batch: MaskedBatch) -> dict[str, Any]:
     """What is added over an evaluation for `disc_planted_auc`: replacements that no generator has made.
 
     In every masked slot stands the token of another slot, half of them all further on, so that replacements are as
@@ -94,20 +104,20 @@ def planted_sums(model, batch):
     }
 
 
-def planted_ids(labels, used):
+def planted_ids(labels: Array, used: Array) -> Array:
     """The tokens of all used slots [B, P], each half of them further on."""
     planted = labels.copy()
     planted[used] = np.roll(labels[used], used.sum() // 2)
     return planted
 
 
-def count_states(states, attention_mask):
+def count_states(states: Array, attention_mask: Array) -> dict[str, Any]:
     """Sums of the states [B, L, H] of tokens, and of their products."""
     states = states[attention_mask > 0].astype(np.float64)  # [N, H]
     return {"states": states.sum(axis=0), "products": states.T @ states}
 
 
-def count(answers, with_padding=False):
+def count(answers: Answers, with_padding: bool = False) -> dict[str, Any]:
     """Sums of one batch; those of several batches are added. See `scores`.
 
     Args:
@@ -121,7 +131,7 @@ def count(answers, with_padding=False):
         "masked_lm_right": (answers.mlm_ids == answers.labels)[used].sum(),
         "sampled_masked_lm_right": (answers.sampled_ids == answers.labels)[used].sum(),
     }
-    if answers.is_replaced is None:
+    if answers.is_replaced is None or answers.probabilities is None or answers.rtd_losses is None:
         return sums
     tokens = answers.attention_mask > 0  # [B, L]
     replaced, judged = (answers.is_replaced > 0) & tokens, (answers.probabilities > 0.5) & tokens  # [B, L]
@@ -139,7 +149,7 @@ def count(answers, with_padding=False):
     }
 
 
-def num_above(probabilities):
+def num_above(probabilities: Array) -> Array:
     """How many probabilities lie above each threshold, [T]; above the first all of them, above the last none."""
     inner = np.arange(1, NUM_THRESHOLDS - 1) / (NUM_THRESHOLDS - 1)
     thresholds = np.concatenate([[-1e-7], inner, [1 + 1e-7]]).astype(np.float32)
@@ -147,7 +157,7 @@ def num_above(probabilities):
     return len(probabilities) - np.bincount(places, minlength=NUM_THRESHOLDS + 1).cumsum()[:NUM_THRESHOLDS]
 
 
-def scores(sums):
+def scores(sums: Mapping[str, Any]) -> dict[str, float]:
     """Metrics of the added sums. A metric of nothing is 0.
 
     `loss` is the mean over rows of their batches' losses, `disc_loss` the mean over rows of their means, `disc_auc`
@@ -180,11 +190,11 @@ def scores(sums):
     return result
 
 
-def ratio(part, whole):
+def ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def effective_rank(states, products, count):
+def effective_rank(states: Array, products: Array, count: float) -> float:
     """The exponential of the entropy of the variances along the principal axes; 1 where nothing varies, NaN of NaN.
 
     Args:
@@ -202,7 +212,7 @@ def effective_rank(states, products, count):
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def area_under_roc(above_replaced, above_original):
+def area_under_roc(above_replaced: Array, above_original: Array) -> float:
     """The area, of counts above falling thresholds [T]; the small constant is the original's."""
     recall = (above_replaced + 1e-6) / (above_replaced[0] + 1e-6)  # [T]
     false_alarms = above_original / (above_original[0] + 1e-6)  # [T]
@@ -210,7 +220,7 @@ def area_under_roc(above_replaced, above_original):
     return float((widths * heights).sum())
 
 
-def precision_and_recall(sums):
+def precision_and_recall(sums: Mapping[str, Any]) -> tuple[Array, Array]:
     """(precision, recall) of the answer "replaced" at every threshold at which anything is judged replaced."""
     hits, judged = sums["above_replaced"], sums["above_replaced"] + sums["above_original"]
     some = judged > 0

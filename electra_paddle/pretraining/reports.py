@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electra_paddle import runtime
+from electra_paddle.arrays import Array
 from electra_paddle.pretraining.job import Job
 from electra_paddle.pretraining.metrics import cloze_scores, precision_and_recall
 from electra_paddle.pretraining.samples import describe_samples
 from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.evaluation import answer, evaluate, write_results
-from electra_paddle.training.loop import cut, to_tensors
+from electra_paddle.training.loop import cut
 from electra_paddle.training.session import Session
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Reports(Callback):
         sums = evaluate(self.model, batches, measure, self.config.eval_rows_at_once)
         figures = objective.scores(sums)
         if self.job.cloze and self.model.generator:
-            figures |= cloze_scores(self.model, to_tensors(self.job.cloze))
+            figures |= cloze_scores(self.model, self.job.cloze)
         self.scores = figures
         session.evaluated(figures)
         if "tokens" in sums:
@@ -94,7 +95,7 @@ class Reports(Callback):
         """Histograms of all parameters, and the embeddings of words frequent in the first batch."""
         ids, counts = np.unique(self.job.batches[0].input_ids, return_counts=True)
         ids = ids[np.argsort(-counts, kind="stable")][:NUM_WORDS]
-        network = self.model.discriminator or self.model.generator
+        network: Any = self.model.discriminator or self.model.generator
         vectors = network.electra.embeddings.word_embeddings.weight.numpy()[ids]  # [N, E]
         words = [self.job.vocabulary.tokens[number] for number in ids]
         for logger in media(session):
@@ -111,7 +112,7 @@ def is_due(session: Session, interval: int) -> bool:
     return session.is_last or session.step % interval == 0
 
 
-def precision_recall_figure(precision: np.ndarray, recall: np.ndarray) -> Figure:
+def precision_recall_figure(precision: Array, recall: Array) -> Figure:
     """A matplotlib Figure; VisualDL's own curves do not work with numpy 1.26."""
     from matplotlib.figure import Figure
 

@@ -1,11 +1,19 @@
 """What the two networks answered, as text. Shapes: B batch, L sequence, P masked positions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import paddle.nn.functional as F
 
 from electra_paddle.models.sampling import corrupt
 
+if TYPE_CHECKING:
+    from electra_paddle.batch import MaskedBatch, PretrainingOutput
+    from electra_paddle.text import Vocabulary
 
-def describe_samples(batch, output, vocabulary):
+
+def describe_samples(batch: MaskedBatch, output: PretrainingOutput, vocabulary: Vocabulary) -> list[dict[str, str]]:
     """For each row of a MaskedBatch its original, masked, generated and judged tokens, name -> text.
 
     In brackets stand the generator's answers (a wrong one with the original token) and the tokens that the
@@ -27,18 +35,18 @@ def describe_samples(batch, output, vocabulary):
     return texts
 
 
-def used_slots(batch):
+def used_slots(batch: MaskedBatch) -> Any:
     return batch.masked_weights.numpy() > 0  # [B, P]
 
 
-def mark_answers(before, after, chosen):
+def mark_answers(before: Any, after: Any, chosen: Any) -> Any:
     """The generated tokens, in brackets where the generator was asked."""
     answers = {place: after[place] for place in chosen}
     wrong = {place: f"{token} for {before[place]}" for place, token in answers.items() if token != before[place]}
     return mark(after, answers | wrong)
 
 
-def mark_suspects(before, after, probabilities):
+def mark_suspects(before: Any, after: Any, probabilities: Any) -> Any:
     """Two lines: the tokens, in brackets where taken for replaced, and how many of them are."""
     suspects = {
         place: f"{token} {probabilities[place]:.2f}" for place, token in enumerate(after) if probabilities[place] > 0.5
@@ -49,6 +57,6 @@ def mark_suspects(before, after, probabilities):
     return {"judged": mark(after, suspects), "result": [verdict]}
 
 
-def mark(tokens, texts):
+def mark(tokens: Any, texts: Any) -> Any:
     """Tokens, at some places a text in brackets instead."""
     return [f"【{texts[place]}】" if place in texts else token for place, token in enumerate(tokens)]

@@ -6,18 +6,29 @@ which `sha256sum -c` reads too. Where the processes share the moments, each has 
 Processes on several nodes need one common folder.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import sha256
 from electra_paddle.tensors import assign, read_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.training.optimizer import AdamWithoutBiasCorrection
+
 
 MOMENTS = ("moment1", "moment2")
 MODEL, STATE, CHECKSUMS = "model.safetensors", "state.json", "SHA256SUMS"
@@ -28,7 +39,7 @@ class Checkpoint(NamedTuple):
 
     path: Path
     step: int  # updates done
-    progress: dict  # as it was saved
+    progress: dict[str, Any]  # as it was saved
 
 
 class Checkpoints:
@@ -40,14 +51,16 @@ class Checkpoints:
         keep: how many to keep; 0 or None keeps all.
     """
 
-    def __init__(self, folder, identity, keep=5):
+    def __init__(self, folder: Path | str, identity: Mapping[str, Any], keep: int | None = 5) -> None:
         self.folder, self.identity, self.keep = Path(folder), json.loads(json.dumps(identity)), keep
 
-    def paths(self):
+    def paths(self) -> list[Path]:
         """Checkpoints, oldest first."""
         return sorted(path for path in self.folder.glob("step_*") if not path.suffix)
 
-    def save(self, step, model, optimizer, progress=None):
+    def save(
+        self, step: int, model: Layer, optimizer: AdamWithoutBiasCorrection, progress: Mapping[str, Any] | None = None
+    ) -> Path:
         """Write the state after `step` updates, then remove the oldest checkpoints beyond `keep`.
 
         Every process calls it at the same step.
@@ -82,7 +95,7 @@ class Checkpoints:
         runtime.barrier()
         return final
 
-    def latest(self):
+    def latest(self) -> Checkpoint | None:
         """The newest Checkpoint that is whole, or None.
 
         Raises:
@@ -107,7 +120,7 @@ class Checkpoints:
             )
         return Checkpoint(path, state["step"], state["progress"])
 
-    def restore(self, checkpoint, model, optimizer):
+    def restore(self, checkpoint: Checkpoint, model: Layer, optimizer: AdamWithoutBiasCorrection) -> None:
         """Load a checkpoint that `latest` found; newer ones, which are damaged, are renamed, with a warning.
 
         Every process calls it.
@@ -123,7 +136,7 @@ class Checkpoints:
         if runtime.is_main():
             self._set_aside(path)
 
-    def _set_aside(self, whole):
+    def _set_aside(self, whole: Path) -> None:
         for path in self.paths():
             if path > whole:
                 aside = path.with_suffix(".damaged")
@@ -136,7 +149,7 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def writing(partial):
+def writing(partial: Path) -> Iterator[None]:
     """Turn a failure to write into one line; what was half written is removed, so that its room is free again."""
     try:
         yield
@@ -150,7 +163,7 @@ def writing(partial):
         ) from error
 
 
-def finish(partial, final):
+def finish(partial: Path, final: Path) -> None:
     """Write the checksums, let the disk have everything, and give the folder its name."""
     files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS)
     lines = [f"{sha256(path)}  {path.name}\n" for path in files]
@@ -163,7 +176,7 @@ def finish(partial, final):
     to_disk(final.parent)
 
 
-def to_disk(path):
+def to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -171,11 +184,12 @@ def to_disk(path):
         os.close(descriptor)
 
 
-def damage(path):
+def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint, in a few words; None if nothing is."""
     try:
         lines = (path / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-        expected = dict(reversed(line.split("  ", 1)) for line in lines)
+        pairs = [line.split("  ", 1) for line in lines]
+        expected = {name: checksum for checksum, name in pairs}
         for name in {MODEL, STATE} - set(expected):
             return f"{CHECKSUMS} without {name}"
         for name, checksum in expected.items():
@@ -186,7 +200,9 @@ def damage(path):
     return None
 
 
-def differences(found, expected, prefix=""):
+def differences(
+    found: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     """(key, found, expected) of every entry in which two nested dicts differ."""
     for key in sorted({*found, *expected}):
         one, other = found.get(key), expected.get(key)
@@ -196,7 +212,7 @@ def differences(found, expected, prefix=""):
             yield f"{prefix}{key}", one, other
 
 
-def moments_of(model, optimizer):
+def moments_of(model: Layer, optimizer: AdamWithoutBiasCorrection) -> dict[str, Tensor]:
     """`moment1/NAME` and `moment2/NAME` -> tensor, for parameters that this process has updated."""
     state = optimizer.state_dict()
     return {
@@ -207,7 +223,7 @@ def moments_of(model, optimizer):
     }
 
 
-def set_moments(model, optimizer, moments):
+def set_moments(model: Layer, optimizer: AdamWithoutBiasCorrection, moments: Mapping[str, Array]) -> None:
     """Hand saved moments to an optimizer that has made no update yet; it takes those of its share."""
     import paddle
 

@@ -1,7 +1,11 @@
 """Evaluation on batches that several processes share, and its results as files."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import paddle
 
@@ -9,10 +13,16 @@ from electra_paddle import runtime
 from electra_paddle.files import replace_text
 from electra_paddle.training.loop import cut, to_tensors
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+
+
 RESULTS = "eval_results.json"
 
 
-def evaluate(model, batches, measure, num_rows=None):
+def evaluate(
+    model: Layer, batches: Any, measure: Callable[[Any, Any, int], dict[str, Any]], num_rows: int | None = None
+) -> dict[str, Any]:
     """Sums over all batches, dropout off; equal to the bit for any number of processes.
 
     Every batch belongs to one process as a whole, and the batches' sums are added in the order of the batches.
@@ -34,7 +44,7 @@ def evaluate(model, batches, measure, num_rows=None):
     return {name: sum(measured[number][name] for number in sorted(measured)) for name in measured[0]}
 
 
-def answer(model, arrays, seed=0):
+def answer(model: Layer, arrays: Any, seed: int = 0) -> tuple[Any, Any]:
     """(batch, output) as tensors: the model's, dropout off, to a batch of numpy arrays; the same noise every time."""
     was_training = model.training
     model.eval()
@@ -47,7 +57,9 @@ def answer(model, arrays, seed=0):
     return batch, output
 
 
-def write_results(folder, step, scores, data, key="loss"):
+def write_results(
+    folder: Path | str, step: int, scores: Mapping[str, float], data: str, key: str = "loss"
+) -> dict[str, Any]:
     """Write `eval_results.json` and, as lines of the original's form, `results/unsup_results.txt`.
 
     Args:
@@ -68,7 +80,7 @@ def write_results(folder, step, scores, data, key="loss"):
     return result
 
 
-def read_results(path):
+def read_results(path: Path) -> dict[str, Any]:
     """What `write_results` wrote, {} where it did not."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -76,7 +88,7 @@ def read_results(path):
         return {}
 
 
-def best_evaluation(before, now, key):
+def best_evaluation(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> dict[str, Any]:
     """`best_step` and `best_value`; an earlier evaluation counts unless it lies ahead, as after going back."""
     if before.get("data") == now["data"] and before["best_step"] < now["step"] and before["best_value"] <= now[key]:
         return {name: before[name] for name in ("best_step", "best_value")}

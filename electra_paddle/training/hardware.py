@@ -3,16 +3,17 @@
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import paddle
 
 
-def is_gpu():
+def is_gpu() -> bool:
     return paddle.device.get_device().startswith("gpu")
 
 
-def peak_flops(dtype="float32", seconds=0.3):
+def peak_flops(dtype: Literal["float32", "bfloat16", "float16"] = "float32", seconds: float = 0.3) -> float:
     """Floating-point operations a second of this process's device in a large matrix product: the best of several.
 
     Args:
@@ -33,13 +34,13 @@ def peak_flops(dtype="float32", seconds=0.3):
     return 2 * size**3 / best
 
 
-def synchronize():
+def synchronize() -> None:
     """Wait for what the GPU was given to do; a CPU does it at once."""
     if is_gpu():
         paddle.device.synchronize()
 
 
-def memory_gib():
+def memory_gib() -> float:
     """GiB that this process holds: on the GPU at most so far, or in main memory now."""
     if is_gpu():
         return paddle.device.cuda.max_memory_allocated() / 2**30

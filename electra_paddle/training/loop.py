@@ -79,7 +79,7 @@ class TrainingLoop:
             if math.isfinite(norm):
                 num_bad = 0
                 scale = self.loss_scale.state().get("value")
-                figures = {**mean(metrics), "gradient_norm": norm}
+                figures: dict[str, float | paddle.Tensor] = {**mean(metrics), "gradient_norm": norm}
                 self.monitor.add(step + 1, figures, self.schedule.get_lr(), loss_scale=scale)
             else:
                 if self.loss_scale.value == 1:  # otherwise an overflow, which makes the scale smaller

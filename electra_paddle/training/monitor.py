@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from electra_paddle import runtime
 from electra_paddle.training.hardware import memory_gib, peak_flops
@@ -40,7 +40,7 @@ class Monitor:
         sequences_per_step: int = 1,
         prefix: str = "train",
         flops_per_token: float | None = None,
-        dtype: str = "float32",
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     ) -> None:
         self.log_steps, self.prefix, self.sequences_per_step = log_steps, prefix, sequences_per_step
         self.num_steps, self.flops_per_token, self.peak = run.num_steps, flops_per_token, math.nan

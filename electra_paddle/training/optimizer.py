@@ -1,11 +1,19 @@
 """AdamW without bias correction, and the learning rates of layers."""
 
+from __future__ import annotations
+
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import paddle
 
 from electra_paddle import runtime
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
 
 NO_DECAY = ("norm", "bias")  # parts of parameter names
 CLIP_NORM = 1.0
@@ -32,7 +40,7 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
         loss_scale: what the loss was multiplied with; the gradients are divided by it.
     """
 
-    def __init__(self, parameters, shard=False, **options):
+    def __init__(self, parameters: Sequence[Any], shard: bool = False, **options: Any) -> None:
         self.all_parameters = list(parameters)
         self.shares = share_out(self.all_parameters, runtime.num_processes() if shard else 1)
         self.share = self.shares[runtime.rank() if shard else 0]
@@ -40,20 +48,20 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
         super().__init__(parameters=self.share, **options)
 
     @property
-    def moment_bytes(self):
+    def moment_bytes(self) -> list[int]:
         """Of both moments, in each process that has any."""
         return [2 * sum(int(p.size) * p.element_size() for p in parameters) for parameters in self.shares]
 
-    def _add_accumulator(self, name, param, *args, **kwargs):
+    def _add_accumulator(self, name: str, param: Any, *args: Any, **kwargs: Any) -> Any:
         if name in (self._beta1_pow_acc_str, self._beta2_pow_acc_str):
             kwargs["fill_value"] = 0.0
         return super()._add_accumulator(name, param, *args, **kwargs)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Paddle's, with the moments that were set and wait for the first update, which Paddle 2.6 does not tell."""
         return {**self._accumulators_holder, **super().state_dict()}
 
-    def step(self):
+    def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""
         self.global_norm = clip_gradients(self.all_parameters, CLIP_NORM, self.loss_scale)
         if math.isfinite(self.global_norm):
@@ -61,7 +69,7 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
             for process, parameters in enumerate(self.shares if len(self.shares) > 1 else []):
                 runtime.send_from(process, parameters)
 
-    def clear_grad(self, set_to_zero=True):
+    def clear_grad(self, set_to_zero: bool = True) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.all_parameters:
             parameter.clear_gradient(set_to_zero)
@@ -69,9 +77,10 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
     clear_gradients = clear_grad
 
 
-def share_out(parameters, num_shares):
+def share_out(parameters: Sequence[Any], num_shares: int) -> list[list[Any]]:
     """Lists of parameters, together all of them, each as near to an equal number of numbers as it goes."""
-    shares, sizes = [[] for _ in range(num_shares)], [0] * num_shares
+    shares: list[list[Any]] = [[] for _ in range(num_shares)]
+    sizes = [0] * num_shares
     for parameter in sorted(parameters, key=lambda parameter: -int(parameter.size)):
         smallest = sizes.index(min(sizes))
         shares[smallest].append(parameter)
@@ -80,7 +89,7 @@ def share_out(parameters, num_shares):
     return [sorted(share, key=lambda parameter: order[id(parameter)]) for share in shares]
 
 
-def clip_gradients(parameters, max_norm, loss_scale=1.0):
+def clip_gradients(parameters: Iterable[Any], max_norm: float, loss_scale: float = 1.0) -> float:
     """Divide gradients by `loss_scale`, then by global norm / max_norm where that is above 1; in place.
 
     Returns:
@@ -96,12 +105,18 @@ def clip_gradients(parameters, max_norm, loss_scale=1.0):
     return norm
 
 
-def sum_of_squares(tensor):
+def sum_of_squares(tensor: Tensor) -> Tensor:
     values = tensor.astype("float32").flatten()
     return paddle.dot(values, values)
 
 
-def build_optimizer(model, schedule, weight_decay_rate=0.01, layer_factors=None, shard=False):
+def build_optimizer(
+    model: paddle.nn.Layer,
+    schedule: Any,
+    weight_decay_rate: float = 0.01,
+    layer_factors: Mapping[str, float] | None = None,
+    shard: bool = False,
+) -> AdamWithoutBiasCorrection:
     """The original's optimizer: betas 0.9 and 0.999, epsilon 1e-6, decay of all but biases and norms, clip at norm 1.
 
     Args:
@@ -127,7 +142,7 @@ def build_optimizer(model, schedule, weight_decay_rate=0.01, layer_factors=None,
     )
 
 
-def layerwise_factors(parameter_names, num_hidden_layers, decay):
+def layerwise_factors(parameter_names: Iterable[str], num_hidden_layers: int, decay: float) -> dict[str, float]:
     """Learning-rate factors that fall from the task head (1) to the embeddings.
 
     Encoder layer i of L gets decay ** (L + 1 - i), the embeddings and their projection decay ** (L + 2). The top

@@ -95,7 +95,7 @@ def listing(folder):
         ([*PRETRAIN, "--model-name", "base", "--initialization", "informed", "--max-seq-length", "32", *SHAPE], "initialization: found informed for a run that began as original"),
         ([*FRESH, "--lr-schedule", "warmup_stable_decay"], "num_decay_steps: found 0 with lr_schedule warmup_stable_decay, expected at least 1"),
         ([*FRESH, "--num-decay-steps", "5"], "num_decay_steps: found 5 with lr_schedule linear"),
-        ([*FRESH, "--lr-schedule", "sine"], "lr_schedule: found 'sine', expected linear or constant or warmup_stable_decay"),
+        ([*FRESH, "--lr-schedule", "sine"], "lr_schedule: found 'sine', expected 'cosine', perhaps"),
         ([*FRESH, "--generator-learning-rate", "1e-3", "--untied-generator", "false"], "generator_learning_rate: found 0.001 where there are no two networks of their own"),
         (["tools/begin_decay.py", "models/base"], "lr_schedule: found linear, expected warmup_stable_decay"),
         (["tools/begin_decay.py", "models"], "models/pretraining_config.json: found no such file"),

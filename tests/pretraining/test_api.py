@@ -1,0 +1,99 @@
+"""Pre-training called from Python, with parts of a user's own."""
+
+import json
+
+import pytest
+from own_parts import Diary
+from small_corpus import random_text
+
+import electra_paddle
+from electra_paddle.errors import ConfigError
+from electra_paddle.training.loggers.jsonl import read_metrics
+
+SETTINGS = {
+    "model_hparam_overrides": {"hidden_size": 16, "num_hidden_layers": 1},
+    "embedding_size": 8,
+    "max_seq_length": 32,
+    "train_batch_size": 8,
+    "learning_rate": 1e-2,
+    "num_warmup_steps": 0,
+    "num_train_steps": 4,
+    "log_steps": 1,
+    "loggers": ["jsonl"],
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "corpus.txt").write_text(random_text(0, num_documents=100), encoding="utf-8")
+    built = electra_paddle.build_shards(
+        folder / "corpus.txt", folder / "vocab.txt", folder / "pretrain_shards", build_vocab=150, max_seq_length=32
+    )
+    assert built.num_examples > 100 and len(built.vocabulary) <= 150 and built.folder.is_dir()
+    return folder
+
+
+def test_calls_return_what_was_made_and_leave_no_state_to_the_next(data_dir):
+    results = [electra_paddle.pretrain(data_dir=data_dir, model_name=name, **SETTINGS) for name in ("one", "two")]
+    assert results[0].num_steps == 4 and results[0].scores == results[1].scores
+    assert results[0].scores["masked_lm_loss"] > 0
+    weights = [(result.discriminator / "model.safetensors").read_bytes() for result in results]
+    assert weights[0] == weights[1]
+    assert electra_paddle.from_pretrained(results[0].generator) is not None
+    again = electra_paddle.pretrain(data_dir=data_dir, model_name="one", **SETTINGS)
+    assert again.num_steps == 4 and again.scores == {}  # nothing was left to do
+    evaluated = electra_paddle.pretrain(data_dir=data_dir, model_name="one", do_train=False, do_eval=True, **SETTINGS)
+    assert evaluated.scores == results[0].scores and evaluated.discriminator is None
+
+
+def test_settings_are_a_configuration_or_names_and_unknown_ones_are_refused(data_dir):
+    with pytest.raises(ConfigError, match="num_train_step: found an unknown hyper-parameter, expected 'num_t"):
+        electra_paddle.pretrain(data_dir=data_dir, num_train_step=3)
+    with pytest.raises(ConfigError, match="seed: found given beside a PretrainingConfig, expected one of both"):
+        electra_paddle.pretrain(electra_paddle.PretrainingConfig(data_dir=data_dir), seed=3)
+
+
+def test_callback_of_ones_own_is_told_every_event_and_can_end_the_run(data_dir):
+    options = {**SETTINGS, "save_checkpoints_steps": 2, "eval_steps": 3}
+    Diary.events.clear()
+    electra_paddle.pretrain(data_dir=data_dir, model_name="by-name", callbacks=[Diary()], **options)
+    assert Diary.events == [
+        ("start", 0),
+        ("step", 1),
+        ("step", 2),
+        ("checkpoint", "step_00000002"),
+        ("evaluation", 3, True),
+        ("step", 3),
+        ("checkpoint", "step_00000003"),
+        ("end", 3),
+    ]
+
+
+def test_logger_of_ones_own_gets_figures_and_texts(data_dir):
+    options = {**SETTINGS, "loggers": ["jsonl", "own_parts:Notebook"], "samples_steps": 4}
+    electra_paddle.pretrain(data_dir=data_dir, model_name="noted", **options)
+    rows = [json.loads(line) for line in (data_dir / "models/noted/notebook.jsonl").read_text().splitlines()]
+    assert [row[:3] for row in rows if row[0] == "scalars" and row[1] == "pretrain"] == [
+        ["scalars", "pretrain", step] for step in (1, 2, 3, 4)
+    ]
+    assert any(row[0] == "scalars" and row[1] == "eval" for row in rows)
+    assert any(row[0] == "text" and "original" in row[3] for row in rows)
+    assert rows[-1] == ["closed", "noted", 4, None]
+    with pytest.raises(ConfigError, match="loggers: found 'visualdll', expected 'visualdl', perhaps"):
+        electra_paddle.pretrain(data_dir=data_dir, model_name="wrong", **{**SETTINGS, "loggers": ["visualdll"]})
+
+
+def test_schedule_of_ones_own_sets_the_learning_rate(data_dir):
+    electra_paddle.pretrain(data_dir=data_dir, model_name="halved", lr_schedule="own_parts:halves", **SETTINGS)
+    rates = [row["learning_rate"] for row in read_metrics(data_dir / "models/halved/metrics.jsonl")]
+    assert rates == pytest.approx([1e-2, 5e-3, 2.5e-3, 1.25e-3])
+
+
+def test_objective_of_ones_own_is_trained_and_its_metrics_are_logged(data_dir):
+    result = electra_paddle.pretrain(
+        data_dir=data_dir, model_name="small-states", objective="own_parts:SmallStates", **SETTINGS
+    )
+    squares = [row["square"] for row in read_metrics(data_dir / "models/small-states/metrics.jsonl")]
+    assert squares[-1] < squares[0]
+    assert (result.discriminator / "model.safetensors").is_file()
