@@ -1,8 +1,10 @@
 """`python -m electra_paddle COMMAND`, and the same commands as scripts in tasks/ and tools/."""
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -12,6 +14,7 @@ from typing import NoReturn
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted
 
+PROGRAM = "electra-paddle"
 COMMANDS = (
     "mix_corpus",
     "build_pretraining_data",
@@ -36,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["--version"]:
         print(__version__)
         return 0
-    if not arguments or arguments[0] not in COMMANDS:
+    name = arguments[0].replace("-", "_") if arguments else ""
+    if name not in COMMANDS:
         return print_commands(arguments)
-    return run_command(arguments[0], arguments[1:], program=f"python -m electra_paddle {arguments[0]}")
+    return run_command(name, arguments[1:], program=f"{PROGRAM} {arguments[0]}")
 
 
 def script(name: str) -> NoReturn:
@@ -52,7 +56,7 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     command.add_arguments(parser)
     warnings.filterwarnings("ignore", "Setuptools is replacing distutils")  # as Paddle is imported
     try:
-        command.run(parser.parse_args(arguments))
+        command.run(parser.parse_args([with_dashes(argument) for argument in arguments]))
         sys.stdout.flush()
     except ElectraPaddleError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -69,14 +73,22 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     return 0
 
 
+def with_dashes(argument: str) -> str:
+    """An option's name with `-` between its words; `--corpus_dir`, as the original has it, is `--corpus-dir`."""
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if re.fullmatch(r"--[a-z][a-z0-9_-]*", name) else argument
+
+
 def print_commands(arguments: Sequence[str]) -> int:
     """The list of commands; an unknown one is an error."""
     wants_help = not arguments or arguments[0] in ("-h", "--help")
     stream = sys.stdout if wants_help else sys.stderr
     if not wants_help:
-        print(f"error: {arguments[0]}: found an unknown command, expected one of these", file=stream)
-    print("usage: python -m electra_paddle COMMAND [--help]\n", file=stream)
+        near = difflib.get_close_matches(arguments[0].replace("-", "_"), COMMANDS, n=1)
+        expected = f"{near[0].replace('_', '-')!r}, perhaps, or another of these" if near else "one of these"
+        print(f"error: {arguments[0]}: found an unknown command, expected {expected}", file=stream)
+    print(f"usage: {PROGRAM} COMMAND [--help]\n", file=stream)
     for name in COMMANDS:
         description = importlib.import_module(f"electra_paddle.commands.{name}").DESCRIPTION
-        print(f"  {name:24}{description.splitlines()[0]}", file=stream)
+        print(f"  {name.replace('_', '-'):24}{description.splitlines()[0]}", file=stream)
     return 0 if wants_help else 2

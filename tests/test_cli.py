@@ -11,3 +11,23 @@ def test_output_that_nobody_reads_to_the_end_is_no_error():
     command = [sys.executable, "-m", "electra_paddle", "models"]
     result = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True)
     assert (result.returncode, result.stderr) == (141, "")
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "electra_paddle", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_words_of_commands_and_options_are_joined_by_dashes_or_underscores(tmp_path):
+    for command, option in (("verify-shards", "--vocab-file"), ("verify_shards", "--vocab_file")):
+        result = run("inspect" + command[6:], str(tmp_path), f"{option}={tmp_path}/my_vocab.txt")
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert "my_vocab.txt: found no such file or directory" in result.stderr
+
+
+def test_unknown_command_gets_a_near_name_and_the_list():
+    result = run("run-pretrian")
+    assert result.returncode == 2
+    assert "error: run-pretrian: found an unknown command, expected 'run-pretrain', perhaps, or" in result.stderr
+    assert "  run-finetuning  " in result.stderr and run("--help").stdout.startswith("usage: electra-paddle COMMAND")

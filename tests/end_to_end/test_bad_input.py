@@ -148,4 +148,4 @@ def test_unknown_command_lists_the_known_ones(project):
 
     result = subprocess.run([sys.executable, "-m", "electra_paddle", "train"], capture_output=True, text=True)
     assert result.returncode == 2
-    assert "train: found an unknown command" in result.stderr and "run_pretrain" in result.stderr
+    assert "train: found an unknown command" in result.stderr and "run-pretrain" in result.stderr
