@@ -5,52 +5,75 @@ import re
 import time
 from pathlib import Path
 
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256
 
-OWNER = "hfl"  # Joint Laboratory of HIT and iFLYTEK Research
-LICENCE = "Apache-2.0"  # as the publishers state; what the licence of the text means for the weights they do not say
 COMPONENTS = ("discriminator", "generator")
 TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
 
 @dataclasses.dataclass(frozen=True)
 class ReleasedModel:
-    """A published generator and discriminator, trained together.
+    """A published generator and discriminator, trained together, in repositories OWNER/SERIES-SIZE-COMPONENT.
 
     Attributes:
         series: the models that were trained on the same text.
-        size: small, small-ex, base or large.
+        size: small, small-ex, base, large, or a word of the owner's.
+        training_data: the text, in a few words.
+        owner: of the repositories.
+        licence: as the publishers state it.
+        vocab_size: entries of the vocabulary.
+        shape: hyper-parameters of the discriminator's shape that differ from those of `model_size`.
+        model_size: the size that the shape begins with; default `size`.
     """
 
     series: str
     size: str
-
-    @property
-    def training_data(self) -> str:
-        return SERIES[self.series][0]
+    training_data: str
+    owner: str = "hfl"  # Joint Laboratory of HIT and iFLYTEK Research
+    licence: str = "Apache-2.0"  # what the licence of the text means for the weights its publishers do not say
+    vocab_size: int = 21128  # of Chinese BERT
+    shape: tuple[tuple[str, int], ...] = ()
+    model_size: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.series}-{self.size}"
 
     def repository(self, component: str) -> str:
-        return f"{OWNER}/{self.name}-{component}"
+        return f"{self.owner}/{self.name}-{component}"
 
 
-SERIES = {  # series -> (training data, sizes)
+SMALL_EX = (("num_hidden_layers", 24), ("embedding_size", 256))
+SERIES = {  # of HFL: series -> (training data, sizes)
     "chinese-electra": ("Wikipedia and other web text, 5.4 billion tokens", ("small", "small-ex", "base", "large")),
     "chinese-electra-180g": ("180 GB of web text", ("small", "small-ex", "base", "large")),
     "chinese-legal-electra": ("judicial documents", ("small", "base", "large")),
 }
-MODELS = tuple(ReleasedModel(series, size) for series, (_, sizes) in SERIES.items() for size in sizes)
+MODELS: list[ReleasedModel] = [
+    ReleasedModel(series, size, data, shape=SMALL_EX if size == "small-ex" else (), model_size=size.removesuffix("-ex"))
+    for series, (data, sizes) in SERIES.items()
+    for size in sizes
+]
+
+
+def register_model(model: ReleasedModel) -> None:
+    """Make another published model known, by anybody; it is then found by its name wherever a model is taken.
+
+    Raises:
+        ConfigError: a model of this name is known already.
+    """
+    if any(known.name == model.name and known != model for known in MODELS):
+        raise ConfigError("model", model.name, "a name that no published model has")
+    if model not in MODELS:
+        MODELS.append(model)
 
 
 def repository(name: str) -> str | None:
     """The Hugging Face repository of a name; None if no published model is called so.
 
     Args:
-        name: the repository itself (`hfl/chinese-electra-base-generator`), or the same without `hfl/` or without
+        name: the repository itself (`hfl/chinese-electra-base-generator`), or the same without its owner or without
             the component, which then is the discriminator (`chinese-electra-base`).
     """
     repositories = repositories_of(name)
@@ -59,12 +82,12 @@ def repository(name: str) -> str | None:
 
 def repositories_of(name: str) -> list[str]:
     """The repositories that a name stands for: one, or both of a model named without component."""
-    name = name.removeprefix(f"{OWNER}/")
     for model in MODELS:
+        short = name.removeprefix(f"{model.owner}/")
         both = [model.repository(component) for component in COMPONENTS]
-        if name == model.name:
+        if short == model.name:
             return both
-        named = [repository for repository in both if repository == f"{OWNER}/{name}"]
+        named = [repository for repository in both if repository == f"{model.owner}/{short}"]
         if named:
             return named
     return []

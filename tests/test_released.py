@@ -3,6 +3,7 @@ import hashlib
 import pytest
 from fake_hub import Client, FakeHub
 
+from electra_paddle.errors import ConfigError
 from electra_paddle.released import COMPONENTS, MODELS, repositories_of, repository
 
 NAME = "chinese-electra-180g-base"
@@ -140,3 +141,21 @@ def test_name_without_component_stands_for_both_networks():
     ]
     assert repositories_of("hfl/chinese-electra-small-generator") == ["hfl/chinese-electra-small-generator"]
     assert repositories_of("bert-base-chinese") == []
+
+
+def test_model_of_another_owner_is_known_once_it_is_registered(monkeypatch):
+    from electra_paddle import released
+    from electra_paddle.conversion.published import geometry
+
+    monkeypatch.setattr(released, "MODELS", list(MODELS))
+    shape = (("num_hidden_layers", 4), ("hidden_size", 256))
+    mine = released.ReleasedModel("tang-poems", "tiny", "poems", "someone", "MIT", 8000, shape, "small")
+    assert repository("tang-poems-tiny") is None
+    released.register_model(mine)
+    released.register_model(mine)
+    assert repositories_of("tang-poems-tiny") == [f"someone/tang-poems-tiny-{part}" for part in COMPONENTS]
+    assert repository("someone/tang-poems-tiny-generator") == "someone/tang-poems-tiny-generator"
+    found = geometry(mine, "discriminator")
+    assert (found.num_hidden_layers, found.vocab_size, found.embedding_size) == (4, 8000, 128)
+    with pytest.raises(ConfigError, match="model: found chinese-electra-base, expected a name that no published"):
+        released.register_model(released.ReleasedModel("chinese-electra", "base", "poems", "someone"))

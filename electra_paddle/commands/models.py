@@ -37,11 +37,10 @@ def networks() -> list[Any]:
 def row_of(network: Any) -> tuple[str, ...]:
     """The cells of a line."""
     from electra_paddle.conversion.published import geometry, state_of
-    from electra_paddle.released import LICENCE
 
     model, component = network
     shape = geometry(model, component)
     head = shape.num_rtd_head_parameters if component == "discriminator" else shape.num_mlm_head_parameters
     sizes = (shape.num_hidden_layers, shape.hidden_size, f"{shape.num_body_parameters + head:,}")
     state = state_of(model.repository(component))
-    return (model.name, component, *map(str, sizes), model.training_data, LICENCE, state)
+    return (model.name, component, *map(str, sizes), model.training_data, model.licence, state)

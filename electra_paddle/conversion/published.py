@@ -15,8 +15,6 @@ from electra_paddle.conversion.huggingface import WEIGHTS_FILES
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 
-VOCAB_SIZE = 21128  # of Chinese BERT, whose vocabulary all of them have
-OVERRIDES = {"small-ex": {"num_hidden_layers": 24, "embedding_size": 256}}
 LAYOUT = 1  # of what is kept; another number makes it anew
 DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for the model of a name
 
@@ -143,8 +141,7 @@ def fetch_weights(repository, asked):
 
 def geometry(model, component):
     """The Geometry of a published network, as its size has it."""
-    size = "small" if model.size == "small-ex" else model.size
-    shape = discriminator_geometry(size, VOCAB_SIZE, overrides=OVERRIDES.get(model.size))
+    shape = discriminator_geometry(model.model_size or model.size, model.vocab_size, overrides=dict(model.shape))
     return shape if component == "discriminator" else generator_geometry(shape)
 
 
