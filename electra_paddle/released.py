@@ -4,6 +4,7 @@ import dataclasses
 import re
 import time
 from pathlib import Path
+from typing import overload
 
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256
@@ -106,6 +107,16 @@ def home() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME)
+
+
+@overload
+def fetch_file(repository: str, filename: str, asked: object = None, revision: str | None = None) -> Path: ...
+
+
+@overload
+def fetch_file(
+    repository: str, filename: str, asked: object = None, revision: str | None = None, *, is_optional: bool
+) -> Path | None: ...
 
 
 def fetch_file(

@@ -1,8 +1,10 @@
-"""A Hugging Face folder becomes a pretrained directory, and back. Neither needs PyTorch."""
+"""Conversion of Hugging Face folders to pretrained directories and back, without PyTorch."""
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
 from electra_paddle.conversion.directories import check_vocabulary, new_folder, write_network
@@ -15,20 +17,22 @@ from electra_paddle.tensors import save_tensors
 from electra_paddle.text import Vocabulary
 
 ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining", None: "ElectraModel"}
-SETTINGS = ("do_lower_case", "strip_accents")  # of a tokenizer that ours knows too
+SETTINGS = ("do_lower_case", "strip_accents")  # of a Hugging Face tokenizer that this package's has too
 
 
-def convert_from_hf(folders, out, vocab_file=None, partial=False):
-    """Make pretrained directories of Hugging Face folders.
+def convert_from_hf(
+    folders: Mapping[str, str | Path], out: str | Path, vocab_file: str | Path | None = None, partial: bool = False
+) -> list[str]:
+    """Convert Hugging Face folders to pretrained directories.
 
     Args:
-        folders: network -> folder; the network is "" where there is one folder, of whatever network.
-        out: folder, which is made: a pretrained directory, or `generator/` and `discriminator/` of two.
-        vocab_file: the vocabulary, where a folder has none.
-        partial: convert what fits although something is missing (its numbers are random then) or left over.
+        folders: network -> folder; {"": folder} converts one folder, of any network.
+        out: the new folder: a pretrained directory for "", else one with a pretrained directory for each network.
+        vocab_file: the vocabulary [vocab.txt in each folder].
+        partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
 
     Returns:
-        list of lines that report what was done.
+        Lines that tell the user what was done.
 
     Raises:
         CheckpointError, DataError: a source is damaged, incomplete or not ELECTRA's. Nothing is written then.
@@ -41,11 +45,17 @@ def convert_from_hf(folders, out, vocab_file=None, partial=False):
         ]
 
 
-def convert_folder(source, folder, vocab_file=None, partial=False, name=None):
-    """Like `convert_from_hf`, into a folder that nobody sees yet.
+def convert_folder(
+    source: str | Path,
+    folder: Path,
+    vocab_file: str | Path | None = None,
+    partial: bool = False,
+    name: str | None = None,
+) -> list[str]:
+    """Convert one folder like `convert_from_hf`, without the protection against half-written output.
 
     Args:
-        name: what the source is called in the model card; default the folder's name.
+        name: name of the source in the model card [the folder's name].
     """
     source = Path(source)
     network = read_network(source, partial)
@@ -58,21 +68,25 @@ def convert_folder(source, folder, vocab_file=None, partial=False, name=None):
     return network.report
 
 
-def tokenizer_settings(folder):
-    """What a tokenizer_config.json says about normalisation; lower case where it says nothing."""
+def tokenizer_settings(folder: Path) -> dict[str, Any]:
+    """The settings of normalisation in tokenizer_config.json; `do_lower_case` is true if it is not there."""
     path = folder / pretrained.TOKENIZER
     settings = pretrained.read_json(path) if path.exists() else {}
     return {"do_lower_case": True} | {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
 
 
-def convert_to_hf(source, out):
-    """Make a Hugging Face folder of a pretrained directory, or one each of a folder with both networks.
+def convert_to_hf(source: str | Path, out: str | Path) -> list[str]:
+    """Convert a pretrained directory to a Hugging Face folder, or a folder with both networks to two.
+
+    Args:
+        source: a pretrained directory, or a folder with `generator/` and `discriminator/`.
+        out: the new folder, laid out like `source`.
 
     Returns:
-        list of lines that report what was done.
+        Lines that tell the user what was done.
 
     Raises:
-        CheckpointError: nothing to convert, half a pair, or parameters that do not fit. Nothing is written then.
+        CheckpointError: no network or only one of two is there, or parameters do not fit. Nothing is written then.
     """
     source = Path(source)
     if (source / pretrained.CONFIG).is_file():
@@ -87,8 +101,8 @@ def convert_to_hf(source, out):
         return [write_hf_folder(source / name, folder / name) for name in names]
 
 
-def write_hf_folder(source, folder):
-    """Write what transformers reads; returns a line that reports."""
+def write_hf_folder(source: Path, folder: Path) -> str:
+    """Write a folder that transformers reads, and return lines that tell what was done."""
     config = pretrained.read_config(source)
     architecture = (config.get("architectures") or ["none"])[0]
     kinds = {paddles: kind for kind, paddles in PADDLES.items()}

@@ -1,23 +1,30 @@
-"""A TensorFlow checkpoint becomes pretrained directories, and back."""
+"""Conversion of TensorFlow checkpoints to pretrained directories and back."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from electra_paddle.config import Geometry
 from electra_paddle.conversion import tensorflow as tf
 from electra_paddle.conversion.directories import (
     ARCHITECTURES,
+    Network,
     check_vocabulary,
     config_entries,
     model_card,
     new_folder,
     write_network,
 )
-from electra_paddle.conversion.names import name_table
+from electra_paddle.conversion.names import Names, name_table
 from electra_paddle.conversion.shapes import num_layers
 from electra_paddle.conversion.sources import open_source
 from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
@@ -27,28 +34,43 @@ from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Vocabulary
 
+if TYPE_CHECKING:
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+
 NETWORKS = tuple(filter(None, ARCHITECTURES))
 
+# (task, its kind, entries of its head's configuration) -> (labels or None, name -> text of further files)
+Describe = Callable[[str, str, dict[str, Any]], tuple[Sequence[str] | None, dict[str, str]]]
 
-def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=False, check_file=None, describe=None):
-    """Convert a checkpoint, and try what came out.
+
+def convert_from_tf(
+    source: str | Path,
+    out: str | Path,
+    vocab_file: str | Path | None = None,
+    do_lower_case: bool = True,
+    partial: bool = False,
+    check_file: str | Path | None = None,
+    describe: Describe | None = None,
+) -> list[str]:
+    """Convert a checkpoint, and compute logits with the result.
 
     Args:
         source: a zip, a folder or a prefix, see `open_source`.
-        out: folder, which is made: `generator/` and `discriminator/`, or a folder for each task of a fine-tuned
-            checkpoint; with Adam's moments in the source also `checkpoints/`, from which pre-training goes on.
-        vocab_file: the vocabulary, where there is none beside the checkpoint.
-        partial: convert what fits although something is missing or left over.
+        out: the new folder with `generator/` and `discriminator/`, or with a folder for each task of a fine-tuned
+            checkpoint; if the source has Adam's moments also with `checkpoints/`, from which pre-training goes on.
+        vocab_file: the vocabulary [vocab.txt beside the checkpoint].
+        do_lower_case: whether the tokenizer of the result lower-cases text.
+        partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
         check_file: a .npz of logits to compare with, see `check`.
-        describe: called with a task, its kind and entries of the head's configuration, returns (labels or None,
-            name -> text of further files); for fine-tuned checkpoints.
+        describe: for fine-tuned checkpoints: called with a task, its kind and entries of the head's configuration,
+            returns (labels or None, name -> text of further files).
 
     Returns:
-        list of lines that report what was done.
+        Lines that tell the user what was done.
 
     Raises:
-        CheckpointError, DataError: the source is damaged, incomplete or not ELECTRA's, or the outcome is not what
-            `check_file` says. Nothing is written then.
+        CheckpointError, DataError: the source is damaged, incomplete or not ELECTRA's, or the logits differ from
+            those in `check_file`. Nothing is written then.
     """
     out = Path(out)
     with new_folder(out) as folder, open_source(source) as found:
@@ -61,7 +83,8 @@ def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=Fa
         report += [f"skipped: {name}, which holds no numbers" for name in bundle.others]
         report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
         report += [f"PARTIAL: {name} is left out" for name in extra]
-        geometries, tokenizer = {}, {"do_lower_case": do_lower_case}
+        geometries: dict[str, Geometry] = {}
+        tokenizer = {"do_lower_case": do_lower_case}
         for name, table in tables.items():
             network = tf.read_network(bundle, table, name, found.configs.get(name), source)
             check_vocabulary(network.geometry, vocabulary, source)
@@ -82,19 +105,28 @@ def convert_from_tf(source, out, vocab_file=None, do_lower_case=True, partial=Fa
     return report
 
 
-def last_part(variable):
+def last_part(variable: str) -> str:
     return variable.rsplit("/", 1)[-1]
 
 
-def load_vocabulary(path, source):
+def load_vocabulary(path: str | Path | None, source: str | Path) -> Vocabulary:
     if path is None:
         raise CheckpointError(source, "no vocab.txt beside the checkpoint", "one", "give --vocab-file")
     return Vocabulary.load(path)
 
 
-def write_task(network, task, folder, vocabulary, tokenizer, source, describe):
+def write_task(
+    network: Network,
+    task: str,
+    folder: Path,
+    vocabulary: Vocabulary,
+    tokenizer: Mapping[str, Any],
+    source: str,
+    describe: Describe | None,
+) -> None:
     """Write the fine-tuned directory of a task."""
     arrays = network.arrays
+    head: dict[str, Any]
     if "classifier.bias" in arrays:
         kind, architecture, head = "classification", "ElectraClassifier", {"num_labels": len(arrays["classifier.bias"])}
     else:
@@ -109,13 +141,25 @@ def write_task(network, task, folder, vocabulary, tokenizer, source, describe):
     pretrained.write_pretrained(config, arrays, folder, vocabulary, tokenizer, card, more)
 
 
-def write_checkpoint(bundle, tables, model, geometries, vocabulary, folder):
-    """Write what the original's training goes on from as a checkpoint of this package's pre-training."""
+def write_checkpoint(
+    bundle: TensorBundle,
+    tables: Mapping[str, Sequence[Names]],
+    model: ElectraForJointPretraining,
+    geometries: Mapping[str, Geometry],
+    vocabulary: Vocabulary,
+    folder: Path,
+) -> list[str]:
+    """Write weights, Adam's moments and the step as a checkpoint from which this package's pre-training goes on.
+
+    Returns:
+        Lines that tell the user what was done; without all moments in the source nothing is written.
+    """
     from electra_paddle.training.checkpoint import Checkpoints, set_moments
     from electra_paddle.training.optimizer import build_optimizer
 
     variables = {f"{network}.{names.paddle}": names.tensorflow for network in tables for names in tables[network]}
-    moments, step = {}, int(bundle[tf.STEP])
+    moments: dict[str, npt.NDArray[Any]] = {}
+    step = int(bundle[tf.STEP])
     for name, _ in model.named_parameters():
         for slot, moment in tf.SLOTS.items():
             variable = f"{variables[name]}/{slot}"
@@ -130,18 +174,22 @@ def write_checkpoint(bundle, tables, model, geometries, vocabulary, folder):
     return [f"{path.relative_to(folder)}: Adam's moments after update {step:,}, from which pre-training goes on"]
 
 
-def convert_to_tf(source, out, prefix=None, resumable=False):
-    """Write the networks of a folder as a TensorFlow checkpoint, which the original reads.
+def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None, resumable: bool = False) -> list[str]:
+    """Convert the networks in a folder to a TensorFlow checkpoint, which the original reads.
 
     Args:
-        source: a pre-training run, or what `convert_from_tf` wrote. Of a run with checkpoints the newest is taken,
-            with Adam's moments.
-        out: folder, which is made: the checkpoint with vocabulary and configurations.
-        prefix: name of the checkpoint's files [model.ckpt-STEP, or electra where there is no step].
-        resumable: write moments of 0 and step 0 where the source has none, without which the original does not train.
+        source: the folder of a pre-training run, or one that `convert_from_tf` wrote. If it has checkpoints, the newest
+            is converted, with Adam's moments.
+        out: the new folder with the checkpoint, the vocabulary and the configurations.
+        prefix: name of the checkpoint's files [model.ckpt-STEP, or electra if there is no step].
+        resumable: if the source has no moments, write moments of 0 and step 0, which the original needs for training.
 
     Returns:
-        list of lines that report what was done.
+        Lines that tell the user what was done.
+
+    Raises:
+        CheckpointError: no network is there, a file is damaged, or the networks do not belong together. Nothing is
+            written then.
     """
     source, out = Path(source), Path(out)
     configs = {name: pretrained.read_config(source / name) for name in NETWORKS if (source / name).is_dir()}
@@ -149,14 +197,14 @@ def convert_to_tf(source, out, prefix=None, resumable=False):
         raise CheckpointError(source, "no generator/ or discriminator/", "a pre-training run or converted networks")
     checkpoint = newest_checkpoint(source / "checkpoints")
     if checkpoint:
-        states = {"": read_tensors(checkpoint / "model.safetensors"), **read_moments(checkpoint)}
-        states = {slot: split_joint(tensors, configs) for slot, tensors in states.items()}
-        step = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["step"]
+        joint = {"": read_tensors(checkpoint / "model.safetensors"), **read_moments(checkpoint)}
+        states = {slot: split_joint(tensors, configs) for slot, tensors in joint.items()}
+        step: int | None = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["step"]
     else:
         states = {"": {name: read_tensors(source / name / pretrained.WEIGHTS) for name in configs}}
         step = 0 if resumable else None
     tables = tables_of(states[""], source)
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for slot, networks in states.items():
         for network, table in tables.items():
             for names in table:
@@ -168,8 +216,8 @@ def convert_to_tf(source, out, prefix=None, resumable=False):
     prefix = prefix or ("electra" if step is None else f"model.ckpt-{step}")
     with new_folder(out) as folder:
         write_bundle(arrays, folder / prefix)
-        names = f'model_checkpoint_path: "{prefix}"\nall_model_checkpoint_paths: "{prefix}"\n'
-        (folder / "checkpoint").write_text(names, encoding="utf-8")
+        paths = f'model_checkpoint_path: "{prefix}"\nall_model_checkpoint_paths: "{prefix}"\n'
+        (folder / "checkpoint").write_text(paths, encoding="utf-8")
         first = next(iter(configs))
         shutil.copyfile(source / first / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
         for name, config in configs.items():
@@ -177,16 +225,16 @@ def convert_to_tf(source, out, prefix=None, resumable=False):
     return [f"{out / prefix}: {len(arrays)} variables" + (f", from {checkpoint}" if checkpoint else "")]
 
 
-def newest_checkpoint(folder):
-    """The newest whole checkpoint of a folder, or None."""
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest undamaged checkpoint in a folder, or None."""
     from electra_paddle.training.checkpoint import Checkpoints, damage
 
     return next((path for path in reversed(Checkpoints(folder, {}).paths()) if not damage(path)), None)
 
 
-def read_moments(checkpoint):
+def read_moments(checkpoint: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """TensorFlow's slot -> {name of the joint model's parameter: array}."""
-    tensors = {}
+    tensors: dict[str, npt.NDArray[Any]] = {}
     for file in sorted(checkpoint.glob("optimizer*.safetensors")):
         tensors |= read_tensors(file)
     moments = {
@@ -196,8 +244,10 @@ def read_moments(checkpoint):
     return {slot: arrays for slot, arrays in moments.items() if arrays}
 
 
-def split_joint(tensors, networks):
-    """network -> {name: array} from the joint model's parameters, of which shared ones stand there once."""
+def split_joint(
+    tensors: Mapping[str, npt.NDArray[Any]], networks: Collection[str]
+) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """network -> {name: array} from the joint model's parameters, among which shared ones occur once."""
     arrays = {
         network: {name.removeprefix(f"{network}."): tensors[name] for name in tensors if name.startswith(f"{network}.")}
         for network in networks
@@ -210,32 +260,42 @@ def split_joint(tensors, networks):
     return arrays
 
 
-def tables_of(networks, source):
-    """network -> its Names in TensorFlow, where what both networks share stands once."""
-    layout = {"body": None, "embeddings": "electra"}
+def tables_of(networks: Mapping[str, Mapping[str, npt.NDArray[Any]]], source: str | Path) -> dict[str, list[Names]]:
+    """network -> the Names of its parameters; those that both networks share have the same name in TensorFlow.
+
+    Args:
+        networks: network -> {Paddle's name: array}.
+        source: shown in messages.
+
+    Raises:
+        CheckpointError: the networks do not belong together.
+    """
+    body: str | None = None  # places of the generator's variables, as in `name_table`
+    embeddings = "electra"
     if len(networks) == 2:
         one, other = networks["generator"], networks["discriminator"]
         is_shared = {part: are_equal(one, other, f"electra.{part}.") for part in ("embeddings", "encoder")}
         if is_shared["encoder"] and is_shared["embeddings"]:
-            layout["body"] = "electra"
+            body = "electra"
         elif not is_shared["embeddings"] and "electra.embeddings_project.weight" not in one:
-            layout["embeddings"] = "generator"
+            embeddings = "generator"
         elif not is_shared["embeddings"]:
             raise CheckpointError(source, "two networks of different embeddings", "a pair that was trained together")
     elif "generator" in networks:
-        layout["body"] = "electra"  # a masked language model by itself
+        body = "electra"  # a masked language model by itself
+    places = {"generator": (body, embeddings)}
     return {
         network: name_table(
             network,
             num_layers(arrays),
             "electra.embeddings_project.weight" in arrays,
-            **(layout if network == "generator" else {}),
+            *places.get(network, ()),
         )
         for network, arrays in networks.items()
     }
 
 
-def are_equal(one, other, prefix):
-    """Whether two networks have the same parameters of a prefix."""
+def are_equal(one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]], prefix: str) -> bool:
+    """Whether two networks have the same parameters, names and values, under a prefix."""
     names = {name for name in (*one, *other) if name.startswith(prefix)}
     return all(name in one and name in other and np.array_equal(one[name], other[name]) for name in names)

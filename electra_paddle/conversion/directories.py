@@ -1,34 +1,43 @@
-"""Pretrained directories from arrays, written without Paddle."""
+"""Pretrained directories, written from arrays without Paddle."""
 
 import contextlib
 import dataclasses
 import math
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from electra_paddle.config import Geometry
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models.pretrained_directory import write_pretrained
+from electra_paddle.text import Vocabulary
 
-ARCHITECTURES = {"generator": "ElectraGenerator", "discriminator": "ElectraDiscriminator", None: "ElectraModel"}
+ARCHITECTURES: dict[str | None, str] = {
+    "generator": "ElectraGenerator",
+    "discriminator": "ElectraDiscriminator",
+    None: "ElectraModel",
+}
 
 
 class Network(NamedTuple):
-    """What a converter makes of a source."""
+    """A network read from another framework's files."""
 
     kind: str | None  # "generator", "discriminator", or None for an encoder without head
     geometry: Geometry
-    arrays: dict  # Paddle's name -> float32 array, of every parameter
-    report: list[str]  # lines
+    arrays: dict[str, npt.NDArray[np.float32]]  # Paddle's name -> array, for every parameter
+    report: list[str]  # lines that tell the user what was done
 
 
 @contextlib.contextmanager
-def new_folder(out):
-    """A folder to fill, which gets its name when the context ends without an error.
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """Yield an empty folder, which is renamed to `out` when the context ends without an error.
 
     Raises:
-        CheckpointError: something is there already, or it cannot be written.
+        CheckpointError: `out` exists and is not an empty folder, or it cannot be written.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -49,11 +58,11 @@ def new_folder(out):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_vocabulary(geometry, vocabulary, source):
-    """Refuse a vocabulary that is not the embeddings'.
+def check_vocabulary(geometry: Geometry, vocabulary: Vocabulary, source: str | Path) -> None:
+    """Check that a vocabulary fits the word embeddings.
 
     Raises:
-        CheckpointError: it has another number of entries.
+        CheckpointError: they differ in the number of entries.
     """
     if geometry.vocab_size != len(vocabulary):
         raise CheckpointError(
@@ -64,30 +73,31 @@ def check_vocabulary(geometry, vocabulary, source):
         )
 
 
-def write_network(network, folder, vocabulary, tokenizer, source):
+def write_network(
+    network: Network, folder: Path, vocabulary: Vocabulary, tokenizer: Mapping[str, Any], source: str
+) -> None:
     """Write a pretrained directory.
 
     Args:
-        tokenizer: entries of tokenizer_config.json beside the class.
-        source: what the weights come from, named in the model card.
+        tokenizer: entries of tokenizer_config.json, without the class.
+        source: where the weights come from, named in the model card.
     """
     card = model_card(network.kind or "encoder", network.geometry, network.arrays, source)
     config = config_entries(ARCHITECTURES[network.kind], network.geometry)
     write_pretrained(config, network.arrays, folder, vocabulary, tokenizer, card)
 
 
-def config_entries(architecture, geometry):
-    """Entries of a config.json as PaddleNLP writes it."""
+def config_entries(architecture: str, geometry: Geometry) -> dict[str, Any]:
+    """The entries of config.json, as PaddleNLP writes it."""
     entries = {"architectures": [architecture], "layer_norm_eps": 1e-12, "model_type": "electra"}
     return {**dataclasses.asdict(geometry), **entries, "paddlenlp_version": None}
 
 
-def model_card(title, shape, arrays, source):
-    """Text of a README.md.
+def model_card(title: str, shape: Geometry, arrays: Mapping[str, npt.NDArray[Any]], source: str) -> str:
+    """The text of README.md.
 
     Args:
-        shape: Geometry.
-        source: what the weights come from.
+        source: where the weights come from.
     """
     count = sum(math.prod(array.shape) for array in arrays.values())
     return (

@@ -1,8 +1,12 @@
-"""The network in a Hugging Face folder, read without PyTorch."""
+"""Reading the network in a Hugging Face folder, without PyTorch."""
 
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from electra_paddle.conversion.directories import Network
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
@@ -12,18 +16,21 @@ from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import read_tensors
 
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
-PREFIX = "electra."  # of the encoder's names; Hugging Face's bare encoder has none
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # in this order; the first that exists is read
+PREFIX = "electra."  # begins the names of the encoder's parameters, except in Hugging Face's bare encoder
 EPSILON = 1e-12  # of every layer norm in the original and in PaddleNLP
 LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
-def read_network(source, partial=False):
-    """The Network in a Hugging Face folder.
+def read_network(source: Path, partial: bool = False) -> Network:
+    """Read the Network in a Hugging Face folder.
+
+    Args:
+        partial: whether to accept missing parameters, which get random initial values, and unknown ones.
 
     Raises:
-        CheckpointError: names the file and what is missing, left over or of another shape.
+        CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
     """
     path = find_weights(source)
     config = pretrained.read_config(source) if (source / pretrained.CONFIG).exists() else {}
@@ -52,15 +59,15 @@ def read_network(source, partial=False):
     loaded = len(table) - len(missing)
     report.append(f"{path}: {loaded} parameters loaded, {len(missing)} missing, {len(extra)} extra")
     if kind is None:
-        report.append(f"NOTE: {path}: an encoder without head: whatever is built on it is untrained")
+        report.append(f"NOTE: {path}: an encoder without head: a head built on it is untrained")
     return Network(kind, geometry, converted, report)
 
 
-def find_weights(folder):
+def find_weights(folder: Path) -> Path:
     """The file of weights in a folder.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: the folder has no such file.
     """
     for name in WEIGHTS_FILES:
         if (folder / name).is_file():
@@ -69,8 +76,8 @@ def find_weights(folder):
     raise CheckpointError(folder, found, "a Hugging Face ELECTRA folder, or the name of a published model")
 
 
-def rename_old(arrays):
-    """The names of today: old files have gamma and beta, and those of a bare encoder no prefix."""
+def rename_old(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Rename gamma and beta of old files to weight and bias, and add the prefix to the names of a bare encoder."""
     for old, new in OLD_NAMES.items():
         arrays = {name.replace(old, new): array for name, array in arrays.items()}
     if "embeddings.word_embeddings.weight" in arrays:
@@ -78,8 +85,14 @@ def rename_old(arrays):
     return arrays
 
 
-def check_is_electra(arrays, config, path):
-    """Refuse another architecture; the names of BERT's bare encoder are ELECTRA's and those of a pooler."""
+def check_is_electra(arrays: Mapping[str, object], config: Mapping[str, Any], path: Path) -> None:
+    """Refuse another architecture.
+
+    The names of BERT's bare encoder are the same as ELECTRA's, except that it also has a pooler.
+
+    Raises:
+        CheckpointError: it is another architecture.
+    """
     kind = config.get("model_type", "electra")
     poolers = [name for name in arrays if "pooler.dense" in name]
     if kind == "electra" and PREFIX + "embeddings.word_embeddings.weight" in arrays and not poolers:
@@ -91,40 +104,41 @@ def check_is_electra(arrays, config, path):
     raise CheckpointError(path, f"a checkpoint of {kind} ({first})", expected)
 
 
-def kind_of(arrays, path):
-    """Which network it is, by its head."""
+def kind_of(arrays: Collection[str], path: Path) -> str | None:
+    """The network whose head is among the names: "generator", "discriminator", or None without a head."""
     kinds = [kind for kind in ("generator", "discriminator") if any(name.startswith(kind) for name in arrays)]
     if len(kinds) > 1:
         raise CheckpointError(path, "the heads of both networks", "a generator or a discriminator")
     return kinds[0] if kinds else None
 
 
-def num_layers(arrays):
+def num_layers(arrays: Iterable[str]) -> int:
+    """The number of encoder layers among Hugging Face's names of parameters."""
     return 1 + max((int(match[1]) for match in map(LAYER.match, arrays) if match), default=-1)
 
 
-def has_projection(arrays):
+def has_projection(arrays: Mapping[str, npt.NDArray[Any]]) -> bool:
     """Whether embeddings and hidden states differ in size."""
     words = arrays["electra.embeddings.word_embeddings.weight"]
     query = arrays.get("electra.encoder.layer.0.attention.self.query.weight", words)
     return words.shape[-1] != query.shape[-1]
 
 
-def check_tied(arrays, path):
-    """Refuse an output table that is not the word embeddings: Paddle's generator has no place for it."""
+def check_tied(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
+    """Refuse output embeddings that differ from the word embeddings: Paddle's generator has no parameter for them."""
     table, words = arrays.get("generator_lm_head.weight"), arrays["electra.embeddings.word_embeddings.weight"]
     if table is not None and not np.array_equal(table, words):
         raise CheckpointError(path, "generator_lm_head.weight unlike the word embeddings", "the same table twice")
 
 
-def complaint(missing, extra):
-    """(found, expected) about names."""
+def complaint(missing: Sequence[str], extra: Sequence[str]) -> tuple[str, str]:
+    """What was found and what was expected, for an error about missing or else about unknown names."""
     if missing:
         return f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""), "every parameter"
     more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
     return f"{extra[0]}{more}, which this network lacks", "the parameters of ELECTRA's pre-training"
 
 
-def to_paddle(array, is_transposed):
-    """float32, as Paddle holds it."""
+def to_paddle(array: npt.NDArray[Any], is_transposed: bool) -> npt.NDArray[np.float32]:
+    """The array as Paddle has it: float32, transposed if the frameworks differ."""
     return np.ascontiguousarray(array.T if is_transposed else array, dtype="float32")

@@ -1,27 +1,33 @@
-"""What the parameters are called in Paddle, TensorFlow and Hugging Face: one table, read in every direction.
+"""Names of the parameters in Paddle, TensorFlow and Hugging Face: one table for conversion in every direction.
 
 Paddle's names are those of PaddleNLP's ElectraGenerator and ElectraDiscriminator, Hugging Face's those of
-ElectraForMaskedLM and ElectraForPreTraining, TensorFlow's the variables of the original. Both networks use the
-original's embeddings; what else they have of their own lies there under `electra/` (discriminator) and `generator/`.
+ElectraForMaskedLM and ElectraForPreTraining, TensorFlow's those of the original's variables. There both networks share
+the embeddings under `electra/`; the rest of the discriminator lies under `electra/`, that of the generator under
+`generator/`.
 """
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-# Kinds of modules: (Paddle's, TensorFlow's, Hugging Face's name of a parameter in it, and whether Hugging Face holds it
-# transposed).
-LINEAR = (("weight", "kernel", "weight", True), ("bias", "bias", "bias", False))
-NORM = (("weight", "gamma", "weight", False), ("bias", "beta", "bias", False))
-TABLE = (("weight", "", "weight", False),)
-PARAMETER = (("", "", "", False),)
+# (Paddle's, TensorFlow's, Hugging Face's name of a parameter within its module, whether Hugging Face has it transposed)
+Parameter = tuple[str, str, str, bool]
+# (Paddle's, TensorFlow's, Hugging Face's name of a module, its parameters)
+Module = tuple[str, str, str, Sequence[Parameter]]
 
-EMBEDDINGS = (  # (Paddle's, TensorFlow's, Hugging Face's name, kind)
+# The parameters of each kind of module.
+LINEAR: tuple[Parameter, ...] = (("weight", "kernel", "weight", True), ("bias", "bias", "bias", False))
+NORM: tuple[Parameter, ...] = (("weight", "gamma", "weight", False), ("bias", "beta", "bias", False))
+TABLE: tuple[Parameter, ...] = (("weight", "", "weight", False),)
+PARAMETER: tuple[Parameter, ...] = (("", "", "", False),)
+
+EMBEDDINGS: tuple[Module, ...] = (
     ("word_embeddings", "word_embeddings", "word_embeddings", TABLE),
     ("position_embeddings", "position_embeddings", "position_embeddings", TABLE),
     ("token_type_embeddings", "token_type_embeddings", "token_type_embeddings", TABLE),
     ("layer_norm", "LayerNorm", "LayerNorm", NORM),
 )
-PROJECTION = (("embeddings_project", "embeddings_project", "embeddings_project", LINEAR),)
-LAYER = (
+PROJECTION: tuple[Module, ...] = (("embeddings_project", "embeddings_project", "embeddings_project", LINEAR),)
+LAYER: tuple[Module, ...] = (
     ("self_attn.q_proj", "attention/self/query", "attention.self.query", LINEAR),
     ("self_attn.k_proj", "attention/self/key", "attention.self.key", LINEAR),
     ("self_attn.v_proj", "attention/self/value", "attention.self.value", LINEAR),
@@ -31,7 +37,7 @@ LAYER = (
     ("linear2", "output/dense", "output.dense", LINEAR),
     ("norm2", "output/LayerNorm", "output.LayerNorm", NORM),
 )
-HEADS = {
+HEADS: dict[str | None, tuple[Module, ...]] = {
     "generator": (
         ("generator_predictions.dense", "generator_predictions/dense", "generator_predictions.dense", LINEAR),
         (
@@ -58,14 +64,15 @@ HEADS = {
     ),
     None: (),  # the encoder by itself
 }
-BODIES = {"generator": "generator", "discriminator": "electra", None: "electra"}  # where TensorFlow's variables lie
+# network -> scope of its encoder's variables in TensorFlow
+BODIES: dict[str | None, str] = {"generator": "generator", "discriminator": "electra", None: "electra"}
 
-# What Hugging Face's files hold besides: a buffer, and the table of words once more.
+# What Hugging Face's files hold beyond parameters: a buffer, and a second copy of the word embeddings.
 HUGGINGFACE_EXTRAS = ("electra.embeddings.position_ids", "generator_lm_head.weight")
 
 
 class Names(NamedTuple):
-    """Of one parameter."""
+    """The names of one parameter."""
 
     paddle: str
     tensorflow: str
@@ -73,15 +80,22 @@ class Names(NamedTuple):
     is_transposed: bool  # Hugging Face's array is the transpose of the other two
 
 
-def name_table(network, num_hidden_layers, has_projection, body=None, embeddings="electra"):
+def name_table(
+    network: str | None,
+    num_hidden_layers: int,
+    has_projection: bool,
+    body: str | None = None,
+    embeddings: str = "electra",
+) -> list[Names]:
     """The Names of all parameters of a network, in the order of its layers.
 
     Args:
         network: "generator", "discriminator", or None for an encoder without head.
         has_projection: whether embeddings and hidden states differ in size.
-        body: where TensorFlow's variables of encoder and projection lie: "generator" or "electra" [the network's
-            own]; a generator that is the discriminator's encoder (untied_generator false) has "electra".
-        embeddings: where its embeddings lie; "generator" for embeddings of its own (untied_generator_embeddings).
+        body: scope of encoder and projection in TensorFlow, "generator" or "electra" [as in BODIES]; a generator
+            that shares the discriminator's encoder (untied_generator false) has "electra".
+        embeddings: scope of the embeddings in TensorFlow; "generator" if the generator has embeddings of its own
+            (untied_generator_embeddings).
     """
     body = body or BODIES[network]
     table = expand(EMBEDDINGS, "electra.embeddings.", f"{embeddings}/embeddings/", "electra.embeddings.")
@@ -97,19 +111,19 @@ def name_table(network, num_hidden_layers, has_projection, body=None, embeddings
     return table + expand(HEADS[network])
 
 
-def task_table(task, variables):
-    """The Names of a task's head in a fine-tuned checkpoint, which Hugging Face does not know.
+def task_table(task: str, variables: Iterable[str]) -> list[Names]:
+    """The Names of a task's head in a fine-tuned checkpoint; Hugging Face has no names for them.
 
     Args:
-        variables: TensorFlow's names of what the checkpoint holds, which tell the kind of the head.
+        variables: TensorFlow's names of all variables in the checkpoint, which show the kind of the head.
     """
     scope = f"task_specific/{task}/"
     layers = {name.split("/")[2] for name in variables if name.startswith(scope)}
     return expand([(paddle, name, "", LINEAR) for paddle, name in head_layers(layers)], "", scope)
 
 
-def head_layers(layers):
-    """(Paddle's, TensorFlow's) name of each layer of a head; TensorFlow counts layers that it is given no name for."""
+def head_layers(layers: Collection[str]) -> list[tuple[str, str]]:
+    """(Paddle's, TensorFlow's) name of each layer of a head; TensorFlow numbers layers that are given no name."""
     if "dense_1" not in layers:
         return [("classifier", "dense")]
     reading = [("reading.start", "dense"), ("reading.end", "dense_1")]
@@ -122,8 +136,8 @@ def head_layers(layers):
     return reading
 
 
-def expand(modules, paddle="", tensorflow="", huggingface=""):
-    """The Names of the parameters of some modules, with a prefix for each framework."""
+def expand(modules: Iterable[Module], paddle: str = "", tensorflow: str = "", huggingface: str = "") -> list[Names]:
+    """The Names of all parameters of some modules, with a prefix for each framework."""
     return [
         Names(
             join(paddle + theirs[0], ".", parameter[0]),
@@ -136,5 +150,5 @@ def expand(modules, paddle="", tensorflow="", huggingface=""):
     ]
 
 
-def join(module, separator, parameter):
+def join(module: str, separator: str, parameter: str) -> str:
     return f"{module}{separator}{parameter}" if parameter else module

@@ -1,13 +1,17 @@
-"""The published models by name: fetched from Hugging Face, converted once, and kept for good.
+"""Published models by name: fetched from Hugging Face, converted once, and kept.
 
-What was converted lies beside huggingface_hub's own cache, in HF_HOME/electra-paddle/REPOSITORY/COMMIT.
+Converted models lie beside huggingface_hub's own cache, in HF_HOME/electra-paddle/REPOSITORY/COMMIT-LAYOUT.
 """
+
+from __future__ import annotations
 
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from electra_paddle import released
+from electra_paddle.config import Geometry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.conversion.convert_hf import convert_folder
 from electra_paddle.conversion.directories import new_folder
@@ -15,20 +19,23 @@ from electra_paddle.conversion.huggingface import WEIGHTS_FILES
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 
-LAYOUT = 1  # of what is kept; another number makes it anew
-DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for the model of a name
+if TYPE_CHECKING:
+    from paddlenlp.transformers import ElectraPretrainedModel
+
+LAYOUT = 1  # version of the kept directories; after a change all models are converted again
+DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for a model by default
 
 
-def pretrained_directory(path_or_name):
-    """The pretrained directory to build on: in a folder, or of a published model.
+def pretrained_directory(path_or_name: str | Path) -> Path:
+    """The pretrained directory in a folder, or of a published model, which is fetched if necessary.
 
     Args:
-        path_or_name: a pretrained directory; a run's folder (its discriminator is meant); the name of a published
-            model (a name without component means the discriminator); or DATA_DIR/models/NAME with such a name,
-            where nothing lies there.
+        path_or_name: a pretrained directory; the folder of a run, for its discriminator; the name of a published model,
+            without component for its discriminator; or DATA_DIR/models/NAME with such a name, if there is no such
+            folder.
 
     Raises:
-        CheckpointError, DataError: there is none, or it cannot be fetched.
+        CheckpointError, DataError: there is no such model, or it cannot be fetched.
     """
     try:
         return pretrained.find_pretrained(path_or_name)
@@ -36,13 +43,16 @@ def pretrained_directory(path_or_name):
         name = published_name(DEFAULT_PLACE.sub("", Path(path_or_name).as_posix(), count=1))
         if name is None:
             raise
-    return keep(released.repository(name), name)
+    return keep(released.repositories_of(name)[0], name)
 
 
-def pretrained_directories(path_or_name):
-    """The folders to begin pre-training with: the path itself, or each network of a published name.
+def pretrained_directories(path_or_name: str | Path) -> list[Path]:
+    """The folders whose weights pre-training begins with: the path itself, or one for each network of a published name.
 
     A name without component means both networks.
+
+    Raises:
+        CheckpointError, DataError: a published model cannot be fetched.
     """
     name = published_name(path_or_name)
     if name is None or Path(path_or_name).exists():
@@ -50,17 +60,20 @@ def pretrained_directories(path_or_name):
     return [keep(repository, name) for repository in released.repositories_of(name)]
 
 
-def published_name(path_or_name):
-    """The published name that a path is; None if it is none."""
+def published_name(path_or_name: str | Path) -> str | None:
+    """The path as the name of a published model; None if it is not one."""
     name = Path(path_or_name).as_posix()
     return name if released.repository(name) else None
 
 
-def fetch_folders(path_or_name):
+def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
     """The Hugging Face folders of a path or a published name.
 
     Returns:
-        network -> folder; the network is "" where there is one folder only.
+        Network -> folder; the network is "" if there is only one folder.
+
+    Raises:
+        DataError: a published model cannot be fetched.
     """
     name = published_name(path_or_name)
     if name is None or Path(path_or_name).exists():
@@ -70,14 +83,14 @@ def fetch_folders(path_or_name):
     return dict(zip(released.COMPONENTS if folders[1:] else [""], folders, strict=True))
 
 
-def fetch(repository, asked=None):
+def fetch(repository: str, asked: str | Path | None = None) -> Path:
     """The Hugging Face folder of a repository, in huggingface_hub's cache.
 
     Args:
-        asked: what the user asked for, named in messages.
+        asked: what the user asked for, shown in messages [the repository].
 
     Raises:
-        DataError: something that is needed cannot be fetched.
+        DataError: the weights or the vocabulary cannot be fetched.
     """
     weights = cached_weights(repository) or fetch_weights(repository, asked)
     commit = weights.parent.name
@@ -87,11 +100,14 @@ def fetch(repository, asked=None):
     return weights.parent
 
 
-def keep(repository, asked=None):
-    """The pretrained directory of a repository, made when it is first asked for.
+def keep(repository: str, asked: str | Path | None = None) -> Path:
+    """The pretrained directory of a repository; the first call fetches and converts it.
+
+    Args:
+        asked: what the user asked for, shown in messages [the repository].
 
     Raises:
-        CheckpointError, DataError: it cannot be fetched, or is not what it should be. Nothing is kept then.
+        CheckpointError, DataError: it cannot be fetched, or does not hold an ELECTRA network. Nothing is kept then.
     """
     from filelock import FileLock
 
@@ -104,7 +120,9 @@ def keep(repository, asked=None):
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         advice = "set HF_HOME to a folder with room that can be written"
-        raise CheckpointError(folder, error.strerror, "a folder to keep converted models in", advice) from error
+        raise CheckpointError(
+            folder, error.strerror or str(error), "a folder to keep converted models in", advice
+        ) from error
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():  # another process may have made it in the meantime
             with new_folder(folder) as partial:
@@ -113,57 +131,60 @@ def keep(repository, asked=None):
     return folder
 
 
-def kept_folder(repository):
+def kept_folder(repository: str) -> Path:
+    """The folder for all kept versions of a repository."""
     return released.home() / "electra-paddle" / repository.replace("/", "--")
 
 
-def kept_directory(repository):
-    """What was kept of the weights in huggingface_hub's cache; without those the newest of all; None if nothing was."""
+def kept_directory(repository: str) -> Path | None:
+    """The kept pretrained directory of a repository; None if there is none.
+
+    It is the one made from the weights in huggingface_hub's cache, or the newest one if the cache has no weights.
+    """
     folders = [folder for folder in kept_folder(repository).glob(f"*-{LAYOUT}") if folder.is_dir()]
     weights = cached_weights(repository)
     if weights is not None:
         folders = [folder for folder in folders if folder.name == f"{weights.parent.name}-{LAYOUT}"]
-    return max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
+    return max(folders, key=lambda folder: folder.stat().st_mtime) if folders else None
 
 
-def cached_weights(repository):
+def cached_weights(repository: str) -> Path | None:
     """The file of weights in huggingface_hub's cache, or None."""
     return next(filter(None, (released.cached_file(repository, name) for name in WEIGHTS_FILES)), None)
 
 
-def fetch_weights(repository, asked):
-    """The file of weights; which of the two kinds is the repository's choice."""
+def fetch_weights(repository: str, asked: str | Path | None) -> Path:
+    """Fetch the file of weights, in the preferred format if the repository has it."""
     preferred, other = WEIGHTS_FILES
     return released.fetch_file(repository, preferred, asked, is_optional=True) or released.fetch_file(
         repository, other, asked
     )
 
 
-def geometry(model, component):
-    """The Geometry of a published network, as its size has it."""
+def geometry(model: released.ReleasedModel, component: str) -> Geometry:
+    """The Geometry of a published network, derived from the model's size."""
     shape = discriminator_geometry(model.model_size or model.size, model.vocab_size, overrides=dict(model.shape))
     return shape if component == "discriminator" else generator_geometry(shape)
 
 
-def state_of(repository):
-    """What is on this computer of a repository: "converted", "downloaded" or "no"."""
+def state_of(repository: str) -> str:
+    """Whether a repository is on this computer: "converted", "downloaded" or "no"."""
     if kept_directory(repository):
         return "converted"
     return "downloaded" if cached_weights(repository) else "no"
 
 
-def from_pretrained(path_or_name, encoder=False):
-    """A network with its weights, in evaluation mode.
+def from_pretrained(path_or_name: str | Path, encoder: bool = False) -> ElectraPretrainedModel:
+    """Load a network with its weights, in evaluation mode.
 
     Args:
-        path_or_name: a pretrained directory, a run's folder, or the name of a published model, with its component or
-            without (then it is the discriminator): `hfl/chinese-electra-180g-small-generator`,
-            `chinese-electra-180g-small`.
-        encoder: the encoder alone, PaddleNLP's ElectraModel, instead of the whole network.
+        path_or_name: a pretrained directory, the folder of a run, or the name of a published model, such as
+            `hfl/chinese-electra-180g-small-generator`, or `chinese-electra-180g-small` for the discriminator.
+        encoder: load only the encoder, PaddleNLP's ElectraModel, instead of the whole network.
 
     Returns:
-        PaddleNLP's ElectraDiscriminator or ElectraGenerator, or this package's ElectraClassifier, as the directory
-        has it; every parameter is filled.
+        The network of the directory: PaddleNLP's ElectraDiscriminator, ElectraGenerator or ElectraModel, or this
+        package's ElectraClassifier. Every parameter is filled.
 
     Raises:
         CheckpointError, DataError: there is no such model, it cannot be fetched, or a parameter does not fit.
@@ -184,7 +205,7 @@ def from_pretrained(path_or_name, encoder=False):
     return model
 
 
-def model_classes():
+def model_classes() -> dict[str, type[ElectraPretrainedModel]]:
     """Name of an architecture -> its class."""
     from paddlenlp.transformers import ElectraDiscriminator, ElectraGenerator, ElectraModel
 

@@ -1,7 +1,12 @@
-"""A network's shape, told from its parameters and compared with what a configuration says."""
+"""The geometry of a network, inferred from the shapes of its parameters."""
 
 import dataclasses
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from electra_paddle.config import Geometry
 from electra_paddle.conversion.names import name_table
@@ -9,32 +14,34 @@ from electra_paddle.errors import CheckpointError
 from electra_paddle.models.initialization import initial_value
 
 LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
-WIDTH_OF_A_HEAD = 64
+WIDTH_OF_A_HEAD = 64  # hidden units of an attention head in all published models
 
 
-def infer_geometry(shapes, source, config=None):
-    """The Geometry of a network, and notes about a configuration that does not fit.
+def infer_geometry(
+    shapes: Mapping[str, Sequence[int]], source: str | Path, config: Mapping[str, Any] | None = None
+) -> tuple[Geometry, list[str]]:
+    """The Geometry of a network, and notes about entries of its configuration that do not fit.
 
-    The parameters are what counts. What they do not show is taken from the configuration where its shape is theirs
-    (number of attention heads), or wherever it says so (dropout); else it is as in all published models: a head for
-    every 64 numbers, 0.1 of dropout. Some published configurations are wrong: that of the legal small generator is
-    the discriminator's.
+    Where parameters and configuration differ, the parameters count: some published configurations are wrong, for
+    example that of the legal small generator is the discriminator's. Two things do not show in parameters. The number
+    of attention heads is taken from the configuration if its hidden size is right, dropout if it is there. Else they
+    are as in all published models: a head for every 64 hidden units, dropout 0.1.
 
     Args:
-        shapes: Paddle's name -> shape of the parameter, of the encoder at least.
-        source: named in messages.
-        config: entries of a config.json in the words of Hugging Face and the original.
+        shapes: Paddle's name -> shape of the parameter, at least for the encoder.
+        source: shown in messages.
+        config: entries of a config.json with the keys of Hugging Face and the original.
 
     Returns:
-        (Geometry, list of lines).
+        (Geometry, list of lines for the user).
 
     Raises:
-        CheckpointError: a parameter without which no shape can be told is missing.
+        CheckpointError: a parameter from which a size is inferred is missing or not two-dimensional.
     """
     config = config or {}
     num_words, embedding_size = shape_of("electra.embeddings.word_embeddings.weight", shapes, source)
     hidden_size, _ = shape_of("electra.encoder.layers.0.self_attn.q_proj.weight", shapes, source)
-    told = {
+    told: dict[str, Any] = {
         "vocab_size": num_words,
         "embedding_size": embedding_size,
         "hidden_size": hidden_size,
@@ -56,25 +63,27 @@ def infer_geometry(shapes, source, config=None):
     return Geometry(num_attention_heads=heads, **told), notes
 
 
-def num_layers(shapes):
-    """How many layers parameters of Paddle's names belong to."""
+def num_layers(shapes: Iterable[str]) -> int:
+    """The number of encoder layers among Paddle's names of parameters."""
     return 1 + max((int(match[1]) for match in map(LAYER.match, shapes) if match), default=-1)
 
 
-def shape_of(name, shapes, source):
+def shape_of(name: str, shapes: Mapping[str, Sequence[int]], source: str | Path) -> tuple[int, int]:
     if name not in shapes or len(shapes[name]) != 2:
         raise CheckpointError(source, f"no {name}", "the parameters of an ELECTRA encoder")
-    return tuple(map(int, shapes[name]))
+    rows, columns = shapes[name]
+    return int(rows), int(columns)
 
 
-def expected_shapes(network, geometry):
-    """Paddle's name -> shape of every parameter of a network.
+def expected_shapes(network: str | None, geometry: Geometry) -> dict[str, tuple[int, ...]]:
+    """Paddle's name -> shape, for every parameter of a network.
 
     Args:
         network: "generator", "discriminator", or None for an encoder without head.
     """
     embedding, hidden, inner = geometry.embedding_size, geometry.hidden_size, geometry.intermediate_size
-    sizes = {  # last part of a module's name -> (rows, columns) of its weight; a norm has columns only
+    # last part of a module's name -> (rows, columns) of its weight; a norm has columns only
+    sizes: dict[str, tuple[int, ...]] = {
         "word_embeddings": (geometry.vocab_size, embedding),
         "position_embeddings": (geometry.max_position_embeddings, embedding),
         "token_type_embeddings": (geometry.type_vocab_size, embedding),
@@ -89,7 +98,7 @@ def expected_shapes(network, geometry):
         "dense_prediction": (hidden, 1),
         "generator_lm_head_bias": (geometry.vocab_size,),
     } | {f"{name}_proj": (hidden, hidden) for name in ("q", "k", "v", "out")}
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for names in name_table(network, geometry.num_hidden_layers, embedding != hidden):
         module, _, parameter = names.paddle.rpartition(".")
         size = sizes.get(module) or sizes[(module or parameter).rpartition(".")[2]]
@@ -97,10 +106,18 @@ def expected_shapes(network, geometry):
     return shapes
 
 
-def fill(arrays, kind, geometry, path):
-    """Check every array's shape, and give random numbers to those that are missing."""
+def fill(arrays: dict[str, npt.NDArray[Any]], kind: str | None, geometry: Geometry, path: str | Path) -> None:
+    """Check the shape of every array, and add random initial values for missing ones.
+
+    Args:
+        arrays: Paddle's name -> array; missing ones are added.
+        path: shown in messages.
+
+    Raises:
+        CheckpointError: an array has another shape than the geometry implies.
+    """
     for name, shape in expected_shapes(kind, geometry).items():
         if name not in arrays:
             arrays[name] = initial_value(name, shape, 0, geometry.initializer_range)
         elif arrays[name].shape != shape:
-            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", list(shape))
+            raise CheckpointError(path, f"{name} {list(arrays[name].shape)} (as Paddle has it)", f"{list(shape)}")

@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from: a published zip, an unpacked folder, or a checkpoint's prefix."""
+"""The files of a TensorFlow checkpoint in a published zip, in a folder, or under a prefix."""
 
 import contextlib
 import json
@@ -6,15 +6,17 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from electra_paddle.errors import CheckpointError
 
-# What is unpacked of a zip. Weights hardly shrink when they are compressed: the published ones to 9 tenths.
+# The files that are unpacked from a zip. Weights hardly shrink when compressed: the published ones to 90 %.
 WANTED = re.compile(r"(.*\.index|.*\.data-\d{5}-of-\d{5}|checkpoint|vocab\.txt|.*\.json)$")
-LARGEST_EXPANSION = 50
-LARGEST_TEXT = 10_000_000  # bytes of a file that is no weights
+LARGEST_EXPANSION = 50  # unpacked bytes for each packed one
+LARGEST_TEXT = 10_000_000  # bytes of a file that does not hold weights
 
 
 class Source(NamedTuple):
@@ -22,18 +24,18 @@ class Source(NamedTuple):
 
     prefix: Path
     vocab_file: Path | None
-    configs: dict  # "generator" or "discriminator" -> entries of its configuration, as far as there are any
+    configs: dict[str, dict[str, Any]]  # "generator", "discriminator" -> entries of its configuration, if it was found
 
 
 @contextlib.contextmanager
-def open_source(path):
-    """The Source of a path; what is unpacked for it goes when the context ends.
+def open_source(path: str | Path) -> Iterator[Source]:
+    """Yield the Source of a path; files unpacked from a zip are removed when the context ends.
 
     Args:
         path: a zip, a folder with one checkpoint (or with a file `checkpoint` that names one), or a prefix.
 
     Raises:
-        CheckpointError: there is none, there are several, or the zip is not to be trusted.
+        CheckpointError: there is no checkpoint, there are several, or the zip is damaged or malicious.
     """
     path = Path(path)
     if path.is_file() and zipfile.is_zipfile(path):
@@ -46,11 +48,11 @@ def open_source(path):
         yield find_source(path, shown=path)
 
 
-def unpack(path, folder):
-    """Unpack a checkpoint's files.
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack the files of a checkpoint from a zip.
 
     Raises:
-        CheckpointError: a damaged zip, an entry that would leave the folder, or one that would grow beyond measure.
+        CheckpointError: the zip is damaged, or has an entry that would lie outside the folder or be too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -63,11 +65,12 @@ def unpack(path, folder):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with archive.open(entry) as stream, open(target, "wb") as out:  # never a link
                         shutil.copyfileobj(stream, out, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zipfile.zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise CheckpointError(path, f"a damaged zip ({error})", "a published zip", "fetch it again") from error
 
 
-def check_entry(entry, path):
+def check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
+    """Refuse an entry of a zip that would lie outside the folder or be too large."""
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
         raise CheckpointError(path, f"entry {entry.filename!r}", "entries within the zip's own folder")
@@ -78,8 +81,8 @@ def check_entry(entry, path):
         raise CheckpointError(path, sizes, "weights, which hardly shrink, and short texts")
 
 
-def find_source(path, shown):
-    """The Source of a folder or a prefix."""
+def find_source(path: Path, shown: Path) -> Source:
+    """The Source of a folder or a prefix; messages name `shown` instead of it."""
     if path.is_dir():
         prefix = find_prefix(path, shown)
     elif path.with_name(path.name + ".index").is_file():
@@ -95,12 +98,12 @@ def find_source(path, shown):
     return Source(prefix, vocab_file, find_configs(folders))
 
 
-def find_prefix(folder, shown):
-    """The checkpoint's prefix in a folder or below it: the one that a file `checkpoint` names, or the only one."""
+def find_prefix(folder: Path, shown: Path) -> Path:
+    """The prefix of the checkpoint in a folder or below it: named by a file `checkpoint`, or the only one."""
     named = []
     for text in sorted(folder.rglob("checkpoint")):
         match = re.search(r'^model_checkpoint_path: "(.+)"', text.read_text(encoding="utf-8", errors="replace"), re.M)
-        # Its own name only: people move folders, and what lies elsewhere is not asked for.
+        # Only the last part of the path: folders get moved, and no file outside of them is to be read.
         if match and text.with_name(PurePosixPath(match[1]).name + ".index").is_file():
             named.append(text.with_name(PurePosixPath(match[1]).name))
     found = named or sorted(file.with_suffix("") for file in folder.rglob("*.index"))
@@ -110,9 +113,9 @@ def find_prefix(folder, shown):
     return found[0]
 
 
-def find_configs(folders):
-    """The configurations beside a checkpoint whose file names tell a network."""
-    configs = {}
+def find_configs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Network -> entries of the configuration, from .json files with the network in their names."""
+    configs: dict[str, dict[str, Any]] = {}
     for path in (path for folder in folders for path in sorted(folder.glob("*.json"))):
         for network in ("generator", "discriminator"):
             if network in path.name and network not in configs:

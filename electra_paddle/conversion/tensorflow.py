@@ -1,35 +1,39 @@
-"""Which networks a TensorFlow checkpoint holds, and their parameters under Paddle's names."""
+"""The networks in a TensorFlow checkpoint, and their parameters under Paddle's names."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from electra_paddle.conversion.directories import Network
-from electra_paddle.conversion.names import BODIES, name_table, task_table
+from electra_paddle.conversion.names import BODIES, Names, name_table, task_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
+from electra_paddle.conversion.tensor_bundle import TensorBundle
 from electra_paddle.errors import CheckpointError
 
-SLOTS = {"adam_m": "moment1", "adam_v": "moment2"}  # TensorFlow's and Paddle's name of Adam's moments
+SLOTS = {"adam_m": "moment1", "adam_v": "moment2"}  # TensorFlow's -> Paddle's name of Adam's moments
 STEP = "global_step"
-IGNORED = ("temperature",)  # not trained
+IGNORED = ("temperature",)  # a variable that is not trained
 WORDS = "embeddings/word_embeddings"
 
 
 class Layout(NamedTuple):
     """How the variables of a checkpoint make up its networks."""
 
-    networks: tuple  # "generator", "discriminator": those that it has
-    generator_body: str  # where the generator's encoder lies: "generator" or "electra"
-    generator_embeddings: str  # where its embeddings lie
-    tasks: tuple  # whose heads it has, if it is fine-tuned
+    networks: tuple[str, ...]  # of "generator" and "discriminator" those that it holds
+    generator_body: str  # scope of the generator's encoder: "generator" or "electra"
+    generator_embeddings: str  # scope of the generator's embeddings, likewise
+    tasks: tuple[str, ...]  # the tasks whose heads it holds, if it is fine-tuned
 
-    def tables(self, variables):
-        """Network, or task of a fine-tuned checkpoint -> its Names."""
+    def tables(self, variables: Collection[str]) -> dict[str, list[Names]]:
+        """Network, or task of a fine-tuned checkpoint -> the Names of its parameters."""
         if not self.tasks:
             return {network: self.table(network, variables) for network in self.networks}
         encoder = self.table(None, variables)
         return {task: encoder + task_table(task, variables) for task in self.tasks}
 
-    def table(self, network, variables):
+    def table(self, network: str | None, variables: Collection[str]) -> list[Names]:
+        """The Names of a network's parameters, of an encoder without head for None."""
         body = self.generator_body if network == "generator" else "electra"
         embeddings = self.generator_embeddings if network == "generator" else "electra"
         pattern = re.compile(rf"{body}/encoder/layer_(\d+)/")
@@ -38,16 +42,16 @@ class Layout(NamedTuple):
         return name_table(network, max(layers, default=-1) + 1, has_projection, body, embeddings)
 
 
-def find_layout(variables, source, partial=False):
+def find_layout(variables: Collection[str], source: str | Path, partial: bool = False) -> Layout:
     """The Layout of a checkpoint.
 
     Args:
-        variables: names.
-        source: named in messages.
-        partial: whether one network of the two is enough.
+        variables: their names.
+        source: shown in messages.
+        partial: whether to accept one network without the other.
 
     Raises:
-        CheckpointError: it is not ELECTRA's, or has half of a pair.
+        CheckpointError: it is not ELECTRA's, has no head, or lacks one of the two networks.
     """
     if f"electra/{WORDS}" not in variables:
         if any(name.startswith("bert/") for name in variables):
@@ -55,7 +59,7 @@ def find_layout(variables, source, partial=False):
         first = min(variables, default="no variable at all")
         raise CheckpointError(source, f"no electra/{WORDS} ({first} is the first)", "a checkpoint of ELECTRA")
 
-    def has(scope):
+    def has(scope: str) -> bool:
         return any(name.startswith(scope + "/") for name in variables)
 
     tasks = sorted({name.split("/")[1] for name in variables if name.startswith("task_specific/")})
@@ -80,11 +84,22 @@ def find_layout(variables, source, partial=False):
     )
 
 
-def check_names(tables, variables, source, partial):
-    """Refuse a checkpoint that lacks a parameter or has one that no network takes, unless `partial`.
+def check_names(
+    tables: Mapping[str, Sequence[Names]], variables: Mapping[str, object], source: str | Path, partial: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Check that a checkpoint holds the variables of its networks and no others.
+
+    Args:
+        tables: what `Layout.tables` returned.
+        variables: name -> anything.
+        source: shown in messages.
+        partial: whether to accept missing and unknown variables.
 
     Returns:
-        (missing variables, variables left over, skipped ones: Adam's moments and the step).
+        Names of missing, unknown and skipped variables; skipped are Adam's moments and the step.
+
+    Raises:
+        CheckpointError: a variable is missing or unknown, unless `partial`.
     """
     expected = {names.tensorflow for table in tables.values() for names in table}
     skipped = {name for name in variables if is_skipped(name)}
@@ -101,21 +116,25 @@ def check_names(tables, variables, source, partial):
     return missing, extra, sorted(skipped)
 
 
-def is_skipped(name):
-    """Whether a variable belongs to no network: Adam's moments, the step."""
+def is_skipped(name: str) -> bool:
+    """Whether a variable is no parameter of a network: Adam's moments, the step, the temperature."""
     last = name.rsplit("/", 1)[-1]
     return last in SLOTS or last in (STEP, *IGNORED)
 
 
-def read_network(bundle, table, name, config, source):
-    """The Network of a table of names; what the checkpoint lacks is filled with initial values.
+def read_network(
+    bundle: TensorBundle, table: Sequence[Names], name: str, config: Mapping[str, Any] | None, source: str | Path
+) -> Network:
+    """Read a network; parameters that the checkpoint lacks get random initial values.
 
     Args:
+        table: the Names of its parameters.
         name: "generator", "discriminator", or a task.
-        config: entries of a configuration found beside the checkpoint, or None.
+        config: entries of the configuration found beside the checkpoint, or None.
+        source: shown in messages.
 
     Raises:
-        CheckpointError: a variable of another shape than the rest imply.
+        CheckpointError: a variable has another shape than the others imply, or its bytes are damaged.
     """
     present = [names for names in table if names.tensorflow in bundle.entries]
     shapes = {names.paddle: bundle.entries[names.tensorflow].shape for names in present}

@@ -1,28 +1,30 @@
-"""The tensors of PyTorch's files (`pytorch_model.bin`), without PyTorch and without running anything in them.
+"""PyTorch's files (`pytorch_model.bin`), read without PyTorch and without running code from them.
 
-Such a file is a pickle, which could run anything, and the bytes of the tensors. The pickle is read here by an
-unpickler that knows four names and builds nothing but descriptions of tensors.
-Source: the two formats of `torch.save`, that of PyTorch 1.6 and later (a zip archive) and the one before.
+Such a file consists of a pickle, which could run any code, and the bytes of the tensors. The unpickler here accepts
+four kinds of names and builds nothing but descriptions of tensors.
+Source: both formats of `torch.save`: a zip archive since PyTorch 1.6, a sequence of pickles before.
 """
 
 import collections
 import math
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from electra_paddle.errors import CheckpointError
 from electra_paddle.tensors import widen_bfloat16
 
-MAGIC_NUMBER, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # how a file of the older format begins
+MAGIC_NUMBER, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles in a file of the older format
 STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
     "HalfStorage": "<f2",
-    "BFloat16Storage": "<u2",  # its bits
+    "BFloat16Storage": "<u2",  # as bits: numpy has no bfloat16
     "LongStorage": "<i8",
     "IntStorage": "<i4",
     "ShortStorage": "<i2",
@@ -32,24 +34,24 @@ STORAGES = {
 }
 
 
-def read_torch_file(path):
-    """name -> array of a file in which PyTorch saved a network's parameters; bfloat16 comes back as float32.
+def read_torch_file(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Read name -> array from a file in which PyTorch saved a network's parameters; bfloat16 becomes float32.
 
     Raises:
-        CheckpointError: no such file, a damaged one, or one that holds more than tensors.
+        CheckpointError: the file is missing or damaged, or holds anything but tensors under names.
     """
     try:
         with open(path, "rb") as stream:
             read = read_archive if stream.read(2) == b"PK" else read_stream
         return read(path)
-    except Exception as error:  # whatever a damaged or hostile pickle provokes
+    except Exception as error:  # a damaged or malicious pickle can cause any
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise CheckpointError(
             path, f"no readable tensors ({reason})", "a file in which PyTorch saved parameters"
         ) from error
 
 
-def read_archive(path):
+def read_archive(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """The format of PyTorch 1.6 and later: the pickle and each storage are entries of a zip archive."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -71,16 +73,16 @@ def read_archive(path):
     return {name: array_of(tensor, storages) for name, tensor in tensors.items()}
 
 
-def read_stream(path):
+def read_stream(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """The format before PyTorch 1.6: pickles one after the other, then the storages."""
     with open(path, "rb") as stream:
-        unpicklers = []
+        unpicklers, values = [], []
         for _ in range(5):
             unpicklers.append(TensorUnpickler(stream))
-            unpicklers[-1].value = unpicklers[-1].load()
-            if unpicklers[0].value != MAGIC_NUMBER:
+            values.append(unpicklers[-1].load())
+            if values[0] != MAGIC_NUMBER:
                 raise ValueError("another beginning than PyTorch's files have")
-        _, protocol, system, state, keys = (unpickler.value for unpickler in unpicklers)
+        _, protocol, system, state, keys = values
         if protocol != PROTOCOL or not system["little_endian"]:
             raise ValueError(f"protocol {protocol}, little_endian {system['little_endian']}")
         storages = {}
@@ -94,39 +96,39 @@ def read_stream(path):
 
 
 class Storage(NamedTuple):
-    """A flat piece of memory that tensors are views of."""
+    """A block of numbers of one type; tensors are views of it."""
 
     kind: str
     key: str
-    length: int
+    length: int  # in numbers
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         return np.dtype(STORAGES[self.kind])
 
 
 class Tensor(NamedTuple):
-    """A view of a storage; offset and strides count numbers."""
+    """A view of a storage; offset and strides are in numbers."""
 
     storage: Storage
     offset: int
-    size: tuple
-    strides: tuple
-    rest: Any = None  # whether it wants gradients, and hooks
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    rest: tuple[object, ...] = ()  # whether it requires gradients, and its hooks; not used
 
 
 class TensorUnpickler(pickle.Unpickler):
     """Builds descriptions of tensors in dictionaries, and refuses every other name.
 
     Attributes:
-        storages: key -> Storage, of all that the pickle mentions.
+        storages: key -> Storage, for all storages in the pickle.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream)
-        self.storages = {}
+        self.storages: dict[str, Storage] = {}
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> object:
         if module == "torch" and name in STORAGES:
             return name
         if (module, name) == ("collections", "OrderedDict"):
@@ -138,7 +140,7 @@ class TensorUnpickler(pickle.Unpickler):
             return lambda tensor, *rest: tensor
         raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is refused")
 
-    def persistent_load(self, pid):
+    def persistent_load(self, pid: Any) -> Storage:
         label, kind, key, _, length, *view = pid
         if label != "storage" or any(view):
             raise pickle.UnpicklingError(f"{label!r} {view}, which is not read here")
@@ -146,8 +148,8 @@ class TensorUnpickler(pickle.Unpickler):
         return self.storages[key]
 
 
-def tensors_of(state):
-    """The Tensors under names; anything else beside them is refused."""
+def tensors_of(state: object) -> dict[str, Tensor]:
+    """Check that an unpickled object is a dictionary of name -> Tensor, and return it."""
     if not isinstance(state, dict) or not state:
         raise ValueError(f"{type(state).__name__}, not tensors under names")
     for name, value in state.items():
@@ -156,16 +158,16 @@ def tensors_of(state):
     return state
 
 
-def flat_array(storage, content):
-    """A storage's numbers."""
+def flat_array(storage: Storage, content: bytes) -> npt.NDArray[Any]:
+    """The numbers of a storage as an array of one dimension."""
     if len(content) != storage.length * storage.dtype.itemsize:
         raise ValueError(f"{len(content)} bytes where {storage.length * storage.dtype.itemsize} are announced")
     array = np.frombuffer(content, storage.dtype)
     return widen_bfloat16(array) if storage.kind == "BFloat16Storage" else array
 
 
-def array_of(tensor, storages):
-    """The array of a Tensor, a view of its storage."""
+def array_of(tensor: Tensor, storages: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The array of a Tensor, a view of its storage that cannot be written."""
     flat, count = storages[tensor.storage.key], math.prod(tensor.size)
     if count == 0:
         return np.zeros(tensor.size, flat.dtype)

@@ -1,23 +1,36 @@
-"""Whether converted networks compute what they should.
+"""Checks that converted networks compute what they should.
 
 Shapes: B batch, L sequence, P masked positions, V vocabulary.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 
 from electra_paddle.batch import CorruptedBatch, MaskedBatch
+from electra_paddle.config import Geometry
+from electra_paddle.conversion.tensorflow import Layout
 from electra_paddle.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from electra_paddle.models.pretraining import ElectraForJointPretraining
+
 TOLERANCE = 1e-5
-LENGTH = 16  # tokens of the sequences of which a fingerprint is made
+LENGTH = 16  # tokens of the sequences for a fingerprint
 
 
-def load_networks(folder, geometries, layout):
-    """The joint model, filled from the pretrained directories that were written; it does not train.
+def load_networks(folder: Path, geometries: Mapping[str, Geometry], layout: Layout) -> ElectraForJointPretraining:
+    """The joint model in evaluation mode, filled from the pretrained directories that were written.
 
     Args:
-        geometries: network -> Geometry.
-        layout: what the networks share.
+        folder: holds a pretrained directory for each network.
+        geometries: network -> its Geometry.
+        layout: says which parts the networks share.
     """
     from electra_paddle.models.pretraining import ElectraForJointPretraining
     from electra_paddle.models.warm_start import fill_networks
@@ -34,8 +47,8 @@ def load_networks(folder, geometries, layout):
     return model
 
 
-def fingerprint(model):
-    """Lines that tell each network's logits for some fixed tokens, so that two conversions can be compared."""
+def fingerprint(model: ElectraForJointPretraining) -> list[str]:
+    """Lines with statistics of each network's logits for fixed tokens, to compare two conversions."""
     ids = (np.arange(2 * LENGTH).reshape(2, LENGTH) * 7919 % model.vocab_size).astype("int64")
     ones, zeros = np.ones_like(ids), np.zeros_like(ids)
     positions = np.tile(np.arange(LENGTH), (2, 1))
@@ -46,8 +59,8 @@ def fingerprint(model):
     ]
 
 
-def check(model, path):
-    """Compare logits with those of a file.
+def check(model: ElectraForJointPretraining, path: str | Path) -> list[str]:
+    """Compare the logits of each network with those in a file.
 
     Args:
         path: .npz with `input_ids`, `input_mask` and `segment_ids` [B, L], and for some prefixes such as `B_`
@@ -55,10 +68,10 @@ def check(model, path):
             `disc_logits` [B, L].
 
     Returns:
-        lines that tell the largest differences.
+        Lines with the largest differences.
 
     Raises:
-        CheckpointError: no such file, or a difference above 1e-5.
+        CheckpointError: the file cannot be read, or a logit differs by more than 1e-5.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -82,21 +95,42 @@ def check(model, path):
     return lines
 
 
-def run(model, rows, generator_ids, positions, discriminator_ids):
+def run(
+    model: ElectraForJointPretraining,
+    rows: Sequence[npt.NDArray[np.int64]],
+    generator_ids: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
+    discriminator_ids: npt.NDArray[np.int64],
+) -> dict[str, npt.NDArray[Any]]:
     """Network -> logits: [B, P, V] of the generator, [B, L] of the discriminator.
 
     Args:
         rows: (input_ids, token_type_ids, attention_mask), each [B, L].
+        generator_ids: [B, L] input of the generator.
+        positions: [B, P] positions of the generator's logits.
+        discriminator_ids: [B, L] input of the discriminator.
     """
     import paddle
 
-    rows = [paddle.to_tensor(array) for array in rows]
-    batch = MaskedBatch(*rows, paddle.to_tensor(generator_ids), paddle.to_tensor(positions), *(None,) * 5)
+    input_ids, token_type_ids, attention_mask = (paddle.to_tensor(array) for array in rows)
+    unused = paddle.zeros([1])  # in place of labels and weights, on which logits do not depend
+    batch = MaskedBatch(
+        input_ids,
+        token_type_ids,
+        attention_mask,
+        masked_input_ids=paddle.to_tensor(generator_ids),
+        masked_positions=paddle.to_tensor(positions),
+        masked_labels=unused,
+        masked_weights=unused,
+        sampling_uniforms=unused,
+        mlm_normalizer=unused,
+        rtd_normalizer=unused,
+    )
     logits = {}
     with paddle.no_grad():
         if model.generator is not None:
             logits["generator"] = model.generate(batch).numpy()
         if model.discriminator is not None:
-            corrupted = CorruptedBatch(paddle.to_tensor(discriminator_ids), None)
+            corrupted = CorruptedBatch(paddle.to_tensor(discriminator_ids), unused)
             logits["discriminator"] = model.discriminate(corrupted, batch)[0].numpy()
     return logits

@@ -60,7 +60,7 @@ class Vocabulary:
         path = Path(path_or_name)
         released = None if path.is_file() else repository(path.as_posix())
         if released:
-            path = fetch_file(released, "vocab.txt", asked=path_or_name) or path
+            path = fetch_file(released, "vocab.txt", asked=path_or_name)
         try:
             text = path.read_bytes().decode("utf-8")
         except OSError as error:
