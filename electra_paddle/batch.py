@@ -8,6 +8,17 @@ from typing import NamedTuple
 from electra_paddle.arrays import ArrayOrTensor
 
 
+class ProcessShare(NamedTuple):
+    """One process of a job, and the parts into which it cuts its rows of a batch."""
+
+    rank: int = 0
+    num_processes: int = 1
+    num_accumulated: int = 1
+
+
+ALONE = ProcessShare()
+
+
 class TokenBatch(NamedTuple):
     """Padded sequences, as the encoder takes them."""
 

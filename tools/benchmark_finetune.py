@@ -94,7 +94,7 @@ def build(kind, vocab_size, size):
 
 def measure(kind, model, update, batches, examples, tokenizer, batch_size, options):
     """Seconds for each example in training, evaluation (features at hand) and prediction (from texts)."""
-    from electra_paddle.finetuning.evaluation import evaluate
+    from electra_paddle.finetuning.evaluation import evaluate_features
     from electra_paddle.finetuning.features import make_features
 
     begin = time.perf_counter()
@@ -104,6 +104,6 @@ def measure(kind, model, update, batches, examples, tokenizer, batch_size, optio
     begin = time.perf_counter()
     features = make_features(kind, examples, tokenizer, 1)
     encoded = time.perf_counter()
-    evaluate(model, kind, examples, features, batch_size, *options)
+    evaluate_features(model, tokenizer, examples, features, batch_size, *options)
     end = time.perf_counter()
     return {"train": train, "eval": (end - encoded) / len(examples), "predict": (end - begin) / len(examples)}

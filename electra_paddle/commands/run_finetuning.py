@@ -53,11 +53,9 @@ def run(arguments: Namespace) -> None:
 
 def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:
     """The FinetuningConfig for one task, of the task's recommended values if wanted, a suite's and the user's."""
-    from electra_paddle.finetuning.job import find_source, size_of
+    from electra_paddle.finetuning.job import recommended_for
 
     config = resolve(FinetuningConfig, arguments, hparams)
     if not config.recommended:
         return config
-    recommended = description.recommended
-    size = size_of(find_source(config)[1])
-    return resolve(FinetuningConfig, arguments, {**recommended.get("all", {}), **recommended.get(size, {}), **hparams})
+    return resolve(FinetuningConfig, arguments, {**recommended_for(config, description), **hparams})

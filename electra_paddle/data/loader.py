@@ -11,11 +11,11 @@ import collections
 import itertools
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from electra_paddle.batch import MaskedBatch, TokenBatch
+from electra_paddle.batch import ALONE, MaskedBatch, ProcessShare, TokenBatch
 from electra_paddle.data.masking import Draws, MaskingSettings, mask_batch, num_masked
 from electra_paddle.data.order import shuffled
 from electra_paddle.errors import ConfigError
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from electra_paddle.arrays import Array
     from electra_paddle.data.shards import Examples
     from electra_paddle.text import Vocabulary
-
-
-class ProcessShare(NamedTuple):
-    """One process of a job, and the parts into which it cuts its rows of a batch."""
-
-    rank: int = 0
-    num_processes: int = 1
-    num_accumulated: int = 1
-
-
-ALONE = ProcessShare()
 
 
 class PretrainingBatches:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
@@ -36,11 +38,15 @@ class TaskDescription:
     aliases: dict[str, str] = entry({}, "other names of labels")
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
     files: dict[str, tuple[str, ...]] = entry({}, "split -> names that its file may have, in their order")
-    splits: dict[str, dict] = entry({}, "split -> format, header, columns or language where they differ there")
-    recommended: dict[str, dict] = entry({}, "all, small, base or large -> hyper-parameters for `recommended: true`")
+    splits: dict[str, dict[str, Any]] = entry(
+        {}, "split -> format, header, columns or language where they differ there"
+    )
+    recommended: dict[str, dict[str, Any]] = entry(
+        {}, "all, small, base or large -> hyper-parameters for `recommended: true`"
+    )
     published_sizes: dict[str, int] = entry({}, "split -> examples of the published data; others are substitutes")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_one_of(self, "kind", tuple(KINDS))
         require_one_of(self, "format", FORMATS)
         require_one_of(self, "header", HEADERS)
@@ -54,32 +60,52 @@ class TaskDescription:
         for alias, label in self.aliases.items():
             if self.labels is not None and label not in self.labels:
                 raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
+        if self.format == "bio":
+            for name in ("token", "tag"):
+                if not isinstance(self.columns.get(name), int):
+                    found = repr(self.columns.get(name, "nothing"))
+                    raise ConfigError(f"columns.{name}", found, "a number from 0 on", "bio files have no header")
 
-    def of_split(self, split):
+    def of_split(self, split: str) -> "TaskDescription":
         """The description with what differs in a split."""
         return dataclasses.replace(self, splits={}, **self.splits.get(split, {}))
 
-    def find_file(self, folder, split):
+    def find_file(self, folder: str | Path, split: str) -> Path | None:
         """The file of a split in a folder, or None."""
         return next((Path(folder) / name for name in self.names(split) if (Path(folder) / name).is_file()), None)
 
-    def names(self, split):
+    def names(self, split: str) -> Sequence[str]:
         """The names that the file of a split may have."""
         return self.files.get(split) or default_names(split, self.of_split(split).format)
 
-    def label_id(self, label):
+    def label_id(self, label: str) -> int | None:
         """The id of a label or of an alias of one, or None."""
         label = self.aliases.get(label, label)
-        return self.labels.index(label) if label in self.labels else None
+        return self.classes.index(label) if label in self.classes else None
+
+    def with_labels(self, labels: Sequence[str]) -> "TaskDescription":
+        """The description with the labels of a model or of the files.
+
+        Raises:
+            ConfigError: it names others, or an alias of another.
+        """
+        if self.labels is not None and set(self.labels) != set(labels):
+            raise ConfigError("labels", one_of(self.labels), f"{one_of(labels)}, as the model has them")
+        return dataclasses.replace(self, labels=tuple(labels))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in the order of their ids; () before they are read from files, and for kinds without labels."""
+        return self.labels or ()
 
 
-def default_names(split, format):
+def default_names(split: str, format: str) -> list[str]:
     """Names of a split's file; the original calls the third one eval."""
     suffix = {"tsv": ".tsv", "jsonl": ".jsonl", "bio": ".txt"}.get(format, ".json")
     return [stem + suffix for stem in {"test": ("test", "eval")}.get(split, (split,))]
 
 
-def refuse_unknown(field, values, known):
+def refuse_unknown(field: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
     """A mapping's keys must be known ones."""
     for key in values:
         if key not in known:
@@ -87,18 +113,18 @@ def refuse_unknown(field, values, known):
             raise ConfigError(f"{field}.{key}", "an unknown key", f"{near[0]!r}, perhaps" if near else one_of(known))
 
 
-def one_of(labels, most=8):
+def one_of(labels: Sequence[str], most: int = 8) -> str:
     """Labels as text, not too many."""
     more = f" or another of {len(labels):,}" if len(labels) > most else ""
     return " or ".join(labels[:most]) + more
 
 
-def built_in_tasks():
+def built_in_tasks() -> list[str]:
     """Names of the tasks that configs/task describes."""
     return sorted(file.stem for file in BUILT_IN.glob("*.yaml"))
 
 
-def load_description(task):
+def load_description(task: str) -> TaskDescription:
     """The description of a built-in task by its name, or of a user's by its file.
 
     Raises:

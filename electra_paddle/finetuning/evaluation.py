@@ -1,38 +1,61 @@
 """What a network answers to all features of a split, in one process or several."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
 from electra_paddle.finetuning.batches import EvaluationBatches
 from electra_paddle.training.evaluation import answer
 
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.features import Features
+    from electra_paddle.finetuning.model import TaskModel
+    from electra_paddle.text import Tokenizer
+
 
 class Evaluation(NamedTuple):
-    """Of one split."""
+    """Of one split, or of one file."""
 
-    predictions: Any  # list, one for each example
-    scores: dict  # {metric: value}, {} without labels
+    predictions: list[Any]  # one for each example, of the kind's own class
+    scores: dict[str, float]  # metric -> value in percent, and loss; {} without labels
 
 
-def evaluate(model, kind, examples, features, batch_size, by_length=True, length=None):
-    """The Evaluation of a TaskModel; every process gets all of it, and the same for any number of processes.
+def evaluate_features(
+    model: TaskModel,
+    tokenizer: Tokenizer,
+    examples: Sequence[Any],
+    features: Features,
+    batch_size: int,
+    by_length: bool = True,
+    length: int | None = None,
+) -> Evaluation:
+    """The Evaluation of examples; every process gets all of it, and the same for any number of processes.
 
     Every batch belongs to one process as a whole, and sums are made in the order of the batches.
+
+    Args:
+        tokenizer: the one that made the features.
+        by_length: whether rows of similar length come together.
+        length: tokens that rows are padded to; None: the longest of the batch.
     """
+    kind = model.kind
     batches = EvaluationBatches(features, kind, batch_size, by_length, length)
     measured = {}
     for number in range(runtime.rank(), len(batches), runtime.num_processes()):
         batch, output = answer(model, batches[number])
         measured[number] = (kind.answers(batch, output), float(output.loss))
     measured = {number: result for part in runtime.gather(measured) for number, result in part.items()}
-    answers, loss = [None] * len(features), 0.0
+    answers: list[Any] = [None] * len(features)
+    loss = 0.0
     for number in range(len(batches)):
         batch_answers, batch_loss = measured[number]
         rows = batches.order[number * batch_size : (number + 1) * batch_size]
         for row, row_answer in zip(rows, batch_answers, strict=True):
             answers[row] = row_answer
         loss += batch_loss
-    predictions = kind.predict(examples, features, answers)
+    predictions = kind.predict(examples, features, answers, tokenizer)
     if not kind.is_labelled(examples):
         return Evaluation(predictions, {})
     return Evaluation(predictions, {**kind.score(examples, predictions), "loss": loss / len(examples)})

@@ -1,9 +1,13 @@
 """Features of a split: made once by all cores, kept on disk under a hash of everything that shapes them."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +17,13 @@ from electra_paddle.files import sha256, written_whole
 from electra_paddle.finetuning.workers import in_processes
 from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Tokenizer
+
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.finetuning.kinds.base import AnyKind
+    from electra_paddle.text import Vocabulary
+
+TokenizerSettings = tuple["Vocabulary", bool, "bool | None"]  # the arguments of Tokenizer
 
 VERSION = 1  # of the features; a change of what `featurize` returns makes it another
 LEAST = 2000  # examples for which further processes are worth their start
@@ -26,13 +37,13 @@ class Features:
         columns: field -> array; for fields that are arrays also `FIELD.bounds`.
     """
 
-    def __init__(self, row_class, columns):
+    def __init__(self, row_class: type[Any], columns: Mapping[str, Array]) -> None:
         self.row_class, self.columns = row_class, columns
 
     @classmethod
-    def pack(cls, row_class, rows):
+    def pack(cls, row_class: type[Any], rows: Sequence[Any]) -> Features:
         """Of a list of rows, which is not empty."""
-        columns = {}
+        columns: dict[str, Array] = {}
         for field, values in zip(row_class._fields, zip(*rows, strict=True), strict=True):
             if np.ndim(values[0]):
                 columns[field] = np.concatenate([np.asarray(value, np.int32) for value in values])
@@ -42,7 +53,7 @@ class Features:
         return cls(row_class, columns)
 
     @classmethod
-    def join(cls, parts):
+    def join(cls, parts: Sequence[Features]) -> Features:
         """All rows of several."""
         columns = {}
         for name in parts[0].columns:
@@ -50,29 +61,29 @@ class Features:
             if name.endswith(".bounds"):
                 starts = np.cumsum([0, *(array[-1] for array in arrays[:-1])])
                 arrays = [array[:-1] + start for array, start in zip(arrays, starts, strict=True)]
-                arrays.append([len_of(parts, name.removesuffix(".bounds"))])
+                arrays.append(np.array([len_of(parts, name.removesuffix(".bounds"))]))
             columns[name] = np.concatenate(arrays)
         return cls(parts[0].row_class, columns)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.columns["example"])
 
-    def __getitem__(self, number):
-        values = []
+    def __getitem__(self, number: int) -> Any:
+        values: list[int | Array] = []
         for field in self.row_class._fields:
             bounds, column = self.columns.get(f"{field}.bounds"), self.columns[field]
             values.append(int(column[number]) if bounds is None else column[bounds[number] : bounds[number + 1]])
         return self.row_class(*values)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))
 
     @property
-    def lengths(self):
+    def lengths(self) -> Array:
         """Tokens of each row, [N]."""
         return np.diff(self.columns["input_ids.bounds"])
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write a .safetensors file, whole or not at all."""
         from safetensors.numpy import save_file
 
@@ -80,7 +91,7 @@ class Features:
             save_file({name: np.ascontiguousarray(column) for name, column in self.columns.items()}, partial)
 
     @classmethod
-    def load(cls, row_class, path):
+    def load(cls, row_class: type[Any], path: Path) -> Features | None:
         """What `save` wrote; None where there is no such file, or a damaged one."""
         try:
             columns = read_tensors(path)
@@ -89,11 +100,11 @@ class Features:
         return cls(row_class, columns) if set(row_class._fields) <= columns.keys() else None
 
 
-def len_of(parts, field):
+def len_of(parts: Sequence[Features], field: str) -> int:
     return sum(len(part.columns[field]) for part in parts)
 
 
-def fingerprint(kind, path, split, tokenizer):
+def fingerprint(kind: AnyKind, path: Path, split: str, tokenizer: Tokenizer) -> str:
     """A hash of everything that shapes the features of a file."""
     shaping = {
         "version": [VERSION, __version__],
@@ -106,18 +117,26 @@ def fingerprint(kind, path, split, tokenizer):
     return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def load_features(folder, kind, path, split, examples, tokenizer):
-    """The Features of a split's examples: from the folder where they are kept, or made and kept now."""
+def load_features(
+    folder: Path,
+    kind: AnyKind,
+    path: Path,
+    split: str,
+    examples: Sequence[Any],
+    tokenizer: Tokenizer,
+    use_existing: bool = True,
+) -> Features:
+    """The features of a split's examples: from the folder where they are kept, or made and kept now."""
     digest = fingerprint(kind, path, split, tokenizer)
     file = Path(folder) / f"{kind.description.name}_{path.stem}_{digest[:16]}.safetensors"
-    features = Features.load(kind.Feature, file) if kind.config.use_tfrecords_if_existing else None
+    features = Features.load(kind.feature_class, file) if use_existing else None
     if features is None:
         features = make_features(kind, examples, tokenizer, kind.config.num_processes or runtime.num_cores())
         features.save(file)
     return features
 
 
-def make_features(kind, examples, tokenizer, num_processes):
+def make_features(kind: AnyKind, examples: Sequence[Any], tokenizer: Tokenizer, num_processes: int) -> Features:
     """The Features of examples, in their order."""
     numbered = list(enumerate(examples))
     if len(numbered) < LEAST or num_processes == 1:
@@ -126,20 +145,22 @@ def make_features(kind, examples, tokenizer, num_processes):
     parts = [numbered[start : start + size] for start in range(0, len(numbered), size)]
     settings = tokenizer_settings(tokenizer)
     columns = in_processes(columns_of_part, [(kind, settings, part) for part in parts], "num_processes")
-    return Features.join([Features(kind.Feature, part) for part in columns])
+    return Features.join([Features(kind.feature_class, part) for part in columns])
 
 
-def tokenizer_settings(tokenizer):
+def tokenizer_settings(tokenizer: Tokenizer) -> TokenizerSettings:
     """What makes an equal Tokenizer; its tables would be a burden to send."""
     return tokenizer.vocabulary, tokenizer.do_lower_case, tokenizer.strip_accents
 
 
-def featurize_part(kind, settings, numbered):
+def featurize_part(kind: AnyKind, settings: TokenizerSettings, numbered: Sequence[tuple[int, Any]]) -> Features:
     """Features of some (number, example) pairs."""
     tokenizer = Tokenizer(*settings)
     rows = [row for number, example in numbered for row in kind.featurize(number, example, tokenizer)]
-    return Features.pack(kind.Feature, rows)
+    return Features.pack(kind.feature_class, rows)
 
 
-def columns_of_part(kind, settings, numbered):
+def columns_of_part(
+    kind: AnyKind, settings: TokenizerSettings, numbered: Sequence[tuple[int, Any]]
+) -> Mapping[str, Array]:
     return featurize_part(kind, settings, numbered).columns

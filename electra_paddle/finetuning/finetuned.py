@@ -1,18 +1,30 @@
-"""A fine-tuned directory in use: `from_finetuned(FOLDER).predict([text, ...])`."""
+"""A fine-tuned directory in use: `from_finetuned(FOLDER).predict([text, ...])`, `evaluate(FOLDER, FILE)`."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
-from electra_paddle.errors import DataError
-from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.config.loading import build
+from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.features import make_features
-from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.finetuning.kinds.base import TASK, make_kind
+from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.evaluation import Evaluation
+    from electra_paddle.finetuning.kinds.base import AnyKind
+    from electra_paddle.finetuning.model import TaskModel
+    from electra_paddle.text import Tokenizer
 
-def from_finetuned(folder):
-    """The Finetuned model of a folder that fine-tuning wrote, `finetuning_models/TASK_model_1` for instance.
+
+def from_finetuned(folder: str | Path) -> Finetuned:
+    """The model of a folder that fine-tuning wrote, `finetuning_models/TASK_model_1` for instance.
 
     Raises:
         CheckpointError: the folder is not whole.
@@ -20,15 +32,38 @@ def from_finetuned(folder):
     runtime.start()
     from electra_paddle.finetuning.model import TaskModel, read_task
 
-    folder, task = Path(folder), read_task(folder)
-    columns = {"text_a": 0, "text_b": 1} if task["is_pair"] else {"text_a": 0}
+    folder = Path(folder)
+    task = read_task(folder)
+    columns: dict[str, int | str] = {"text_a": 0, "text_b": 1} if task["is_pair"] else {"text_a": 0}
     description = TaskDescription(task["name"], task["kind"], columns=columns, labels=tuple(task["labels"]))
     tokenizer = pretrained.load_tokenizer(folder)
-    config = FinetuningConfig(init_checkpoint=folder, do_lower_case=tokenizer.do_lower_case, **task["settings"])
-    kind = make_kind(description, config)
+    settings = {"init_checkpoint": folder, "do_lower_case": tokenizer.do_lower_case, **task["settings"]}
+    kind = make_kind(description, build(FinetuningConfig, settings, dict.fromkeys(settings, str(folder / TASK))))
     network = kind.build_network(pretrained.load_config(folder))
     pretrained.load_model(network, folder)
     return Finetuned(kind, TaskModel(kind, network), tokenizer)
+
+
+def evaluate(
+    model: str | Path | Finetuned, file: str | Path, task: str | Path | TaskDescription | None = None, **options: Any
+) -> Evaluation:
+    """Predictions and scores of a fine-tuned model on a file of its task.
+
+    Args:
+        model: a folder that fine-tuning wrote, or what `from_finetuned` returned.
+        file: as the task's dev or test split.
+        task: says how the file is laid out: a task's name, a file that describes one, or a description; default: the
+            task of the model, if it is built in.
+        options: of `Finetuned.evaluate`.
+
+    Raises:
+        ElectraPaddleError: the folder is not whole, or the file does not fit the task.
+
+    Example:
+        >>> evaluate("models/base/finetuning_models/chnsenticorp_model_1", "reviews.tsv").scores["accuracy"]
+    """
+    finetuned = model if isinstance(model, Finetuned) else from_finetuned(model)
+    return finetuned.evaluate(file, task, **options)
 
 
 class Finetuned:
@@ -39,11 +74,11 @@ class Finetuned:
         labels: its labels, in the order of their ids; () where the kind has none.
     """
 
-    def __init__(self, kind, model, tokenizer):
+    def __init__(self, kind: AnyKind, model: TaskModel, tokenizer: Tokenizer) -> None:
         self.kind, self.model, self.tokenizer = kind, model, tokenizer
-        self.task, self.labels = kind.description.name, kind.description.labels
+        self.task, self.labels = kind.description.name, kind.description.classes
 
-    def predict(self, texts, batch_size=32, with_probabilities=False):
+    def predict(self, texts: Sequence[Any], batch_size: int = 32, with_probabilities: bool = False) -> list[Any]:
         """What the task's kind answers to each of the texts, in their order.
 
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
@@ -52,19 +87,57 @@ class Finetuned:
 
         Args:
             texts: a list.
+            batch_size: sequences that are computed at a time.
             with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability); of a
                 reader (passage, {passage: probability among the best}).
 
         Raises:
             DataError: something else than a list, or one of its elements is nothing that the kind takes.
         """
-        from electra_paddle.finetuning.evaluation import evaluate
-
         if isinstance(texts, str):
             raise DataError("texts", "one text", "a list of them")
         examples = [self.kind.example(number, given) for number, given in enumerate(texts)]
         if not examples:
             return []
-        features = make_features(self.kind, examples, self.tokenizer, num_processes=1)
-        predictions = evaluate(self.model, self.kind, examples, features, batch_size).predictions
+        predictions = self._evaluate(self.kind, examples, batch_size).predictions
         return [self.kind.plain(prediction, with_probabilities) for prediction in predictions]
+
+    def evaluate(
+        self,
+        file: str | Path,
+        task: str | Path | TaskDescription | None = None,
+        batch_size: int = 32,
+        on_error: str = "stop",
+    ) -> Evaluation:
+        """Predictions and scores on a file, see `evaluate`.
+
+        A file that is named as one of the task's splits is read as that split, any other as its test split.
+
+        Args:
+            batch_size: sequences that are computed at a time.
+            on_error: what a bad row does: stop, or skip it and list it.
+        """
+        description = self._describe(task)
+        kind = make_kind(description, self.kind.config)
+        problems = Problems(on_error)
+        split = next((split for split in SPLITS if Path(file).name in description.names(split)), "test")
+        examples = kind.read(Path(file), split, problems)
+        problems.report(file)
+        if not examples:
+            raise DataError(file, "no examples", "at least one")
+        return self._evaluate(kind, examples, batch_size)
+
+    def _describe(self, task: str | Path | TaskDescription | None) -> TaskDescription:
+        """The description of a task's files, with this model's labels."""
+        if task is None and self.task not in built_in_tasks():
+            raise ConfigError("task", "none", "a file that describes it", f"{self.task} is not built in")
+        description = task if isinstance(task, TaskDescription) else load_description(str(task or self.task))
+        if description.kind != self.kind.description.kind:
+            raise ConfigError("task", f"kind {description.kind}", f"{self.kind.description.kind}, as the model has it")
+        return description.with_labels(self.labels)
+
+    def _evaluate(self, kind: AnyKind, examples: Sequence[Any], batch_size: int) -> Evaluation:
+        from electra_paddle.finetuning.evaluation import evaluate_features
+
+        features = make_features(kind, examples, self.tokenizer, num_processes=1)
+        return evaluate_features(self.model, self.tokenizer, examples, features, batch_size)

@@ -1,21 +1,31 @@
 """Files of the formats that tasks come in, as rows; each knows its file and line."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import DataError, reason
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.problems import Problems
+
+
+Sentence = tuple[str, list[str], list[str] | None]  # file and line, tokens, tags
 
 
 class Row(NamedTuple):
     """One row of a file."""
 
     where: str  # file and line, for messages
-    cells: dict  # column -> text; without "label" in an unlabelled file
+    cells: dict[str, str]  # column -> text; without "label" in an unlabelled file
 
 
-def read_rows(path, layout, needs_label, problems):
+def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
     """Yield the Rows of a file.
 
     Args:
@@ -28,7 +38,7 @@ def read_rows(path, layout, needs_label, problems):
     return read_objects(path, layout, needs_label, problems)
 
 
-def read_bytes(path):
+def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file, without a byte order mark."""
     try:
         return Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
@@ -36,7 +46,7 @@ def read_bytes(path):
         raise DataError(path, reason(error), "a file of this task") from error
 
 
-def read_lines(path, problems):
+def read_lines(path: str | Path, problems: Problems) -> Iterator[tuple[str, str]]:
     """Yield (file and line, text) of the lines of a file that are not blank."""
     for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
         where = f"{path}:{number}"
@@ -49,7 +59,7 @@ def read_lines(path, problems):
             yield where, text
 
 
-def read_tsv(path, layout, needs_label, problems):
+def read_tsv(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
     """Rows of a file with tabs between cells, as many in each line as in the first; quotes have no meaning there."""
     columns = None
     for where, line in read_lines(path, problems):
@@ -66,7 +76,7 @@ def read_tsv(path, layout, needs_label, problems):
         yield Row(where, {name: cells[number] for name, number in columns.items()})
 
 
-def is_header(cells, layout):
+def is_header(cells: Sequence[str], layout: TaskDescription) -> bool:
     """Whether a first line names the columns: plain identifiers all of them, and no known label."""
     if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", cell.strip()) for cell in cells):
         return False
@@ -74,7 +84,9 @@ def is_header(cells, layout):
     return not known.intersection(cells)
 
 
-def find_columns(cells, layout, has_header, needs_label, where):
+def find_columns(
+    cells: Sequence[str], layout: TaskDescription, has_header: bool | str, needs_label: bool, where: str
+) -> dict[str, int]:
     """Name -> number of each column of a file; the label may be missing where none is needed."""
     named = [name for name in layout.columns.values() if isinstance(name, str)]
     if named and not has_header:
@@ -94,7 +106,7 @@ def find_columns(cells, layout, has_header, needs_label, where):
     return columns
 
 
-def read_objects(path, layout, needs_label, problems):
+def read_objects(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
     """Rows of JSON objects: an array of them, or one a line."""
     is_first, has_label = True, True
     for where, value in objects(path, problems):
@@ -118,7 +130,7 @@ def read_objects(path, layout, needs_label, problems):
         yield Row(where, {name: cell if isinstance(cell, str) else str(cell) for name, cell in cells.items()})
 
 
-def objects(path, problems):
+def objects(path: str | Path, problems: Problems) -> Iterator[tuple[str, Any]]:
     """Yield (where, value) of a JSON array, or of the lines of a file."""
     content = read_bytes(path)
     if content.lstrip()[:1] == b"[":
@@ -137,14 +149,16 @@ def objects(path, problems):
         yield where, value
 
 
-def look_up(value, key):
+def look_up(value: Any, key: str) -> Any:
     """`value["a"]["b"]` for the key a.b; None where there is no such thing."""
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def read_sentences(path, layout, needs_tags, problems):
+def read_sentences(
+    path: str | Path, layout: TaskDescription, needs_tags: bool, problems: Problems
+) -> Iterator[Sentence]:
     """Yield (file and line, tokens, tags) of each sentence of a file; tags are None in a file without them.
 
     In the format bio a line is a token and its tag, and a blank line ends a sentence; in JSON the columns `token` and
@@ -163,10 +177,12 @@ def read_sentences(path, layout, needs_tags, problems):
             yield where, tokens, tags if has_tags else None
 
 
-def read_bio(path, layout, problems):
+def read_bio(path: str | Path, layout: TaskDescription, problems: Problems) -> Iterator[Sentence]:
     """(file and line, tokens, tags) of paragraphs of lines."""
-    token_column, tag_column = layout.columns["token"], layout.columns["tag"]
-    first, tokens, tags, is_bad = None, [], [], False
+    token_column, tag_column = (int(layout.columns[name]) for name in ("token", "tag"))
+    first, is_bad = "", False
+    tokens: list[str] = []
+    tags: list[str] = []
     for number, line in enumerate([*read_bytes(path).split(b"\n"), b""], 1):
         where = f"{path}:{number}"
         try:
@@ -178,7 +194,7 @@ def read_bio(path, layout, problems):
         if cells == [""]:
             if tokens and not is_bad:
                 yield first, tokens, tags or None
-            first, tokens, tags, is_bad = None, [], [], False
+            first, tokens, tags, is_bad = "", [], [], False
             continue
         first = first or where
         lacks_tag = len(cells) <= tag_column
@@ -191,7 +207,7 @@ def read_bio(path, layout, problems):
             tags.append(cells[tag_column])
 
 
-def read_token_lists(path, layout, problems):
+def read_token_lists(path: str | Path, layout: TaskDescription, problems: Problems) -> Iterator[Sentence]:
     """(file and line, tokens, tags) of JSON objects."""
     for where, value in objects(path, problems):
         tokens, tags = (look_up(value, str(layout.columns[name])) for name in ("token", "tag"))

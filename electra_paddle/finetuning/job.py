@@ -1,8 +1,11 @@
 """What a fine-tuning run works with, as far as it is known without Paddle: bad input is told at once."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
 from electra_paddle.config.geometry import SIZES, discriminator_geometry
@@ -15,6 +18,11 @@ from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import Tokenizer, Vocabulary
 
+if TYPE_CHECKING:
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.kinds.base import AnyKind
+
 NUM_DEBUG_EXAMPLES = 100
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
@@ -22,24 +30,24 @@ DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 class Job(NamedTuple):
     """All trials of one task."""
 
-    config: Any  # FinetuningConfig
-    kind: Any  # TaskKind
-    source: Any  # folder of the pre-trained model; None in a debug run
-    network: dict  # entries of its config.json
-    tokenizer: Any  # Tokenizer
-    files: dict  # split -> path
-    examples: dict  # split -> list of examples, of the splits that are used
+    config: FinetuningConfig
+    kind: AnyKind
+    source: Path | None  # folder of the pre-trained model; None in a debug run
+    network: dict[str, Any]  # entries of its config.json
+    tokenizer: Tokenizer
+    files: dict[str, Path]  # split -> path, of the splits that are used
+    examples: dict[str, list[Any]]  # split -> examples of the kind's own class
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.kind.description.name
 
-    def model_dir(self, trial):
+    def model_dir(self, trial: int) -> Path:
         """Where the fine-tuned model of a trial is written."""
         return self.config.output_dir / "finetuning_models" / f"{self.name}_model_{trial}"
 
 
-def find_source(config):
+def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], Vocabulary]:
     """(folder of the pre-trained model or None, the entries of its config.json, its Vocabulary)."""
     if config.debug:
         paths = [folder / pretrained.VOCABULARY for folder in (config.init_checkpoint, config.data_dir)]
@@ -57,9 +65,9 @@ def find_source(config):
     return source, {**network, **dropout}, vocabulary
 
 
-def check_shape(config, network, path):
+def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path) -> None:
     """Refuse a configuration that says of the network's shape what its config.json does not."""
-    said = {}
+    said: dict[str, Any] = {}
     if config.model_size:
         said["hidden_size"], said["num_hidden_layers"], _ = SIZES[config.model_size]
     said |= {"embedding_size": config.embedding_size, "vocab_size": config.vocab_size}
@@ -73,12 +81,18 @@ def check_shape(config, network, path):
         raise ConfigError("max_seq_length", config.max_seq_length, f"at most {most}")
 
 
-def size_of(network):
+def size_of(network: Mapping[str, Any]) -> str:
     """small, base or large: the size whose recommendations fit a network best."""
     return min(SIZES, key=lambda size: abs(SIZES[size][0] - network.get("hidden_size", 256)))
 
 
-def prepare(config, description):
+def recommended_for(config: FinetuningConfig, description: TaskDescription) -> dict[str, Any]:
+    """The hyper-parameters that a task's description recommends for this size of model."""
+    size = size_of(find_source(config)[1])
+    return {**description.recommended.get("all", {}), **description.recommended.get(size, {})}
+
+
+def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     """The Job of a task.
 
     Raises:
@@ -87,7 +101,7 @@ def prepare(config, description):
     source, network, vocabulary = find_source(config)
     folder = config.data_dir / "finetuning_data" / description.name
     files = find_files(config, description, folder)
-    description = with_labels(config, description, folder)
+    description = find_labels(config, description, folder)
     kind = make_kind(description, config)
     examples = {split: read_split(kind, path, split) for split, path in files.items()}
     job = Job(config, kind, source, network, Tokenizer(vocabulary, config.do_lower_case), files, examples)
@@ -99,7 +113,7 @@ def prepare(config, description):
     return job
 
 
-def find_files(config, description, folder):
+def find_files(config: FinetuningConfig, description: TaskDescription, folder: Path) -> dict[str, Path]:
     """split -> path of the splits that are wanted and there."""
     wanted = {"train": config.do_train, "dev": config.do_eval, "test": config.do_test, "challenge": config.do_test}
     files = {}
@@ -113,14 +127,14 @@ def find_files(config, description, folder):
     return files
 
 
-def note_missing(config, folder, files):
+def note_missing(config: FinetuningConfig, folder: Path, files: Mapping[str, Path]) -> None:
     """Say which splits are skipped because there is no file."""
     for split, is_wanted in (("dev", config.do_eval), ("test", config.do_test)):
         if is_wanted and split not in files:
             print(f"{folder}: no {split} split, skipped")
 
 
-def with_labels(config, description, folder):
+def find_labels(config: FinetuningConfig, description: TaskDescription, folder: Path) -> TaskDescription:
     """The description with its labels, which may stand in a file of theirs or only in the training data."""
     if description.labels is not None:
         return description
@@ -134,10 +148,10 @@ def with_labels(config, description, folder):
     else:
         names = description.names("train")
         raise DataError(folder / names[0], "no such file", "training data, from which the labels are read")
-    return dataclasses.replace(description, labels=labels)
+    return description.with_labels(labels)
 
 
-def read_split(kind, path, split):
+def read_split(kind: AnyKind, path: str | Path, split: str) -> list[Any]:
     """The examples of a file; what is skipped is listed."""
     problems = Problems(kind.config.on_error)
     examples = kind.read(Path(path), split, problems)
@@ -148,10 +162,10 @@ def read_split(kind, path, split):
     return examples[:NUM_DEBUG_EXAMPLES] if kind.config.debug else examples
 
 
-def check_head(job, folder):
+def check_head(job: Job, folder: Path) -> None:
     """Refuse a fine-tuned model whose head has other labels."""
     labels = [str(label) for label in pretrained.read_config(folder).get("id2label", {}).values()]
-    expected = list(job.kind.description.labels)
+    expected = list(job.kind.description.classes)
     if expected and labels != expected:
         raise CheckpointError(
             folder / pretrained.CONFIG,

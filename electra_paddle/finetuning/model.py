@@ -1,34 +1,41 @@
 """A network as the training loop takes it, and the directory that it is written to."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from paddle import nn
 
 from electra_paddle.errors import CheckpointError
-from electra_paddle.finetuning.kinds.base import TASK, task_text
+from electra_paddle.finetuning.kinds.base import TASK, TASK_ENTRIES, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import initialize
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.job import Job
+    from electra_paddle.finetuning.kinds.base import AnyKind
 
 
 class TaskModel(nn.Layer):
     """A TaskKind's network whose forward pass takes a batch and returns the kind's output."""
 
-    def __init__(self, kind, network):
+    def __init__(self, kind: AnyKind, network: nn.Layer) -> None:
         super().__init__()
         speed_up(network)
         self.kind, self.network = kind, network
 
-    def forward(self, batch):
+    def forward(self, batch: Any) -> Any:
         return self.kind.forward(self.network, batch)
 
 
-def build_model(job, seed):
+def build_model(job: Job, seed: int) -> TaskModel:
     """A TaskModel: encoder of the pre-trained model, head from the seed."""
     from paddlenlp.transformers import ElectraConfig
 
-    labels = job.kind.description.labels
+    labels = job.kind.description.classes
     electra_config = ElectraConfig.from_dict(job.network)
     if labels:
         electra_config.id2label = dict(enumerate(labels))
@@ -40,7 +47,7 @@ def build_model(job, seed):
     return TaskModel(job.kind, network)
 
 
-def save_finetuned(job, network, trial, seed, identity):
+def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity: str) -> None:
     """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
     config, name = job.config, job.kind.description.name
     card = f"# {config.model_name} fine-tuned on {name}\n\nTrial {trial}, seed {seed}.\n"
@@ -48,7 +55,7 @@ def save_finetuned(job, network, trial, seed, identity):
     pretrained.save_pretrained(network, job.model_dir(trial), vocabulary, config.do_lower_case, card, more)
 
 
-def read_task(folder):
+def read_task(folder: str | Path) -> dict[str, Any]:
     """What task.json of a fine-tuned directory says.
 
     Raises:
@@ -56,6 +63,10 @@ def read_task(folder):
     """
     path = Path(folder) / TASK
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error
+    missing = [name for name in TASK_ENTRIES if name not in task] if isinstance(task, dict) else TASK_ENTRIES
+    if missing:
+        raise CheckpointError(path, f"no {missing[0]!r}", f"an object with {', '.join(TASK_ENTRIES)}")
+    return task

@@ -1,17 +1,28 @@
 """Pictures of results, with matplotlib."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from electra_paddle.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from electra_paddle.arrays import Array
 
 MOST_NAMED = 20  # classes whose labels have room on an axis
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a PNG, whole or not at all."""
     with written_whole(path) as partial:
         figure.savefig(partial, format="png")
 
 
-def confusion_figure(matrix, labels):
+def confusion_figure(matrix: Array, labels: Sequence[str]) -> Figure:
     """A matplotlib Figure of counts [C, C], rows the right classes, columns the predicted ones.
 
     Axes show labels where the font has them and there is room, else the classes' ids.
@@ -34,7 +45,7 @@ def confusion_figure(matrix, labels):
     return figure
 
 
-def spread_figure(values, title):
+def spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
     """A matplotlib Figure of the trials' scores.
 
     Args:

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from pathlib import Path
 
 from electra_paddle.errors import DataError
 
@@ -17,10 +18,18 @@ class Problems:
         left_out: reason -> number of rows that are sound and not wanted.
     """
 
-    def __init__(self, on_error="stop"):
-        self.on_error, self.errors, self.left_out = on_error, [], Counter()
+    def __init__(self, on_error: str = "stop") -> None:
+        self.on_error = on_error
+        self.errors: list[DataError] = []
+        self.left_out: Counter[str] = Counter()
 
-    def add(self, where, found, expected, advice="mend it, or leave such rows out with --on-error skip"):
+    def add(
+        self,
+        where: str,
+        found: str,
+        expected: str,
+        advice: str = "mend it, or leave such rows out with --on-error skip",
+    ) -> None:
         """Take note of a row, which the caller then leaves out.
 
         Raises:
@@ -30,7 +39,7 @@ class Problems:
             raise DataError(where, found, expected, advice)
         self.errors.append(DataError(where, found, expected))
 
-    def report(self, path):
+    def report(self, path: str | Path) -> None:
         """List what was left out, on standard error."""
         for reason, count in self.left_out.items():
             print(f"{path}: {count:,} rows {reason}", file=sys.stderr)

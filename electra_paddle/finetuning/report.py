@@ -1,58 +1,74 @@
 """Scores over trials: lines as the original writes them, JSON, a picture, and a table of maximum and mean."""
 
+from __future__ import annotations
+
 import json
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.pictures import save_figure, spread_figure
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.job import Job
 
 SPLITS = {"dev": "Development", "test": "Test", "challenge": "Challenge"}  # as the original's tables call them
 
 
 class Results:
-    """The trials of a Job and what is written of them: `results/TASK_results.{txt,json,md,png}`.
+    """The trials of a task and what is written of them: `results/TASK_results.{txt,json,md,png}`.
 
     Attributes:
+        task: its name.
         rows: one dict a trial: seed, identity, and split -> {metric: value}.
         metric: the one that counts.
         table_metrics: those of a table.
         num_examples: split -> examples.
     """
 
-    def __init__(self, job):
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self.task, self.metric = job.name, job.kind.main_metric
         self.table_metrics = job.kind.table_metrics or (self.metric,)
         self.model_name, self.num_trials = job.config.output_dir.name, job.config.num_trials
         self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
         self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
-        self.rows, self._earlier = [], read_rows(Path(f"{self.stem}.json"))
+        self.rows: list[dict[str, Any]] = []
+        self._earlier = read_rows(Path(f"{self.stem}.json"))
 
-    def earlier(self, number, identity):
+    def earlier(self, number: int, identity: str) -> dict[str, dict[str, float]] | None:
         """The scores of a trial that an earlier run has finished, or None."""
         row = self._earlier[number - 1] if number <= len(self._earlier) else {}
         return split_scores(row) if row.get("identity") == identity else None
 
-    def add(self, seed, identity, scores):
+    def add(self, seed: int, identity: str, scores: Mapping[str, Mapping[str, float]]) -> None:
         """Take the scores of the next trial, split -> {metric: value}."""
         self.rows.append({"seed": seed, "identity": identity, **scores})
 
     @property
-    def trials(self):
+    def trials(self) -> list[dict[str, dict[str, float]]]:
         """One dict a trial: split -> {metric: value}."""
         return [split_scores(row) for row in self.rows]
 
     @property
-    def summary(self):
+    def summary(self) -> dict[str, dict[str, float]]:
         """Split -> maximum, mean and standard deviation of the metric that counts."""
         return summarize(self.trials, self.metric)
 
-    def cells(self):
+    @property
+    def models(self) -> list[Path]:
+        """Folders of the trials' fine-tuned models, as far as they were kept; `from_finetuned` takes one."""
+        folders = [self._job.model_dir(number) for number in range(1, len(self.rows) + 1)]
+        return [folder for folder in folders if folder.is_dir()]
+
+    def cells(self) -> dict[str, str]:
         """Split -> what stands in a table's cell."""
         summaries = [summarize(self.trials, metric) for metric in self.table_metrics]
         return {split: " / ".join(max_and_mean(summary[split]) for summary in summaries) for split in self.summary}
 
-    def write(self):
+    def write(self) -> None:
         """Write what there is so far, and after the last trial print the table."""
         summary = self.summary
         if not summary:
@@ -83,47 +99,48 @@ class Results:
             print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
 
     @property
-    def heading(self):
+    def heading(self) -> str:
         return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} trials"
 
 
-def read_rows(path):
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """The trials in a results file; [] where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["trials"]
+        trials: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["trials"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+    return trials
 
 
-def split_scores(row):
+def split_scores(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """split -> {metric: value} of a trial's row."""
     return {name: value for name, value in row.items() if isinstance(value, dict)}
 
 
-def summarize(trials, metric):
+def summarize(trials: Sequence[Mapping[str, Mapping[str, float]]], metric: str) -> dict[str, dict[str, float]]:
     """split -> maximum, mean and standard deviation of a metric.
 
     Args:
         trials: one dict a trial: split -> {metric: value}.
     """
     summary = {}
-    for split in trials[0]:
+    for split in trials[0] if trials else ():
         values = [trial[split][metric] for trial in trials]
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         summary[split] = {"max": max(values), "mean": statistics.fmean(values), "std": deviation}
     return summary
 
 
-def max_and_mean(scores):
+def max_and_mean(scores: Mapping[str, float]) -> str:
     return f"{scores['max']:.2f} ({scores['mean']:.2f})"
 
 
-def columns_of(rows):
+def columns_of(rows: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
     """The splits that any row has, in the order of the published tables."""
     return [split for split in SPLITS if any(split in cells for _, cells in rows)]
 
 
-def markdown_table(rows):
+def markdown_table(rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:
     """A table laid out as the original's.
 
     Args:

@@ -1,20 +1,30 @@
 """All trials of a task: features, training, evaluation, predictions, results."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import itertools
 import json
 import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle import __version__, runtime
-from electra_paddle.config import save_config
-from electra_paddle.errors import CheckpointError
+from electra_paddle.config import FinetuningConfig, save_config
+from electra_paddle.config.loading import build_config
+from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import sha256
-from electra_paddle.finetuning import report
-from electra_paddle.finetuning.features import fingerprint, load_features
-from electra_paddle.finetuning.model import build_model, read_task
-from electra_paddle.finetuning.trial import Trial
+from electra_paddle.finetuning.description import TaskDescription, load_description
+from electra_paddle.finetuning.features import Features, fingerprint, load_features
+from electra_paddle.finetuning.job import Job, prepare, recommended_for
+from electra_paddle.finetuning.report import Results
 from electra_paddle.models.pretrained_directory import WEIGHTS
+from electra_paddle.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.evaluation import Evaluation
 
 # Entries that change where or when, but not what: a run may go on with others.
 NOT_OF_IDENTITY = {
@@ -26,20 +36,63 @@ NOT_OF_IDENTITY = {
 ADDED = {"lr_schedule": "linear"}  # entries of later versions, with the values that earlier ones had
 
 
-def run_task(job):
-    """Run all trials of a Job; returns the Results."""
+def finetune(
+    task: str | Path | TaskDescription,
+    config: FinetuningConfig | None = None,
+    *,
+    callbacks: Sequence[Callback] = (),
+    **settings: Any,
+) -> Results:
+    """Fine-tune a pre-trained model on a task in one trial or several; a run that was interrupted goes on.
+
+    Args:
+        task: a task's name, a file that describes one, or a description; its files lie in
+            `DATA_DIR/finetuning_data/NAME`.
+        config: all settings; or give them as keyword arguments, under the names of FinetuningConfig's fields.
+        callbacks: called at the events of each trial's training, after its own.
+
+    Returns:
+        Scores of each trial and split, maximum and mean, and the folders of the fine-tuned models.
+
+    Raises:
+        ElectraPaddleError: something does not fit; nothing is overwritten.
+        Interrupted: by SIGTERM or Ctrl-C; a checkpoint is written.
+
+    Example:
+        >>> results = finetune("chnsenticorp", data_dir="runs", init_checkpoint="chinese-electra-small", num_trials=3)
+        >>> print(results.summary["test"]["mean"])
+        >>> from_finetuned(results.models[0]).predict(["位置很好，服务也不错。"])
+    """
+    if "task_names" in settings:
+        raise ConfigError("task_names", repr(settings["task_names"]), "the task as the first argument")
+    description = task if isinstance(task, TaskDescription) else load_description(str(task))
+    whole = build_config(FinetuningConfig, config, settings)
+    if whole.recommended:
+        if config:
+            raise ConfigError("recommended", "true in a FinetuningConfig", "false", "give settings by name instead")
+        whole = build_config(FinetuningConfig, None, {**recommended_for(whole, description), **settings})
+    job = prepare(whole, description)
+    runtime.start()
+    with runtime.last_to_fail():
+        return run_task(job, callbacks)
+
+
+def run_task(job: Job, callbacks: Sequence[Callback] = ()) -> Results:
+    """Run all trials of a job."""
+    from electra_paddle.finetuning.model import build_model
+
     build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written
     features = make_features(job)
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
-    config, results = job.config, report.Results(job)
+    config, results = job.config, Results(job)
     for number in itertools.count(1) if config.num_trials < 0 else range(1, config.num_trials + 1):
         seed = config.seed + number - 1
         deciding = ["train", "dev"] if config.eval_steps else ["train"]  # for the weights
         identity = identity_of(job, seed, job.files)
         scores = results.earlier(number, identity) if config.do_train else None
         if scores is None:
-            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding))
+            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding), callbacks)
         elif runtime.is_main():
             print(f"{job.name}, trial {number}: finished before with the same settings, its scores are taken")
         results.add(seed, identity, scores)
@@ -50,22 +103,21 @@ def run_task(job):
     return results
 
 
-def make_features(job):
+def make_features(job: Job) -> dict[str, Features]:
     """split -> Features; the main process makes those that are not on disk."""
     folder = job.config.output_dir / "finetuning_features"
     if runtime.is_main():
         for split, path in job.files.items():
-            load_features(folder, job.kind, path, split, job.examples[split], job.tokenizer)
+            use_existing = job.config.use_tfrecords_if_existing
+            load_features(folder, job.kind, path, split, job.examples[split], job.tokenizer, use_existing)
     runtime.barrier()
-    config = dataclasses.replace(job.config, use_tfrecords_if_existing=True)  # made just now
-    kind = type(job.kind)(job.kind.description, config)
     return {
-        split: load_features(folder, kind, path, split, job.examples[split], job.tokenizer)
+        split: load_features(folder, job.kind, path, split, job.examples[split], job.tokenizer)
         for split, path in job.files.items()
     }
 
 
-def identity_of(job, seed, splits):
+def identity_of(job: Job, seed: int, splits: Collection[str]) -> str:
     """A hash of everything that decides about a trial, as far as it uses some splits."""
     config = dataclasses.asdict(job.config)
     deciding = {
@@ -87,17 +139,23 @@ def identity_of(job, seed, splits):
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def is_trained(job, number, identity):
+def is_trained(job: Job, number: int, identity: str) -> bool:
     """Whether the folder of a trial holds the model of this identity."""
+    from electra_paddle.finetuning.model import read_task
+
     try:
         return read_task(job.model_dir(number)).get("identity") == identity
     except CheckpointError:
         return False
 
 
-def run_trial(job, features, number, seed, identity):
+def run_trial(
+    job: Job, features: Mapping[str, Features], number: int, seed: int, identity: str, callbacks: Sequence[Callback]
+) -> dict[str, dict[str, float]]:
     """Train, save, evaluate and predict: split -> {metric: value}."""
-    trial = Trial(job, features, number, seed, identity)
+    from electra_paddle.finetuning.trial import Trial
+
+    trial = Trial(job, features, number, seed, identity, callbacks)
     if not job.config.do_train or is_trained(job, number, identity):
         trial.load()
     else:
@@ -114,7 +172,7 @@ def run_trial(job, features, number, seed, identity):
     return scores
 
 
-def write_split(job, number, split, evaluation):
+def write_split(job: Job, number: int, split: str, evaluation: Evaluation) -> None:
     """Print the scores of a split, and write predictions and tables."""
     config, kind, examples = job.config, job.kind, job.examples[split]
     if evaluation.scores:
@@ -126,12 +184,12 @@ def write_split(job, number, split, evaluation):
         stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
         kind.write_report(stem, examples, evaluation.predictions)
     if config.write_test_outputs or kind.always_writes or not evaluation.scores:
-        stem = job.files[split].stem
-        for path in kind.write_predictions(config.output_dir, stem, number, examples, evaluation.predictions):
+        name = job.files[split].stem
+        for path in kind.write_predictions(config.output_dir, name, number, examples, evaluation.predictions):
             print(f"{path} written")
 
 
-def show_examples(job, features, count=3):
+def show_examples(job: Job, features: Mapping[str, Features], count: int = 3) -> None:
     """Print the first examples as the network sees them."""
     tokens = job.tokenizer.vocabulary.tokens
     for split, rows in features.items():
@@ -140,6 +198,6 @@ def show_examples(job, features, count=3):
             print(f"{example.where}: {' '.join(tokens[token] for token in row.input_ids)}")
 
 
-def make_parent(path):
+def make_parent(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,14 +1,23 @@
 """Several tasks and one report on them, beside published scores where the data is the published one."""
 
+from __future__ import annotations
+
 import dataclasses
 import html
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
 from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.description import SPLITS, refuse_unknown
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.job import Job
+    from electra_paddle.finetuning.report import Results
 
 STYLE = (
     "body{font-family:sans-serif;margin:2em}"
@@ -22,12 +31,12 @@ class Suite:
     """Tasks to run one after the other, read from configs/suite/NAME.yaml or a user's own file."""
 
     tasks: tuple[str, ...] = entry((), "names of tasks, or files that describe one")
-    hparams: dict = entry({}, "hyper-parameters of all tasks; those of the command line win")
-    task_hparams: dict[str, dict] = entry({}, "task -> hyper-parameters that win over `hparams` there")
+    hparams: dict[str, Any] = entry({}, "hyper-parameters of all tasks; those of the command line win")
+    task_hparams: dict[str, dict[str, Any]] = entry({}, "task -> hyper-parameters that win over `hparams` there")
     source: str = entry("", "where the published scores stand")
     published: dict[str, dict[str, dict[str, str | float]]] = entry({}, "task -> model -> split -> score as published")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.tasks:
             raise ConfigError("tasks", "none", "at least one task")
         if self.published and not self.source:
@@ -38,12 +47,12 @@ class Suite:
             for model, cells in models.items():
                 refuse_unknown(f"published.{task}.{model}", cells, SPLITS)
 
-    def hparams_of(self, task):
+    def hparams_of(self, task: str) -> dict[str, Any]:
         """The suite's hyper-parameters for a task."""
         return {**self.hparams, **self.task_hparams.get(task, {})}
 
 
-def load_suite(path):
+def load_suite(path: str | Path) -> Suite:
     """The Suite of a file.
 
     Raises:
@@ -52,7 +61,7 @@ def load_suite(path):
     return load_config(Suite, path)
 
 
-def is_published_data(description, num_examples):
+def is_published_data(description: TaskDescription, num_examples: Mapping[str, int]) -> bool:
     """Whether all splits that were used, training included, have as many examples as the published ones."""
     sizes = description.published_sizes
     return (
@@ -62,7 +71,7 @@ def is_published_data(description, num_examples):
     )
 
 
-def report(suite, jobs_and_results, title):
+def report(suite: Suite, jobs_and_results: Sequence[tuple[Job, Results]], title: str) -> str:
     """The report as Markdown, with a table for each task.
 
     Args:
@@ -98,7 +107,7 @@ def report(suite, jobs_and_results, title):
     return "\n\n".join(blocks) + "\n"
 
 
-def to_html(markdown, title):
+def to_html(markdown: str, title: str) -> str:
     """The report as a page of its own: its headings, paragraphs and tables."""
     body = []
     for block in markdown.strip().split("\n\n"):
@@ -114,7 +123,7 @@ def to_html(markdown, title):
     return f"<!DOCTYPE html>\n<html><head>{head}</head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
 
 
-def html_table(lines):
+def html_table(lines: Sequence[str]) -> str:
     """A table of Markdown's, whose second line is the rule below the head."""
     rows = []
     for number, line in enumerate([lines[0], *lines[2:]]):
@@ -124,7 +133,7 @@ def html_table(lines):
     return "<table>\n" + "\n".join(rows) + "\n</table>"
 
 
-def write_report(suite, jobs_and_results, name, folder):
+def write_report(suite: Suite, jobs_and_results: Sequence[tuple[Job, Results]], name: str, folder: str | Path) -> Path:
     """Write `results/NAME_report.{md,html}` below a folder; returns the Markdown's path."""
     from electra_paddle.files import replace_text
 

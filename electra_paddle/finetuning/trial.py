@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from electra_paddle import runtime
+from electra_paddle.batch import ProcessShare
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.batches import TrainingBatches, num_batches
-from electra_paddle.finetuning.evaluation import Evaluation, evaluate
+from electra_paddle.finetuning.evaluation import Evaluation, evaluate_features
 from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.job import Job
 from electra_paddle.finetuning.model import build_model, save_finetuned
@@ -64,7 +65,9 @@ class Trial:
         examples, config = self.job.examples[split], self.config
         size = config.eval_batch_size if self.kind.is_labelled(examples) else config.predict_batch_size
         length = config.max_seq_length if config.pad_to_max_length else None
-        return evaluate(self.model, self.kind, examples, self.features[split], size, config.length_batching, length)
+        return evaluate_features(
+            self.model, self.job.tokenizer, examples, self.features[split], size, config.length_batching, length
+        )
 
     def train(self) -> None:
         """Fine-tune, from the last checkpoint if there is one, and write the model.
@@ -102,9 +105,7 @@ class Trial:
             self.kind,
             config.train_batch_size,
             self.seed,
-            runtime.rank(),
-            runtime.num_processes(),
-            config.gradient_accumulation_steps,
+            ProcessShare(runtime.rank(), runtime.num_processes(), config.gradient_accumulation_steps),
             config.length_batching,
             config.max_seq_length if config.pad_to_max_length else None,
         )

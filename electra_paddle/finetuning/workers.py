@@ -6,11 +6,16 @@ with an error rather than leave the others waiting.
 
 import multiprocessing
 import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 from electra_paddle.errors import DataError, ElectraPaddleError
 
+Result = TypeVar("Result")
 
-def in_processes(function, tasks, option):
+
+def in_processes(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], option: str) -> list[Result]:
     """[function(*task) for task in tasks], at the same time.
 
     Args:
@@ -42,14 +47,14 @@ def in_processes(function, tasks, option):
             process.join()
 
 
-def receive(connection):
+def receive(connection: Connection) -> Any:
     result = connection.recv()
     if isinstance(result, ElectraPaddleError):
         raise result
     return result
 
 
-def work(connection, function):
+def work(connection: Connection, function: Callable[..., Any]) -> None:
     """What a process does: one task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the work
     try:

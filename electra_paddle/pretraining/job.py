@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from electra_paddle import runtime
+from electra_paddle.batch import ProcessShare
 from electra_paddle.config import PretrainingConfig
 from electra_paddle.config.geometry import Geometry
 from electra_paddle.config.recipes import find_recipe
 from electra_paddle.conversion.published import pretrained_directories
 from electra_paddle.data.cloze import Cloze, read_cloze
 from electra_paddle.data.evaluation import EvaluationBatches, hold_out
-from electra_paddle.data.loader import PretrainingBatches, ProcessShare
+from electra_paddle.data.loader import PretrainingBatches
 from electra_paddle.data.masking import MaskingSettings
 from electra_paddle.data.shards import Shards
 from electra_paddle.errors import CheckpointError, ConfigError, DataError

@@ -10,6 +10,7 @@ import numpy as np
 from electra_paddle.batch import TokenBatch
 
 if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
     from electra_paddle.text import Tokenizer
 
 
@@ -34,7 +35,7 @@ def encode_pair(tokenizer: Tokenizer, text_a: str, text_b: str | None, max_seq_l
     return [*ids, *second, vocabulary.sep], len(ids)
 
 
-def pad(sequences: Sequence[tuple[Sequence[int], int]], length: int | None = None) -> TokenBatch:
+def pad(sequences: Sequence[tuple[Sequence[int] | Array, int]], length: int | None = None) -> TokenBatch:
     """A TokenBatch [B, L] of numpy arrays from (ids, position where the second segment begins) pairs.
 
     Args:

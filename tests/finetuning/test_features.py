@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from electra_paddle.batch import ProcessShare
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning import features as module
@@ -115,7 +116,7 @@ def test_every_epoch_trains_on_every_example_once_in_a_new_order(by_length):
 def test_processes_share_each_batch_and_filled_up_rows_weigh_nothing():
     rows = features(13)
     whole = list(TrainingBatches(rows, kind(), 8, seed=1).iterate(0, 2))
-    shares = [list(TrainingBatches(rows, kind(), 8, 1, rank, 2, 2).iterate(0, 2)) for rank in (0, 1)]
+    shares = [list(TrainingBatches(rows, kind(), 8, 1, ProcessShare(rank, 2, 2)).iterate(0, 2)) for rank in (0, 1)]
     for step in (0, 1):
         assert ids_of([whole[step]]) == ids_of([share[step] for share in shares])
         assert {len(share[step].labels) for share in shares} == {4}

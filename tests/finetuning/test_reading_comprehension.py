@@ -83,8 +83,8 @@ def test_a_test_split_may_lack_answers(tmp_path):
 def predict(kind, questions):
     """Predictions if the network finds just what is annotated."""
     rows = [row for number, question in enumerate(questions) for row in kind.featurize(number, question, TOKENIZER)]
-    features = Features.pack(kind.Feature, rows)
-    return kind.predict(questions, features, [annotated_spans(row) for row in features])
+    features = Features.pack(kind.feature_class, rows)
+    return kind.predict(questions, features, [annotated_spans(row) for row in features], TOKENIZER)
 
 
 QUESTIONS = [

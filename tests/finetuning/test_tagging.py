@@ -5,7 +5,7 @@ from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.kinds.base import make_kind
-from electra_paddle.finetuning.kinds.tagging import TaggingExample, TaggingPrediction
+from electra_paddle.finetuning.kinds.tagging import TagAnswer, TaggingExample, TaggingPrediction
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 
@@ -79,9 +79,9 @@ def test_long_sentence_makes_several_sequences_and_gets_all_its_tags():
     for feature in features:
         tags = np.full(len(feature.input_ids), -5)
         tags[feature.firsts] = feature.tags
-        answers.append((tags, np.ones(len(tags))))
+        answers.append(TagAnswer(tags, np.ones(len(tags))))
     features = [feature._replace(firsts=np.array(feature.firsts)) for feature in features]
-    assert tagging.predict([example], features, answers)[0].tags == list(example.tags)
+    assert tagging.predict([example], features, answers, TOKENIZER)[0].tags == list(example.tags)
 
 
 def test_entities_are_scored_as_wholes():

@@ -6,6 +6,7 @@ as English. F1 counts the longest run of words that prediction and answer share.
 
 import functools
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -23,48 +24,47 @@ class Scores(NamedTuple):
     f1: float
     em: float
     total: int
-    unanswered: list
+    unanswered: list[str]
 
     @property
-    def average(self):
+    def average(self) -> float:
         return (self.em + self.f1) / 2
 
 
-def strip_punctuation(text):
+def strip_punctuation(text: str) -> str:
     """A text in lower case without most punctuation, what exact match compares."""
     return text.translate(LOWER).lower().strip().translate(DROPPED)
 
 
-def segment(text):
+def segment(text: str) -> list[str]:
     """A text's words, what F1 compares; dropped punctuation does not end a run of other characters."""
     parts = IDEOGRAPH_OR_RUN.findall(strip_punctuation(text))
     return [word for part in parts for word in _words_of_part(part)]
 
 
 @functools.lru_cache(1 << 16)
-def _words_of_part(part):
+def _words_of_part(part: str) -> Sequence[str]:
     return (part,) if IDEOGRAPH.match(part) else english_words(part)
 
 
-def exact_match(prediction, answers):
+def exact_match(prediction: str, answers: Iterable[str]) -> int:
     """1 if the prediction equals any answer but for case and punctuation, else 0."""
     return int(strip_punctuation(prediction) in map(strip_punctuation, answers))
 
 
-def f1(prediction, answers):
+def f1(prediction: str, answers: Iterable[str]) -> float:
     """Highest F1 of the prediction with any answer, 0 to 1; 0 if both are empty."""
     words, best = segment(prediction), 0.0
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(words)
-    for answer in {*answers}:
-        answer = segment(answer)
-        matcher.set_seq1(answer)
-        shared = matcher.find_longest_match(0, len(answer), 0, len(words)).size
-        best = max(best, 2 * shared / (len(words) + len(answer)) if shared else 0.0)
+    for right in map(segment, {*answers}):
+        matcher.set_seq1(right)
+        shared = matcher.find_longest_match(0, len(right), 0, len(words)).size
+        best = max(best, 2 * shared / (len(words) + len(right)) if shared else 0.0)
     return best
 
 
-def score(questions, predictions):
+def score(questions: Iterable[tuple[str, Sequence[str]]], predictions: Mapping[str, str]) -> Scores:
     """Scores of predictions.
 
     Args:

@@ -54,7 +54,7 @@ OPENING_RULES = [
 ]
 
 
-def english_words(text):
+def english_words(text: str) -> list[str]:
     """The words and punctuation marks of a text in lower case, as a list."""
     text = INNER_PERIOD.sub(_part_period, text)
     for pattern, replacement in OPENING_RULES:
@@ -65,7 +65,7 @@ def english_words(text):
     return text.split()
 
 
-def _part_period(match):
+def _part_period(match: re.Match[str]) -> str:
     """A word and its period; apart where the period ends a sentence."""
     word, next_char = match["word"] or "", match["next"].strip()[:1]
     is_abbreviated = word in ABBREVIATIONS or LETTERS_WITH_PERIODS.fullmatch(word)

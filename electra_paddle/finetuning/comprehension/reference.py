@@ -5,9 +5,18 @@ its words is labelled instead of the annotated one, and an answer whose tokens c
 words that it lies in.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.comprehension.squad import Question
+    from electra_paddle.text import Tokenizer
+    from electra_paddle.text.tokenizer import Encoded
+    from electra_paddle.text.windows import Window
 
 WORD_SPACES = np.array([ord(char) for char in " \t\r\n\u202f"], np.uint32)
 
@@ -20,7 +29,7 @@ class Words:
         of_char: number of the word at each character, of the word before it at white space; -1 before the first.
     """
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         code_points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         is_space = np.isin(code_points, WORD_SPACES)
         begins = ~is_space & np.append(True, is_space[:-1])[: len(is_space)]
@@ -29,12 +38,12 @@ class Words:
         stops = np.flatnonzero(~is_space & np.append(is_space[1:], True)[: len(is_space)]) + 1
         self.texts = [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
-    def join(self, first, last):
+    def join(self, first: int, last: int) -> str:
         """The words from one number to the other with single spaces between them."""
         return " ".join(self.texts[first : last + 1])
 
 
-def rejection(question):
+def rejection(question: Question) -> tuple[str, str] | None:
     """Why the original leaves a training question out: (found, expected); None if it takes it."""
     answer, start = question.answers[0], question.answer_starts[0]
     length = len(question.context)
@@ -47,7 +56,7 @@ def rejection(question):
     return None
 
 
-def reference_token_span(question, encoded, tokenizer):
+def reference_token_span(question: Question, encoded: Encoded, tokenizer: Tokenizer) -> tuple[int, int]:
     """Numbers of the first and last token of the answer as the original labels it; (1, 0) where it labels none."""
     if not question.answers or rejection(question):
         return 1, 0
@@ -73,12 +82,12 @@ class ReferenceWriter:
         tokenizer: the one that made the windows.
     """
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._basic_text = functools.lru_cache(1 << 10)(lambda text: " ".join(tokenizer.words(text)))
         self._words = functools.lru_cache(1 << 10)(Words)
 
-    def __call__(self, context, window, start, end):
+    def __call__(self, context: str, window: Window, start: int, end: int) -> str:
         """The text of the tokens from `start` to `end`, positions in a window."""
         pieces = [self.tokenizer.vocabulary.tokens[piece] for piece in window.input_ids[start : end + 1]]
         text = " ".join(" ".join(pieces).replace(" ##", "").replace("##", "").split())
@@ -86,7 +95,7 @@ class ReferenceWriter:
         first, last = (words.of_char[window.char_starts[place - window.second]] for place in (start, end))
         return self._trace(text, words.join(first, last))
 
-    def _trace(self, text, words):
+    def _trace(self, text: str, words: str) -> str:
         """The part of `words` that was normalized to `text`; all of them if that cannot be told."""
         normalized = self._basic_text(words)
         place = normalized.find(text)

@@ -3,13 +3,20 @@
 CMRC 2018's other release, a list of `context_text` with `query_text`, is read as well; it has no answer offsets.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from electra_paddle.errors import DataError
 
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.problems import Problems
+
 NOWHERE = -1
+Required = TypeVar("Required")
 
 
 class Question(NamedTuple):
@@ -19,15 +26,15 @@ class Question(NamedTuple):
     where: str  # file and id
     text: str
     context: str
-    answers: tuple = ()
-    answer_starts: tuple = ()  # positions in the context as annotated, or NOWHERE
+    answers: tuple[str, ...] = ()
+    answer_starts: tuple[int, ...] = ()  # positions in the context as annotated, or NOWHERE
 
 
 class Unusable(Exception):
     """Part of a file that cannot be used: where, found, expected."""
 
 
-def read_questions(path, problems):
+def read_questions(path: str | Path, problems: Problems) -> list[Question]:
     """The Questions of a file, in its order.
 
     Args:
@@ -58,7 +65,7 @@ def read_questions(path, problems):
     return list(questions.values())
 
 
-def read_json(path):
+def read_json(path: str | Path) -> Any:
     """The contents of a JSON file.
 
     Raises:
@@ -76,7 +83,7 @@ def read_json(path):
         raise DataError(path, "JSON nested too deeply", "a JSON file") from error
 
 
-def paragraphs(path, data):
+def paragraphs(path: str | Path, data: Any) -> Iterator[tuple[str, Any]]:
     """Yield (place in the file, paragraph).
 
     Raises:
@@ -86,7 +93,7 @@ def paragraphs(path, data):
         if isinstance(data, list):  # CMRC 2018's other release
             yield from ((f"{path}: [{number}]", paragraph) for number, paragraph in enumerate(data))
             return
-        for number, article in enumerate(require(path, data, "data", list)):
+        for number, article in enumerate(require(str(path), data, "data", list)):
             place = f"{path}: data[{number}]"
             for inner, paragraph in enumerate(require(place, article, "paragraphs", list)):
                 yield f"{place}.paragraphs[{inner}]", paragraph
@@ -94,7 +101,7 @@ def paragraphs(path, data):
         raise DataError(*error.args) from None
 
 
-def read_paragraph(place, paragraph):
+def read_paragraph(place: str, paragraph: Any) -> tuple[str, list[Any]]:
     """(context, list of its questions as they stand in the file)."""
     key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else "context"
     context = require(place, paragraph, key, str)
@@ -103,7 +110,7 @@ def read_paragraph(place, paragraph):
     return context, require(place, paragraph, "qas", list)
 
 
-def read_question(path, place, context, entry):
+def read_question(path: str | Path, place: str, context: str, entry: Any) -> Question:
     """The Question that one entry stands for."""
     is_squad = not (isinstance(entry, dict) and "query_text" in entry)
     name = require(place, entry, "id" if is_squad else "query_id", str).strip()
@@ -121,7 +128,7 @@ def read_question(path, place, context, entry):
     return Question(name, where, text, context, texts, starts)
 
 
-def require(where, mapping, key, kind):
+def require(where: str, mapping: Any, key: str, kind: type[Required]) -> Required:
     """mapping[key], which must be of the kind."""
     if not isinstance(mapping, dict):
         raise Unusable(where, f"a {type(mapping).__name__}", f"an object with {key!r}")
@@ -132,7 +139,7 @@ def require(where, mapping, key, kind):
     return mapping[key]
 
 
-def answer_span(question):
+def answer_span(question: Question) -> tuple[int, int] | None:
     """(first character, character after the last) of the first answer that stands in the context, or None.
 
     An answer that does not stand where it is annotated is looked for; the nearest occurrence is taken.
@@ -144,7 +151,7 @@ def answer_span(question):
     return None
 
 
-def nearest(text, part, position):
+def nearest(text: str, part: str, position: int) -> int:
     """Start of the occurrence of `part` nearest to a position, or NOWHERE."""
     position = max(position, 0)
     after = text.find(part, position)

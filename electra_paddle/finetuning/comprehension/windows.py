@@ -3,14 +3,26 @@
 Source: `SquadExample` and `_example_to_feature` preparation of the original's question answering tasks.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from electra_paddle.finetuning.comprehension.reference import reference_token_span
 from electra_paddle.finetuning.comprehension.squad import answer_span
 from electra_paddle.text.windows import windows
 
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.comprehension.squad import Question
+    from electra_paddle.text import Tokenizer
+    from electra_paddle.text.tokenizer import Encoded
+    from electra_paddle.text.windows import Window, WindowSettings
 
-def labelled_windows(number, question, tokenizer, settings, is_reference=False):
+
+def labelled_windows(
+    number: int, question: Question, tokenizer: Tokenizer, settings: WindowSettings, is_reference: bool = False
+) -> list[Window]:
     """The Windows of a question, labelled if it has answers.
 
     Args:
@@ -24,7 +36,7 @@ def labelled_windows(number, question, tokenizer, settings, is_reference=False):
     return windows(number, tokenizer.encode(question.text), encoded, tokenizer.vocabulary, settings, answer)
 
 
-def answer_tokens(question, encoded, tokenizer, is_reference):
+def answer_tokens(question: Question, encoded: Encoded, tokenizer: Tokenizer, is_reference: bool) -> tuple[int, int]:
     """Numbers of the first and last token of the answer; (1, 0) where there is none."""
     if is_reference:
         return reference_token_span(question, encoded, tokenizer)

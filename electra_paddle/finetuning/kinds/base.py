@@ -4,28 +4,61 @@ Everything above it (features and their cache, batches, trials, reports) knows a
 Shapes: B rows of a batch (one for each feature), L sequence.
 """
 
+from __future__ import annotations
+
 import abc
 import json
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from electra_paddle.errors import ConfigError
 from electra_paddle.task_kinds import KINDS, load_class
 
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.problems import Problems
+    from electra_paddle.text import Tokenizer
+
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
+TASK_ENTRIES = ("name", "kind", "labels", "is_pair", "settings")
 
 
-def task_text(kind, identity=None):
+class HasPlace(Protocol):
+    """What every example has."""
+
+    @property
+    def id(self) -> str: ...  # unique in its file
+
+    @property
+    def where(self) -> str: ...  # file and line, for messages
+
+
+Example = TypeVar("Example", bound=HasPlace)  # what a file says and people count
+Feature = TypeVar("Feature")  # what the network is given: a NamedTuple, see TaskKind.feature_class
+Batch = TypeVar("Batch")  # B features as arrays, then as tensors
+Output = TypeVar("Output")  # of the network
+Answer = TypeVar("Answer")  # what is kept of an output, for one feature
+Prediction = TypeVar("Prediction")  # for one example
+
+
+def task_text(kind: AnyKind, identity: str | None = None) -> str:
     """The text of task.json.
 
     Args:
-        kind: TaskKind of the task.
+        kind: of the task.
         identity: a hash of everything that decided about the weights, where it is known.
     """
     description = kind.description
     task = {
         "name": description.name,
         "kind": description.kind,
-        "labels": list(description.labels or ()),
+        "labels": list(description.classes),
         "is_pair": "text_b" in description.columns,
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, *kind.kept)},
         "identity": identity,
@@ -33,22 +66,23 @@ def task_text(kind, identity=None):
     return json.dumps(task, indent=2, ensure_ascii=False) + "\n"
 
 
-def make_kind(description, config):
-    """The TaskKind of a TaskDescription, for a FinetuningConfig; its module is loaded now, and Paddle is not."""
-    return load_class(KINDS[description.kind].finetuning)(description, config)
+def make_kind(description: TaskDescription, config: FinetuningConfig) -> AnyKind:
+    """The kind that a task's description names; its module is loaded now, and Paddle is not."""
+    kind: AnyKind = load_class(KINDS[description.kind].finetuning)(description, config)
+    return kind
 
 
-class TaskKind(abc.ABC):
+class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Prediction]):
     """What one kind of task does. Methods are pure but for `write_*`; those up to `featurize` need no Paddle.
 
     An example is what a file says and people count; a feature is what the network is given. One example makes one
-    feature or several (windows of a long text).
+    feature or several (windows of a long text). The type's parameters name what flows through a kind, in its order.
 
     Attributes:
         description: TaskDescription; its labels are known by the time that a file is read for examples.
         config: FinetuningConfig.
-        Feature: NamedTuple of a feature's ints and 1-D integer arrays. It has `example`, the number of its example,
-            and `input_ids`, special tokens included.
+        feature_class: NamedTuple of a feature's ints and 1-D integer arrays. It has `example`, the number of its
+            example, and `input_ids`, special tokens included.
         metrics: names of the scores, in percent, higher is better; the first is what trials and models are compared
             by unless the description names another.
         table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
@@ -57,78 +91,91 @@ class TaskKind(abc.ABC):
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
-    Feature: ClassVar[type]
-    metrics: ClassVar[tuple]
-    table_metrics: ClassVar[tuple] = ()
-    settings: ClassVar[tuple] = ("max_seq_length",)
-    kept: ClassVar[tuple] = ()
+    feature_class: ClassVar[type[Any]]
+    metrics: ClassVar[tuple[str, ...]]
+    table_metrics: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[tuple[str, ...]] = ("max_seq_length",)
+    kept: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
 
-    def __init__(self, description, config):
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         self.description, self.config = description, config
         if self.main_metric not in self.metrics:
             raise ConfigError("metric", repr(self.main_metric), " or ".join(self.metrics))
 
     @property
-    def main_metric(self):
+    def main_metric(self) -> str:
         """The score that trials and models are compared by."""
         return self.description.metric or self.metrics[0]
 
-    def find_labels(self, path, problems):
+    def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         """The labels in a training file, sorted; () for kinds without labels."""
         return ()
 
     @abc.abstractmethod
-    def read(self, path, split, problems):
-        """The examples of a file: picklable objects, each with `id` (text, unique) and `where` (file and line).
+    def read(self, path: Path, split: str, problems: Problems) -> list[Example]:
+        """The examples of a file: picklable objects.
 
         Bad rows go to `problems.add`. Labels are needed in train and dev; other splits may lack them.
         """
 
     @abc.abstractmethod
-    def is_labelled(self, examples):
+    def is_labelled(self, examples: Sequence[Example]) -> bool:
         """Whether the examples can be scored."""
 
     @abc.abstractmethod
-    def featurize(self, number, example, tokenizer):
-        """A list of Features of one example, whose number among the split's examples is given."""
+    def featurize(self, number: int, example: Example, tokenizer: Tokenizer) -> list[Feature]:
+        """The features of one example, whose number among the split's examples is given."""
 
     @abc.abstractmethod
-    def build_network(self, electra_config):
+    def build_network(self, electra_config: ElectraConfig) -> Layer:
         """A PaddleNLP-compatible Layer with the encoder as `electra`; `initialize` fills it afterwards."""
 
     @abc.abstractmethod
-    def collate(self, features, length=None):
+    def collate(self, features: Sequence[Feature], length: int | None = None) -> Batch:
         """A NamedTuple of numpy arrays with B rows, padded to the longest, or to `length`.
 
         It has `weights` [B] float32, all 1; the caller may replace them. A row's loss counts as often as its weight.
         """
 
     @abc.abstractmethod
-    def forward(self, network, batch):
+    def forward(self, network: Layer, batch: Batch) -> Output:
         """Output of a batch of tensors: a NamedTuple with `loss`, the weighted sum over the rows.
 
         Without labels the loss is 0. In evaluation (`network.training` is false) it has all that `answers` needs.
         """
 
-    def training_metrics(self, batch, output):
+    def training_metrics(self, batch: Batch, output: Output) -> dict[str, Tensor]:
         """Scalar tensors about a training batch, for the log."""
-        return {"loss": output.loss / batch.weights.sum().clip(min=1.0)}
+        return {"loss": mean_loss(batch, output)}
 
     @abc.abstractmethod
-    def answers(self, batch, output):
+    def answers(self, batch: Batch, output: Output) -> list[Answer]:
         """What is kept of an evaluated batch: a list of B picklable objects, small ones."""
 
     @abc.abstractmethod
-    def predict(self, examples, features, answers):
-        """A list of predictions, one for each example, from all features and the answers to each."""
+    def predict(
+        self, examples: Sequence[Example], features: Iterable[Feature], answers: Iterable[Answer], tokenizer: Tokenizer
+    ) -> list[Prediction]:
+        """A prediction for each example, from all features and the answer to each.
+
+        Args:
+            tokenizer: the one that made the features.
+        """
 
     @abc.abstractmethod
-    def score(self, examples, predictions):
+    def score(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, float]:
         """{metric: value in percent}, for all of `metrics`."""
 
     @abc.abstractmethod
-    def write_predictions(self, output_dir, split, trial, examples, predictions):
+    def write_predictions(
+        self,
+        output_dir: Path,
+        split: str,
+        trial: int,
+        examples: Sequence[Example],
+        predictions: Sequence[Prediction],
+    ) -> list[Path]:
         """Write what was predicted, as the original lays it out; returns the paths.
 
         Args:
@@ -138,7 +185,7 @@ class TaskKind(abc.ABC):
         """
 
     @abc.abstractmethod
-    def example(self, number, given):
+    def example(self, number: int, given: Any) -> Example:
         """The unlabelled example of what a user gives `Finetuned.predict`, for the given place in the list.
 
         Raises:
@@ -146,13 +193,21 @@ class TaskKind(abc.ABC):
         """
 
     @abc.abstractmethod
-    def plain(self, prediction, with_probabilities=False):
+    def plain(self, prediction: Prediction, with_probabilities: bool = False) -> Any:
         """What `Finetuned.predict` returns of a prediction: text, lists and dicts."""
 
-    def write_report(self, stem, examples, predictions):
+    def write_report(self, stem: Path, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Path]:
         """Write tables and pictures of one split's predictions; returns their paths.
 
         Args:
-            stem: path that the names of the files begin with.
+            stem: folder, and what the names of the files begin with.
         """
         return []
+
+
+AnyKind = TaskKind[Any, Any, Any, Any, Any, Any]  # as runs know it, which look into nothing that flows through it
+
+
+def mean_loss(batch: Any, output: Any) -> Tensor:
+    """The mean over the rows that count of a batch's loss, for any kind's batch and output."""
+    return output.loss / batch.weights.sum().clip(min=1.0)

@@ -1,9 +1,11 @@
 """Answers to questions that are passages of a text. Shapes: B windows of a batch, L sequence."""
 
-import functools
+from __future__ import annotations
+
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,13 @@ from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
 from electra_paddle.text.windows import Window, WindowSettings
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.finetuning.problems import Problems
+    from electra_paddle.text import Tokenizer
+
 REFERENCE_NO_ANSWER = "empty"  # what the original writes where no span is possible
 
 
@@ -26,14 +35,16 @@ class ReadingPrediction(NamedTuple):
     """What is answered to a question."""
 
     text: str
-    answers: Any  # list of up to n_best_size answers.Answer, best first
+    answers: list[decoding.Answer]  # up to n_best_size, best first
     reachable: str  # what had been answered if the network had found just what is annotated
 
 
-class ReadingComprehension(TaskKind):
+class ReadingComprehension(
+    TaskKind[Question, Window, ReadingBatch, ReadingOutput, decoding.SpanScores, ReadingPrediction]
+):
     """Start and end of the answer in windows of the text; exact match and F1 of CMRC 2018."""
 
-    Feature = Window
+    feature_class = Window
     metrics = ("average", "f1", "em")
     table_metrics = ("em", "f1")
     settings = ("max_seq_length", "max_query_length", "doc_stride", "compat")
@@ -48,18 +59,18 @@ class ReadingComprehension(TaskKind):
     always_writes = True
 
     @property
-    def is_reference(self):
+    def is_reference(self) -> bool:
         """Whether answers are found and written as the original does."""
         return self.config.compat == "reference"
 
     @property
-    def max_answer_length(self):
+    def max_answer_length(self) -> int:
         return decoding.longest_answer(self.config.max_answer_length, self.config.compat)
 
-    def read(self, path, split, problems):
+    def read(self, path: Path, split: str, problems: Problems) -> list[Question]:
         return [question for question in read_questions(path, problems) if self._is_usable(question, split, problems)]
 
-    def _is_usable(self, question, split, problems):
+    def _is_usable(self, question: Question, split: str, problems: Problems) -> bool:
         """Whether a question serves a split; if not, the reason is noted."""
         if split in ("train", "dev") and not any(answer.strip() for answer in question.answers):
             problems.add(question.where, "no answer", "at least one in training and dev data")
@@ -84,26 +95,26 @@ class ReadingComprehension(TaskKind):
             problems.left_out["kept with the nearest place of their answer, which is not where annotated"] += 1
         return True
 
-    def is_labelled(self, examples):
+    def is_labelled(self, examples: Sequence[Question]) -> bool:
         return all(question.answers for question in examples)
 
-    def featurize(self, number, example, tokenizer):
+    def featurize(self, number: int, example: Question, tokenizer: Tokenizer) -> list[Window]:
         config = self.config
         lengths = (config.max_seq_length, config.max_query_length, config.doc_stride)
         return labelled_windows(number, example, tokenizer, WindowSettings(*lengths), self.is_reference)
 
-    def build_network(self, electra_config):
+    def build_network(self, electra_config: ElectraConfig) -> Layer:
         from electra_paddle.models.reading_comprehension import ElectraReader, ReadingSettings
 
         electra_config.reading = {name: getattr(self.config, name) for name in ReadingSettings._fields}
         return ElectraReader(electra_config)
 
-    def collate(self, features, length=None):
+    def collate(self, features: Sequence[Window], length: int | None = None) -> ReadingBatch:
         tokens = pad([(window.input_ids, window.second) for window in features], length)
         starts, ends = (np.array([getattr(window, name) for window in features], np.int64) for name in ("start", "end"))
         return ReadingBatch(*tokens, starts, ends, np.ones(len(features), np.float32))
 
-    def forward(self, network, batch):
+    def forward(self, network: Layer, batch: ReadingBatch) -> ReadingOutput:
         import paddle
 
         from electra_paddle.models.reading_comprehension import reading_loss
@@ -115,38 +126,42 @@ class ReadingComprehension(TaskKind):
         is_labelled = (batch.start_positions >= 0).astype("float32")
         return ReadingOutput((losses * is_labelled * batch.weights).sum(), scores)
 
-    def answers(self, batch, output):
+    def answers(self, batch: ReadingBatch, output: ReadingOutput) -> list[decoding.SpanScores]:
         return decoding.likely_spans(output.scores, self.config.n_best_size)
 
-    def predict(self, examples, features, answers):
-        mine = [[] for _ in examples]
+    def predict(
+        self,
+        examples: Sequence[Question],
+        features: Iterable[Window],
+        answers: Iterable[decoding.SpanScores],
+        tokenizer: Tokenizer,
+    ) -> list[ReadingPrediction]:
+        write = ReferenceWriter(tokenizer) if self.is_reference else decoding.original_text
+        own: list[tuple[list[Window], list[decoding.SpanScores]]] = [([], []) for _ in examples]
         for window, spans in zip(features, answers, strict=True):
-            mine[window.example].append((window, spans))
-        return [
-            self._predict(example, *zip(*pairs, strict=True)) for example, pairs in zip(examples, mine, strict=True)
-        ]
+            own[window.example][0].append(window)
+            own[window.example][1].append(spans)
+        return [self._predict(example, *each, write) for example, each in zip(examples, own, strict=True)]
 
-    def _predict(self, question, own_windows, spans):
+    def _predict(
+        self,
+        question: Question,
+        windows: Sequence[Window],
+        spans: Sequence[decoding.SpanScores],
+        write: Callable[[str, Window, int, int], str],
+    ) -> ReadingPrediction:
         none = REFERENCE_NO_ANSWER if self.is_reference else ""
         best, reachable = (
-            decoding.best_answers(question.context, own_windows, each, self.max_answer_length, number, self._write)
+            decoding.best_answers(question.context, windows, each, self.max_answer_length, number, write)
             or [decoding.Answer(none, 0.0, 0.0)]
-            for each, number in ((spans, self.config.n_best_size), (map(decoding.annotated_spans, own_windows), 1))
+            for each, number in (
+                (spans, self.config.n_best_size),
+                ([decoding.annotated_spans(window) for window in windows], 1),
+            )
         )
         return ReadingPrediction(best[0].text, best, reachable[0].text)
 
-    @functools.cached_property
-    def _write(self):
-        """Function that gives an answer's text; see answers.best_answers."""
-        if not self.is_reference:
-            return decoding.original_text
-        from electra_paddle.finetuning.job import find_source
-        from electra_paddle.text import Tokenizer
-
-        _, _, vocabulary = find_source(self.config)
-        return ReferenceWriter(Tokenizer(vocabulary, self.config.do_lower_case))
-
-    def score(self, examples, predictions):
+    def score(self, examples: Sequence[Question], predictions: Sequence[ReadingPrediction]) -> dict[str, float]:
         """Average, F1 and exact match; and which exact match `max_answer_length` and the windows let it reach."""
         pairs = list(zip(examples, predictions, strict=True))
         scores = chinese_metric.score(
@@ -159,11 +174,20 @@ class ReadingComprehension(TaskKind):
         ceiling = 100 * reachable / len(examples)
         return {"average": scores.average, "f1": scores.f1, "em": scores.em, "em_ceiling": ceiling}
 
-    def write_predictions(self, output_dir, split, trial, examples, predictions):
+    def write_predictions(
+        self,
+        output_dir: Path,
+        split: str,
+        trial: int,
+        examples: Sequence[Question],
+        predictions: Sequence[ReadingPrediction],
+    ) -> list[Path]:
         task = self.description.name
         folder = Path(output_dir) / "results" / f"{task}_qa"
         stems = [f"{task}_{split}"] + [f"{task}_{split}_{trial}"] * (self.config.num_trials != 1)
-        contents = {"preds": {example.id: answer.text for example, answer in zip(examples, predictions, strict=True)}}
+        contents: dict[str, dict[str, Any]] = {
+            "preds": {example.id: answer.text for example, answer in zip(examples, predictions, strict=True)}
+        }
         if self.config.write_probabilities:
             contents["nbest"] = {
                 example.id: decoding.n_best_entries(answer.answers)
@@ -173,7 +197,7 @@ class ReadingComprehension(TaskKind):
             write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()
         ]
 
-    def example(self, number, given):
+    def example(self, number: int, given: Any) -> Question:
         """Of a pair: question and text."""
         where = f"texts[{number}]"
         is_pair = isinstance(given, (tuple, list)) and len(given) == 2
@@ -181,7 +205,7 @@ class ReadingComprehension(TaskKind):
             raise DataError(where, repr(given), "a pair of texts: a question and what is asked about")
         return Question(str(number), where, *given)
 
-    def plain(self, prediction, with_probabilities=False):
+    def plain(self, prediction: ReadingPrediction, with_probabilities: bool = False) -> Any:
         """The answer, or with probabilities (answer, {each of the best: its probability among them})."""
         if not with_probabilities:
             return prediction.text
@@ -189,7 +213,7 @@ class ReadingComprehension(TaskKind):
         return prediction.text, {entry["text"]: entry["probability"] for entry in entries}
 
 
-def write_json(path, content):
+def write_json(path: Path, content: Any) -> Path:
     """Write a JSON file as the original does, whole or not at all; returns its path."""
     replace_text(path, json.dumps(content, indent=4) + "\n")
     return path

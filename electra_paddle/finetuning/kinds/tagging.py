@@ -1,6 +1,10 @@
 """A tag for each token of a sentence. Shapes: B batch, L sequence, C tags, T tokens of a sentence."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,71 +16,96 @@ from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.text import pad
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.problems import Problems
+    from electra_paddle.text import Tokenizer
+
 
 class TaggingExample(NamedTuple):
     """One sentence."""
 
     id: str
     where: str  # file and line of its first token
-    tokens: tuple  # T texts
-    tags: tuple  # T ids, all -1 where the file has no tags
+    tokens: tuple[str, ...]  # T texts
+    tags: tuple[int, ...]  # T ids, all -1 where the file has no tags
 
 
 class TaggingFeature(NamedTuple):
     """One sequence with special tokens: a sentence, or a part of one that is longer than a sequence."""
 
     example: int  # its number
-    input_ids: Any  # [L]
-    firsts: Any  # where in input_ids the first piece of each token stands
-    tags: Any  # id of each token's tag, -1 where there is none
+    input_ids: list[int] | Array  # [L]
+    firsts: list[int] | Array  # where in input_ids the first piece of each token stands
+    tags: list[int] | Array  # id of each token's tag, -1 where there is none
 
 
 class TaggingPrediction(NamedTuple):
     """Of one sentence."""
 
-    tags: Any  # [T] ids
-    probabilities: Any  # [T] of these tags
+    tags: list[int]  # [T] ids
+    probabilities: list[float]  # [T] of these tags
 
 
-class Tagging(TaskKind):
+class TagAnswer(NamedTuple):
+    """Of one sequence."""
+
+    tags: Array  # [L] int16, the most probable
+    probabilities: Array  # [L] float32, of these tags
+
+
+class Tagging(
+    TaskKind[TaggingExample, TaggingFeature, ClassificationBatch, ClassificationOutput, TagAnswer, TaggingPrediction]
+):
     """A dense layer on every token; cross entropy of the first pieces, summed."""
 
-    Feature = TaggingFeature
+    feature_class = TaggingFeature
     metrics = ("f1", "precision", "recall", "accuracy")
 
-    def __init__(self, description, config):
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
         if description.labels and not self.has_entities and self.main_metric != "accuracy":
             raise ConfigError("metric", self.main_metric, "accuracy where no tag begins with B- or I-")
 
     @property
-    def has_entities(self):
+    def has_entities(self) -> bool:
         """Whether the tags mark entities, which are then scored as wholes."""
-        return any(label.startswith(("B-", "I-")) for label in self.description.labels)
+        return any(label.startswith(("B-", "I-")) for label in self.description.classes)
 
-    def find_labels(self, path, problems):
+    def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         layout = self.description.of_split("train")
-        return tuple(sorted({tag for _, _, tags in read_sentences(path, layout, True, problems) for tag in tags}))
+        return tuple(sorted({tag for _, _, tags in read_sentences(path, layout, True, problems) for tag in tags or ()}))
 
-    def read(self, path, split, problems):
+    def read(self, path: Path, split: str, problems: Problems) -> list[TaggingExample]:
         layout = self.description.of_split(split)
-        examples = []
+        examples: list[TaggingExample] = []
         for where, tokens, tags in read_sentences(path, layout, split in ("train", "dev"), problems):
-            ids = [-1] * len(tokens) if tags is None else [layout.label_id(tag) for tag in tags]
-            if None in ids:
-                problems.add(where, f"tag {tags[ids.index(None)]!r} in this sentence", one_of(layout.labels))
-            else:
-                examples.append(TaggingExample(str(len(examples)), where, tuple(tokens), tuple(ids)))
+            unknown = [tag for tag in tags or () if layout.label_id(tag) is None]
+            if unknown:
+                problems.add(where, f"tag {unknown[0]!r} in this sentence", one_of(layout.classes))
+                continue
+            ids = (
+                [-1] * len(tokens)
+                if tags is None
+                else [layout.classes.index(layout.aliases.get(tag, tag)) for tag in tags]
+            )
+            examples.append(TaggingExample(str(len(examples)), where, tuple(tokens), tuple(ids)))
         return examples
 
-    def is_labelled(self, examples):
+    def is_labelled(self, examples: Sequence[TaggingExample]) -> bool:
         return examples[0].tags[0] >= 0
 
-    def featurize(self, number, example, tokenizer):
+    def featurize(self, number: int, example: TaggingExample, tokenizer: Tokenizer) -> list[TaggingFeature]:
         vocabulary, room = tokenizer.vocabulary, self.config.max_seq_length - 2
         encoded = tokenizer.encode_lines("\n".join(token.replace("\n", " ") for token in example.tokens))
         starts = [0, *encoded.line_ends.tolist()]
-        ids, parts = encoded.ids.tolist(), [([], [], [])]
+        ids = encoded.ids.tolist()
+        parts: list[tuple[list[int], list[int], list[int]]] = [([], [], [])]
         for tag, start, end in zip(example.tags, starts[:-1], starts[1:], strict=True):
             pieces = ids[start:end][:room] or [vocabulary.unk]  # some characters make no token
             if len(parts[-1][0]) + len(pieces) > room:
@@ -90,38 +119,45 @@ class Tagging(TaskKind):
             for input_ids, firsts, tags in parts
         ]
 
-    def build_network(self, electra_config):
+    def build_network(self, electra_config: ElectraConfig) -> Layer:
         from electra_paddle.models.heads import ElectraTagger
 
         return ElectraTagger(electra_config)
 
-    def collate(self, features, length=None):
+    def collate(self, features: Sequence[TaggingFeature], length: int | None = None) -> ClassificationBatch:
         tokens = pad([(feature.input_ids, len(feature.input_ids)) for feature in features], length)
         labels = np.full(tokens.input_ids.shape, -1, np.int64)  # [B, L]
         for row, feature in zip(labels, features, strict=True):
             row[np.asarray(feature.firsts)] = feature.tags
         return ClassificationBatch(*tokens, labels, np.ones(len(features), np.float32))
 
-    def forward(self, network, batch):
+    def forward(self, network: Layer, batch: ClassificationBatch) -> ClassificationOutput:
         from electra_paddle.models.heads import classification_loss
 
         logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)  # [B, L, C]
         return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1)), logits)
 
-    def answers(self, batch, output):
+    def answers(self, batch: ClassificationBatch, output: ClassificationOutput) -> list[TagAnswer]:
         import paddle.nn.functional as F
 
         probabilities = F.softmax(output.logits.astype("float32"), axis=-1).numpy()  # [B, L, C]
-        return list(zip(probabilities.argmax(-1).astype(np.int16), probabilities.max(-1), strict=True))
+        return list(map(TagAnswer, probabilities.argmax(-1).astype(np.int16), probabilities.max(-1)))
 
-    def predict(self, examples, features, answers):
-        tags, probabilities = [[] for _ in examples], [[] for _ in examples]
-        for feature, (row_tags, row_probabilities) in zip(features, answers, strict=True):
-            tags[feature.example] += row_tags[feature.firsts].tolist()
-            probabilities[feature.example] += row_probabilities[feature.firsts].tolist()
-        return [TaggingPrediction(*pair) for pair in zip(tags, probabilities, strict=True)]
+    def predict(
+        self,
+        examples: Sequence[TaggingExample],
+        features: Iterable[TaggingFeature],
+        answers: Iterable[TagAnswer],
+        tokenizer: Tokenizer,
+    ) -> list[TaggingPrediction]:
+        predictions = [TaggingPrediction([], []) for _ in examples]
+        for feature, answer in zip(features, answers, strict=True):
+            prediction = predictions[feature.example]
+            prediction.tags.extend(answer.tags[feature.firsts].tolist())
+            prediction.probabilities.extend(answer.probabilities[feature.firsts].tolist())
+        return predictions
 
-    def score(self, examples, predictions):
+    def score(self, examples: Sequence[TaggingExample], predictions: Sequence[TaggingPrediction]) -> dict[str, float]:
         pairs = list(zip(examples, predictions, strict=True))
         right = sum(np.equal(example.tags, prediction.tags).sum() for example, prediction in pairs)
         scores = {"accuracy": float(100 * right / sum(len(example.tags) for example, _ in pairs))}
@@ -134,10 +170,17 @@ class Tagging(TaskKind):
         entities = {name: 100 * float(function(*names, zero_division=0)) for name, function in functions.items()}
         return {**entities, **scores}
 
-    def write_predictions(self, output_dir, split, trial, examples, predictions):
-        lines = []
+    def write_predictions(
+        self,
+        output_dir: Path,
+        split: str,
+        trial: int,
+        examples: Sequence[TaggingExample],
+        predictions: Sequence[TaggingPrediction],
+    ) -> list[Path]:
+        lines: list[str] = []
         for example, prediction in zip(examples, predictions, strict=True):
-            columns = [example.tokens, self._names(prediction.tags)]
+            columns: list[Sequence[str]] = [example.tokens, self._names(prediction.tags)]
             if self.config.write_probabilities:
                 columns.append([f"{probability:.6f}" for probability in prediction.probabilities])
             lines += [" ".join(cells) for cells in zip(*columns, strict=True)] + [""]
@@ -145,28 +188,30 @@ class Tagging(TaskKind):
         replace_text(path, "\n".join(lines))
         return [path]
 
-    def example(self, number, given):
+    def example(self, number: int, given: Any) -> TaggingExample:
         """Of a text, whose characters are its tokens, or of a list of tokens."""
         tokens = tuple(given) if isinstance(given, (str, list, tuple)) else ()
         if not tokens or not all(isinstance(token, str) and token for token in tokens):
             raise DataError(f"texts[{number}]", repr(given), "a text or a list of tokens")
         return TaggingExample(str(number), f"texts[{number}]", tokens, (-1,) * len(tokens))
 
-    def plain(self, prediction, with_probabilities=False):
+    def plain(self, prediction: TaggingPrediction, with_probabilities: bool = False) -> Any:
         """A tag for each token, or with probabilities (tag, probability)."""
         tags = self._names(prediction.tags)
         return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
 
-    def write_report(self, stem, examples, predictions):
+    def write_report(
+        self, stem: Path, examples: Sequence[TaggingExample], predictions: Sequence[TaggingPrediction]
+    ) -> list[Path]:
         """Precision and recall of each class of entities."""
         if not self.has_entities:
             return []
         from seqeval.metrics import classification_report
 
         names = [self._names(example.tags) for example in examples], [self._names(row.tags) for row in predictions]
-        path = f"{stem}_classes.txt"
+        path = Path(f"{stem}_classes.txt")
         replace_text(path, classification_report(*names, digits=4, zero_division=0))
         return [path]
 
-    def _names(self, ids):
-        return [self.description.labels[number] for number in ids]
+    def _names(self, ids: Iterable[int]) -> list[str]:
+        return [self.description.classes[number] for number in ids]
