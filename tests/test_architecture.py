@@ -53,7 +53,7 @@ ONLY_IMPORTERS = {
     "seqeval": {"finetuning/kinds/tagging.py"},
     "sklearn": {"finetuning/kinds/classification.py", "models/informed.py"},
     "opencc": {"data/mixture.py"},
-    "paddlehub": {"hub/module.py", "hub/packaging/installation.py"},
+    "paddlehub": {"hub/interface.py", "hub/packaging/installation.py"},
     "google_crc32c": {"conversion/tensor_bundle.py"},
     "gradio": {"hub/page.py"},
     "onnxruntime": {"hub/deployment/onnx_network.py"},

@@ -19,8 +19,8 @@ KEYS = {
     "what", ["tokenizer", "build", *(pytest.param(what, marks=pytest.mark.slow) for what in ("loader", "convert"))]
 )
 def test_benchmark_prints_one_json_object_with_its_figures(what):
-    command = [sys.executable, "tools/benchmark.py", what, "--json", "--megabytes", "1", "--rounds", "1"]
-    command += ["--size", "small", "--vocab-size", "2000"] if what == "convert" else []
+    command = [sys.executable, "tools/benchmark.py", what, "--json", "--rounds", "1"]
+    command += ["--size", "small", "--vocab-size", "2000"] if what == "convert" else ["--megabytes", "1"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
@@ -28,6 +28,15 @@ def test_benchmark_prints_one_json_object_with_its_figures(what):
     assert all(value > 0 for value in figures.values())
     if what == "tokenizer":
         assert figures["num_tokens"] == figures["tokenizers_num_tokens"]
+
+
+def test_each_measurement_has_options_of_its_own():
+    helps = {}
+    for what in ("tokenizer", "predict"):
+        command = [sys.executable, "tools/benchmark.py", what, "--help"]
+        helps[what] = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--megabytes" in helps["tokenizer"] and "--task-dir" not in helps["tokenizer"]
+    assert "--task-dir" in helps["predict"] and "--megabytes" not in helps["predict"]
 
 
 PRETRAIN_OPTIONS = [

@@ -22,39 +22,42 @@ from benchmark_pretrain import pretrain, ratio
 SAMPLE = Path(__file__).parent.parent / "electra_paddle/sample/corpus.txt"
 
 
+OPTIONS = {  # option -> arguments of add_argument, but for the default, which each measurement has of its own
+    "corpus": {"type": Path, "help": "a text file [the embedded sample]"},
+    "vocab-file": {"type": Path, "help": "vocabulary [one made from the corpus]"},
+    "megabytes": {"type": int, "help": "the text is repeated up to this size"},
+    "rounds": {"type": int, "help": "turns of each side"},
+    "split-sentences": {"action": "store_true", "help": "as in the build"},
+    "segment-rule": {"help": "as in the build"},
+    "size": {"help": "small, base or large"},
+    "vocab-size": {"type": int, "help": "entries of the vocabulary"},
+    "max-seq-length": {"type": int, "help": "tokens of a sequence"},
+    "batch-size": {"type": int, "help": "sequences of an update, or computed at a time"},
+    "precision": {"help": "fp32, or on a GPU bf16"},
+    "updates": {"type": int, "help": "of a turn"},
+    "gradient-accumulation-steps": {"type": int, "help": "of ours"},
+    "processes": {"type": int, "help": "of ours [one for each core; on a GPU 1]"},
+    "model-hparam-overrides": {"metavar": "JSON", "help": "shape, as in run_pretrain"},
+    "task": {"help": "a task, or a file that describes one"},
+    "task-dir": {"type": Path, "help": "folder of its files", "required": True},
+    "texts": {"type": int, "help": "so many of the test split are predicted [all]"},
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("what", choices=BENCHMARKS, metavar="WHAT", help=" or ".join(BENCHMARKS))
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--corpus", type=Path, default=SAMPLE, help="a text file [the embedded sample]")
-    parser.add_argument("--vocab-file", type=Path, help="vocabulary [one made from the corpus]")
-    parser.add_argument("--megabytes", type=int, help="the text is repeated up to this size [20, build: 1000]")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side [5]")
-    parser.add_argument("--split-sentences", action="store_true", help="as in the build")
-    parser.add_argument("--segment-rule", default="google", help="as in the build [google]")
-    group = parser.add_argument_group("pretrain, finetune, predict, convert")
-    group.add_argument("--size", help="small, base or large [small; convert: base]")
-    group.add_argument("--max-seq-length", type=int, help="tokens of a sequence [128, finetune: 256]")
-    group.add_argument("--batch-size", type=int, help="sequences of an update [16, finetune, predict: 32]")
-    group.add_argument("--precision", default="fp32", help="fp32, or on a GPU bf16 [fp32]")
-    group.add_argument("--updates", type=int, default=2, help="of a turn [2]")
-    group.add_argument("--gradient-accumulation-steps", type=int, default=2, help="of ours [2]")
-    group.add_argument("--processes", type=int, help="of ours [one for each core; on a GPU 1]")
-    group.add_argument("--vocab-size", type=int, default=21128, help="entries of the vocabulary [21128]")
-    group.add_argument("--model-hparam-overrides", default="{}", metavar="JSON", help="shape, as in run_pretrain [{}]")
-    group = parser.add_argument_group("finetune, predict")
-    group.add_argument("--task", default="chnsenticorp", help="a task, or a file that describes one [chnsenticorp]")
-    group.add_argument("--task-dir", type=Path, help="folder of its files")
-    group.add_argument("--texts", type=int, help="so many of the test split are predicted [all]")
+    measurements = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for name, (measure, defaults) in BENCHMARKS.items():
+        summary = measure.__doc__.splitlines()[0]
+        own = measurements.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        own.add_argument("--json", action="store_true", help="print one JSON object")
+        for option, default in {"rounds": 5, **defaults}.items():
+            about = OPTIONS[option]
+            shown = f" [{default}]" if default and option != "corpus" else ""
+            own.add_argument(f"--{option}", default=default, **{**about, "help": about["help"] + shown})
     arguments = parser.parse_args()
-    is_finetuning = arguments.what == "finetune"
-    if arguments.what in ("finetune", "predict") and not arguments.task_dir:
-        parser.error(f"{arguments.what} needs --task-dir")
-    arguments.max_seq_length = arguments.max_seq_length or (256 if is_finetuning else 128)
-    arguments.batch_size = arguments.batch_size or (16 if arguments.what == "pretrain" else 32)
     os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")  # one thread each
-    arguments.size = arguments.size or ("base" if arguments.what == "convert" else "small")
-    figures = BENCHMARKS[arguments.what](arguments)
+    figures = BENCHMARKS[arguments.what][0](arguments)
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -237,8 +240,7 @@ def load(arguments):
     from electra_paddle.text import Vocabulary, build_vocabulary
 
     text = arguments.corpus.read_text(encoding="utf-8")
-    size = arguments.megabytes or (1000 if arguments.what == "build" else 20)
-    repeats = max(1, round(size * 1e6 / len(text.encode())))
+    repeats = max(1, round(arguments.megabytes * 1e6 / len(text.encode())))
     vocabulary = (
         Vocabulary.load(arguments.vocab_file) if arguments.vocab_file else build_vocabulary(text.split("\n"), 8000)
     )
@@ -256,14 +258,29 @@ def alternate(jobs, rounds):
     return seconds
 
 
-BENCHMARKS = {
-    "tokenizer": tokenizer,
-    "build": build,
-    "loader": loader,
-    "pretrain": pretrain,
-    "convert": convert,
-    "finetune": finetune,
-    "predict": predict,
+TEXT = {"corpus": SAMPLE, "vocab-file": None, "megabytes": 20}
+NETWORK = {"size": "small", "vocab-size": 21128, "max-seq-length": 128}
+TASK = {"task": "chnsenticorp", "task-dir": None, "vocab-file": None, "batch-size": 32}
+BENCHMARKS = {  # name -> (function, {option: default})
+    "tokenizer": (tokenizer, TEXT),
+    "build": (build, {**TEXT, "megabytes": 1000, "split-sentences": False, "segment-rule": "google"}),
+    "loader": (loader, TEXT),
+    "pretrain": (
+        pretrain,
+        {
+            **NETWORK,
+            "corpus": SAMPLE,
+            "batch-size": 16,
+            "precision": "fp32",
+            "updates": 2,
+            "gradient-accumulation-steps": 2,
+            "processes": None,
+            "model-hparam-overrides": "{}",
+        },
+    ),
+    "convert": (convert, {"size": "base", "vocab-size": 21128}),
+    "finetune": (finetune, {**NETWORK, **TASK, "max-seq-length": 256}),
+    "predict": (predict, {**NETWORK, **TASK, "texts": None, "model-hparam-overrides": "{}"}),
 }
 
 if __name__ == "__main__":

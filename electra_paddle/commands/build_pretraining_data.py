@@ -116,6 +116,15 @@ def run(arguments: Namespace) -> None:
         print("the parts of this process are done; the one that finishes last writes the manifest")
     else:
         print_manifest(manifest, arguments.output_dir)
+        print(f"next: python tasks/run_pretrain.py {places_of(arguments)} --model-name NAME --dry-run")
+
+
+def places_of(arguments: Namespace) -> str:
+    """The options with which a run finds these shards."""
+    shards, vocabulary = arguments.output_dir, arguments.vocab_file
+    if shards.name == "pretrain_shards" and vocabulary == shards.parent / "vocab.txt":
+        return f"--data-dir {shards.parent}"
+    return f"--pretrain-shards {shards} --vocab-file {vocabulary}"
 
 
 def print_manifest(manifest: Mapping[str, Any], folder: Path) -> None:

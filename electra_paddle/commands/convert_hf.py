@@ -37,3 +37,6 @@ def run(arguments: Namespace) -> None:
         folders = fetch_folders(arguments.source)
         report = convert_from_hf(folders, arguments.out, arguments.vocab_file, arguments.partial)
     print("\n".join(report))
+    module = "transformers.AutoModel" if arguments.to == "hf" else "electra_paddle"
+    both = arguments.out / "discriminator"
+    print(f'in Python: {module}.from_pretrained("{both if both.is_dir() else arguments.out}")')

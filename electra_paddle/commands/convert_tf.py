@@ -54,6 +54,8 @@ def run(arguments: Namespace) -> None:
             describe,
         )
     print("\n".join(report))
+    if arguments.to != "tf":
+        print(f'in Python: electra_paddle.from_pretrained("{arguments.out}")')
 
 
 def describe(task: str, kind: str, head: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, dict[str, str]]:

@@ -48,6 +48,7 @@ def run(arguments: Namespace) -> None:
     model = type("Source", (ElectraModule,), {"name": str(arguments.source)})(
         arguments.task, load_checkpoint=arguments.load_checkpoint, pretrained=name_or_folder
     )
+    engine = next(name for name, format in ENGINES.items() if format == arguments.format)
     labelled = arguments.labelled and read_labelled(model, arguments.labelled)
     options = arguments.format, arguments.precision, arguments.overwrite, arguments.tolerance
     about = model.export(arguments.out, *options)
@@ -56,10 +57,10 @@ def run(arguments: Namespace) -> None:
     if arguments.precision != "fp32":
         print(f"in {arguments.precision} by {about['largest_difference'][arguments.precision]:.1e}")
     if labelled:
-        engine = next(name for name, format in ENGINES.items() if format == arguments.format)
         before, after = (accuracy(model, labelled, each, arguments.max_seq_len) for each in ("eager", engine))
         print(f"accuracy on {arguments.labelled} ({len(labelled[1]):,} texts): {before:.2%}, exported {after:.2%}")
         print(f"change: {100 * (after - before):+.2f} points")
+    print(f'in Python: hub.Module(..., exported="{arguments.out}").predict(data, engine="{engine}")')
 
 
 def weights_of(source: Path) -> Path | str:
@@ -81,12 +82,12 @@ def read_labelled(model: Any, path: Path) -> tuple[list[list[str]], list[str]]:
     from electra_paddle.finetuning.formats import read_tsv
     from electra_paddle.finetuning.problems import Problems
 
-    if not model.head.has_classes or model.task == "token-cls":
+    if not model.handler.has_classes or model.task == "token-cls":
         expected = "none, or a task that puts texts into classes"
         raise ConfigError("--labelled", f"a file for {model.task or 'embedding'}", expected)
     labels = tuple(map(str, model.label_map.values()))
     columns: dict[str, int | str] = {"label": 0, "text_a": 1}
-    if model.head.num_texts == (2,):
+    if model.handler.num_texts == (2,):
         columns["text_b"] = 2
     layout = TaskDescription(columns=columns, labels=labels)
     rows = list(read_tsv(path, layout, needs_label=True, problems=Problems()))

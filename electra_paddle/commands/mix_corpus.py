@@ -37,3 +37,7 @@ def run(arguments: Namespace) -> None:
         print(f"{name:30}{count:>12,} characters {100 * count / total:5.1f} %  {entry['licence']}")
     held_out = sum(entry["held_out"]["characters"] for entry in record.values())
     print(f"{output}: {total:,} characters for training, {held_out:,} held out")
+    print(
+        f"next: python tasks/build_pretraining_data.py --corpus-dir {output}/training --vocab-file {output}/vocab.txt "
+        f"--build-vocab 8000 --output-dir {output}/pretrain_shards --segment-rule lossless --split-sentences"
+    )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.job import Job
+    from electra_paddle.finetuning.report import Results
 
 
 DESCRIPTION = "Fine-tune a pre-trained model on tasks and report its scores; the same command again resumes."
@@ -48,7 +50,20 @@ def run(arguments: Namespace) -> None:
     if suite and runtime.is_main():
         path = write_report(suite, list(zip(jobs, results, strict=True)), arguments.suite.stem, config.output_dir)
         print(f"{path} and {path.with_suffix('.html').name} written")
+    if runtime.is_main():
+        for job, result in zip(jobs, results, strict=True):
+            say_what_now(job, result)
     runtime.leave()
+
+
+def say_what_now(job: Job, results: Results) -> None:
+    """Print where the best trial's model lies and what one does with it."""
+    model = results.best_model
+    if model is None:
+        return
+    print(f"\n{model}: {job.name}, written")
+    print(f'in Python: electra_paddle.from_finetuned("{model}").predict([...])')
+    print(f"as a PaddleHub module: python tools/export_hub_module.py {model} {job.name}.tar.gz")
 
 
 def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:

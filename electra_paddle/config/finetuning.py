@@ -30,7 +30,7 @@ class FinetuningConfig:
     # Of GLUE and SQuAD 2.0, which are not among the tasks.
     WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "qa_na_threshold")
 
-    data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/")
+    data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/", group="data")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
     task_names: tuple[str, ...] = entry(
         ("chnsenticorp",), "tasks to fine-tune on, one after the other: names, or files that describe one"
@@ -41,8 +41,9 @@ class FinetuningConfig:
     )
     output_dir: Path = entry(None, "where results are written; default DATA_DIR/models/MODEL_NAME")
     recommended: bool = entry(False, "begin with the task's recommended values for this size of model; yours win")
-    # model
-    random_init: bool = entry(False, "keep the model's shape but not its weights: the baseline of pre-training")
+    random_init: bool = entry(
+        False, "keep the model's shape but not its weights: the baseline of pre-training", group="model"
+    )
     model_size: str | None = entry(None, "small, base or large: refused if the pre-trained model is of another")
     model_hparam_overrides: dict[str, Any] = entry(
         {}, "dropout of the network; a shape other than the model's is refused"
@@ -50,16 +51,16 @@ class FinetuningConfig:
     embedding_size: int | None = entry(None, "refused if the pre-trained model has another")
     vocab_size: int | None = entry(None, "refused if the pre-trained model has another")
     do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
-    # what is done
-    do_train: bool = entry(True, "train, instead of evaluating the models of an earlier run")
+    do_train: bool = entry(True, "train, instead of evaluating the models of an earlier run", group="what is done")
     do_eval: bool = entry(True, "evaluate on the dev split")
     do_test: bool = entry(True, "evaluate on the test and challenge splits, where there are any")
     num_trials: int = entry(1, "runs with different seeds, of which maximum and mean are reported; -1: without end")
     keep_all_models: bool = entry(True, "false: keep the last trial's model only")
     on_error: str = entry("stop", "what a bad row does: stop, or skip it and list it")
     log_examples: bool = entry(False, "print the first examples as the network sees them")
-    # optimization
-    max_seq_length: int = entry(128, "tokens of a sequence; longer ones are cut, or make several in some tasks")
+    max_seq_length: int = entry(
+        128, "tokens of a sequence; longer ones are cut, or make several in some tasks", group="optimization"
+    )
     num_train_epochs: float = entry(3.0, "passes over the training examples")
     train_batch_size: int = entry(32, "examples of an update, over all processes")
     learning_rate: float = entry(1e-4, "peak of the schedule; 3e-4 is recommended for small models")
@@ -73,16 +74,14 @@ class FinetuningConfig:
     precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
     length_batching: bool = entry(True, "batches of examples of similar length; false: drawn without regard to it")
     pad_to_max_length: bool = entry(False, "true: pad all batches to max_seq_length, as the original does")
-    # evaluation
-    eval_batch_size: int = entry(32, "examples of a batch in evaluation")
+    eval_batch_size: int = entry(32, "examples of a batch in evaluation", group="evaluation")
     predict_batch_size: int = entry(32, "examples of a batch where a split has no labels")
     eval_steps: int | None = entry(None, "updates between evaluations on dev, of which the best model is kept")
     early_stopping: int = entry(0, "evaluations in a row without a better one after which a trial ends; 0: none")
     write_test_outputs: bool = entry(False, "write predictions of splits with labels too")
     n_writes_test: int = entry(5, "trials whose predictions, tables and pictures are written")
     write_probabilities: bool = entry(False, "write the probabilities of all classes, or the n best answers, too")
-    # reading comprehension
-    max_query_length: int = entry(64, "tokens of a question; longer ones are cut")
+    max_query_length: int = entry(64, "tokens of a question; longer ones are cut", group="reading comprehension")
     doc_stride: int = entry(128, "tokens from the start of a window of a long text to the next window's")
     n_best_size: int = entry(20, "answers that are looked at")
     max_answer_length: int | None = entry(None, "tokens of an answer; default 200, with compat reference 30")
@@ -92,8 +91,9 @@ class FinetuningConfig:
     answerable_uses_start_logits: bool = entry(True, "that classifier sees what the start logits point at")
     answerable_weight: float = entry(0.5, "weight of its loss")
     compat: str = entry("corrected", "corrected, or reference: answers and windows as the original finds them")
-    # run
-    use_tfrecords_if_existing: bool = entry(True, "take features made earlier from the same files and settings")
+    use_tfrecords_if_existing: bool = entry(
+        True, "take features made earlier from the same files and settings", group="run"
+    )
     num_processes: int | None = entry(None, "processes that make features; default: one for each core")
     save_checkpoints_steps: int = entry(1000, "updates between checkpoints, from which the same command goes on")
     log_steps: int = entry(10, "updates between two lines of metrics")

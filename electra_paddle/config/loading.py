@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 import sys
+import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,18 +48,40 @@ def add_entries(parser: argparse.ArgumentParser, config_class: type[Config]) -> 
         nargs="+",
         default=[],
         metavar="FILE_OR_JSON",
-        help="hyper-parameters: YAML or JSON files, or JSON itself; later ones win",
+        help="hyper-parameters: YAML or JSON files, or JSON itself; later ones win, and the options below over all",
     )
-    group = parser.add_argument_group("hyper-parameters (each wins over --hparams)")
+    parser.usage = f"{parser.prog} [--hparams FILE_OR_JSON ...] [--OPTION VALUE ...]"
+    group: argparse._ActionsContainer = parser
     for field in dataclasses.fields(config_class):
-        option = "--" + field.name.replace("_", "-")
-        default = "" if field.default in (None, dataclasses.MISSING) else f" [{field.default}]"
+        if field.metadata["group"]:
+            group = parser.add_argument_group(field.metadata["group"])
         group.add_argument(
-            *dict.fromkeys([option, "--" + field.name]),  # the original's options and its hyper-parameters' names
+            "--" + field.name.replace("_", "-"),
             dest=field.name,
-            metavar=field.name.upper() if field.type is Path else "VALUE",
-            help=(field.metadata["help"] + default).replace("%", "%%"),
+            metavar=metavar_of(field.type),
+            help=(field.metadata["help"] + default_text(field)).replace("%", "%%"),
         )
+
+
+def metavar_of(type_: Any) -> str:
+    """What `--help` calls a value of a type."""
+    kinds = [kind for kind in typing.get_args(type_) if kind is not type(None)] if is_union(type_) else [type_]
+    names = {int: "INTEGER", float: "NUMBER", bool: "true|false", Path: "PATH", tuple: "NAME,NAME", dict: "JSON"}
+    return names.get(typing.get_origin(kinds[0]) or kinds[0], "TEXT")
+
+
+def is_union(type_: Any) -> bool:
+    return typing.get_origin(type_) in (types.UnionType, typing.Union)
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """The default as `--help` shows it; what a sentence must say for itself is left out."""
+    value = field.default
+    if value in (None, (), dataclasses.MISSING):
+        return ""
+    if isinstance(value, bool):
+        return f" [{str(value).lower()}]"
+    return f" [{','.join(value) if isinstance(value, tuple) else value}]"
 
 
 def resolve(

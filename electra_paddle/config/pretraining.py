@@ -37,18 +37,16 @@ class PretrainingConfig:
         "results_pkl",
     )  # as in the original, which writes neither
 
-    data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models")
+    data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models", group="data")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
     debug: bool = entry(False, "a tiny network for 20 updates of 8 sequences; an earlier debug run's folder is emptied")
-    # data
     pretrain_shards: Path = entry(None, "folder of the shards; default DATA_DIR/pretrain_shards")
     vocab_file: Path = entry(None, "vocabulary; default DATA_DIR/vocab.txt")
     model_dir: Path = entry(None, "where the model is written; default DATA_DIR/models/MODEL_NAME")
     vocab_size: int | None = entry(None, "number of entries of the vocabulary; default: as the file has")
     do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
     max_seq_length: int = entry(128, "tokens of a sequence, at most those of the shards")
-    # model
-    model_size: str = entry("small", "small, base or large")
+    model_size: str = entry("small", "small, base or large", group="model")
     model_hparam_overrides: dict[str, Any] = entry({}, "entries of the network's shape that differ from model_size's")
     embedding_size: int | None = entry(None, "width of the embeddings; default 128 for small, else hidden_size")
     generator_hidden_size: float = entry(0.25, "width of the generator as a fraction of the discriminator's")
@@ -62,8 +60,9 @@ class PretrainingConfig:
     )
     init_from: Path = entry(None, "begin with these weights: a run's or one network's folder, or a published name")
     init_step: int = entry(0, "updates that those weights have had: schedule and data go on from there; 0 begins anew")
-    # objective
-    electra_objective: bool = entry(True, "false: a masked language model of full size and no discriminator")
+    electra_objective: bool = entry(
+        True, "false: a masked language model of full size and no discriminator", group="objective"
+    )
     objective: str = entry(
         None, "electra, masked_language_model, or module:Class of your own; default: as electra_objective says"
     )
@@ -74,8 +73,7 @@ class PretrainingConfig:
     disc_weight: float = entry(50.0, "weight of the replaced token detection's loss")
     temperature: float = entry(1.0, "divides the generator's logits before sampling")
     disallow_correct: bool = entry(False, "never sample the original token")
-    # optimization
-    num_train_steps: int = entry(1_000_000, "updates of the whole run")
+    num_train_steps: int = entry(1_000_000, "updates of the whole run", group="optimization")
     train_batch_size: int = entry(128, "sequences of an update, over all processes")
     learning_rate: float = entry(5e-4, "peak of the schedule before the linear decay is multiplied on")
     generator_learning_rate: float = entry(None, "peak for the generator and what it shares; default learning_rate")
@@ -89,13 +87,15 @@ class PretrainingConfig:
     lr_decay_power: float = entry(1.0, "exponent of the decay; 1 is linear")
     weight_decay_rate: float = entry(0.01, "weight decay of everything but biases and layer norms")
     max_bad_steps: int = entry(10, "updates in a row whose loss may be infinite or NaN before the run stops")
-    # memory and speed
-    gradient_accumulation_steps: int = entry(1, "parts that each process cuts its share of a batch into")
+    gradient_accumulation_steps: int = entry(
+        1, "parts that each process cuts its share of a batch into", group="memory and speed"
+    )
     precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
     recompute: bool = entry(False, "true: compute layers again in the backward pass rather than keep their values")
     sharding_stage: int = entry(0, "1: the processes share the optimizer's moments rather than keep all of them each")
-    # evaluation
-    do_train: bool = entry(True, "train; false together with do_eval: only evaluate the newest checkpoint")
+    do_train: bool = entry(
+        True, "train; false together with do_eval: only evaluate the newest checkpoint", group="evaluation"
+    )
     do_eval: bool = entry(False, "evaluate only; training evaluates at intervals anyway")
     eval_fraction: float = entry(
         0.005, "share of the examples kept from training for evaluation, 128 to 12,800; 0: none"
@@ -105,8 +105,7 @@ class PretrainingConfig:
     num_eval_steps: int = entry(100, "batches of an evaluation, over all processes; fewer if there are fewer examples")
     cloze_file: Path = entry(None, "sentences with one [character] each for the generator to fill in at evaluations")
     eval_steps: int = entry(None, "updates between evaluations; default save_checkpoints_steps")
-    # run
-    save_checkpoints_steps: int = entry(1000, "updates between checkpoints")
+    save_checkpoints_steps: int = entry(1000, "updates between checkpoints", group="run")
     keep_checkpoint_max: int | None = entry(5, "checkpoints kept; 0 keeps all")
     log_steps: int = entry(50, "updates between two lines of metrics")
     samples_steps: int = entry(None, "updates between texts that show both networks' answers; default eval_steps")

@@ -32,14 +32,16 @@ def load_networks(folder: Path, geometries: Mapping[str, Geometry], layout: Layo
         geometries: network -> its Geometry.
         layout: says which parts the networks share.
     """
-    from electra_paddle.models.pretraining import ElectraForJointPretraining
+    from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
     from electra_paddle.models.warm_start import fill_networks
 
     model = ElectraForJointPretraining(
         geometries.get("generator"),
         geometries.get("discriminator"),
-        untied_generator=layout.generator_body == "generator",
-        untied_generator_embeddings=layout.generator_embeddings == "generator",
+        JointSettings(
+            untied_generator=layout.generator_body == "generator",
+            untied_generator_embeddings=layout.generator_embeddings == "generator",
+        ),
         seed=None,
     )
     fill_networks(model, {name: folder / name for name in geometries}, None)

@@ -63,6 +63,17 @@ class Results:
         folders = [self._job.model_dir(number) for number in range(1, len(self.rows) + 1)]
         return [folder for folder in folders if folder.is_dir()]
 
+    @property
+    def best_model(self) -> Path | None:
+        """That of the best trial on dev, or on the first split with labels; None if no model was kept."""
+        split = next(iter(self.summary), None) if self.rows else None
+        scored = [
+            (trial[split][self.metric] if split else 0.0, -number, self._job.model_dir(number))
+            for number, trial in enumerate(self.trials, 1)
+        ]
+        kept = [entry for entry in scored if entry[2].is_dir()]
+        return max(kept)[2] if kept else None
+
     def cells(self) -> dict[str, str]:
         """Split -> what stands in a table's cell."""
         summaries = [summarize(self.trials, metric) for metric in self.table_metrics]

@@ -1,12 +1,19 @@
 """PaddleHub's commands: what `hub run NAME` takes and prints, and how both it and `hub serving` end at a mistake."""
 
+from __future__ import annotations
+
 import argparse
 import functools
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.errors import DataError, ElectraPaddleError, reason
+
+if TYPE_CHECKING:
+    from electra_paddle.hub.module import ElectraModule
 
 
 class Awaiting:
@@ -18,28 +25,28 @@ class Awaiting:
 
     is_runnable = True  # PaddleHub asks for this, then calls `_run_func`
 
-    def __init__(self, kind):
+    def __init__(self, kind: type[ElectraModule]) -> None:
         self._kind = kind
 
-    def _run_func(self, argv):
+    def _run_func(self, argv: Sequence[str]) -> str:
         return run(self._kind, argv)
 
 
-def is_hub_run(name):
+def is_hub_run(name: str) -> bool:
     """Whether this process is that of `hub run NAME`, in which dashes may be underscores."""
     return is_hub("run", name.replace("_", "-"))
 
 
-def is_hub(*words):
+def is_hub(*words: str) -> bool:
     """Whether this process is that of the command `hub` with these two words behind it."""
     return Path(sys.argv[0]).stem == "hub" and tuple(word.replace("_", "-") for word in sys.argv[1:3]) == words
 
 
-def ends_serving_in_one_line(constructor):
+def ends_serving_in_one_line(constructor: Callable[..., None]) -> Callable[..., None]:
     """A module's constructor; in `hub serving start`, where PaddleHub calls it, an error is one line and status 2."""
 
     @functools.wraps(constructor)
-    def construct(*arguments, **named):
+    def construct(*arguments: Any, **named: Any) -> None:
         try:
             constructor(*arguments, **named)
         except ElectraPaddleError as error:
@@ -51,7 +58,7 @@ def ends_serving_in_one_line(constructor):
     return construct
 
 
-def run(kind, argv, module=None):
+def run(kind: type[ElectraModule], argv: Sequence[str], module: ElectraModule | None = None) -> str:
     """Predict as the arguments say.
 
     Args:
@@ -73,7 +80,7 @@ def run(kind, argv, module=None):
         parser.exit(2, f"error: {error}\n")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument(
         "--input_text", nargs="+", metavar="TEXT", help="a text; two for tasks on pairs; a context and a question"
@@ -90,23 +97,25 @@ def add_arguments(parser):
     parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")
 
 
-def answer_lines(kind, arguments, module=None):
+def answer_lines(
+    kind: type[ElectraModule], arguments: argparse.Namespace, module: ElectraModule | None = None
+) -> list[str]:
     """The answers as lines."""
     items = [arguments.input_text] if arguments.input_text else read_items(arguments.input_file)
     chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained", "exported")}
     if module is None or any(value is not None for value in chosen.values()):
         module = kind(**chosen)
     options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")}
-    answers = module.predict(items, return_prob=module.head.has_classes, **options)
-    if module.head.has_classes:
+    answers = module.predict(items, return_prob=module.handler.has_classes, **options)
+    if module.handler.has_classes:
         answers = list(zip(*answers, strict=True))
     return [
-        json.dumps(module.head.show(module.text_tokenizer, texts, answer), ensure_ascii=False)
+        json.dumps(module.handler.show(module.text_tokenizer, texts, answer), ensure_ascii=False)
         for texts, answer in zip(items, answers, strict=True)
     ]
 
 
-def read_items(path):
+def read_items(path: str | Path) -> list[list[str]]:
     """The items of a file.
 
     Raises:

@@ -1,6 +1,11 @@
 """How a module becomes what it is: its labels, the entries of its configuration, its layers and their values."""
 
+from __future__ import annotations
+
 import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub.inputs import read_label_map
@@ -9,8 +14,17 @@ from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import head_value
 from electra_paddle.tensors import assign, read_state
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
 
-def choose_labels(label_map, num_classes, own_labels, assets):
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.module import ElectraModule
+
+
+def choose_labels(
+    label_map: Mapping[int | str, Any] | None, num_classes: int, own_labels: Sequence[Any] | None, assets: Path
+) -> dict[int, Any]:
     """class id -> label.
 
     Args:
@@ -32,7 +46,7 @@ def choose_labels(label_map, num_classes, own_labels, assets):
     return chosen
 
 
-def apply_settings(config, settings):
+def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:
     """Set entries of an ElectraConfig; unknown ones are refused."""
     for key, value in settings.items():
         if key not in {**vars(config), **config.attribute_map}:
@@ -42,14 +56,14 @@ def apply_settings(config, settings):
         setattr(config, key, value)
 
 
-def build_layers(module, load_checkpoint, has_own_head):
+def build_layers(module: ElectraModule, load_checkpoint: str | Path | None, has_own_head: bool) -> None:
     """Give a module its layers and their values.
 
     Args:
         load_checkpoint: file of fine-tuned parameters, or None.
         has_own_head: whether the head comes with the weights.
     """
-    head = module.head
+    head = module.handler
     arrays, path = pretrained.read_weights(module.assets)
     checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
     names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if has_own_head else [])
@@ -64,7 +78,7 @@ def build_layers(module, load_checkpoint, has_own_head):
     speed_up(module.model)
 
 
-def initialize_head(module, encoder):
+def initialize_head(module: ElectraModule, encoder: Layer) -> None:
     """Fill what is not the encoder's; the same on every process."""
     own = {id(parameter) for parameter in encoder.parameters()}
     for name, parameter in module.named_parameters():
@@ -72,9 +86,9 @@ def initialize_head(module, encoder):
             parameter.set_value(head_value(name, parameter.shape, seed=0))
 
 
-def take_checkpoint(module, arrays, path, encoder):
+def take_checkpoint(module: ElectraModule, arrays: Mapping[str, Array], path: str | Path, encoder: Layer) -> None:
     """Take fine-tuned parameters; a task that is not learned takes those of the encoder."""
-    if module.head.is_learned or module.head.has_pretrained_head:
+    if module.handler.is_learned or module.handler.has_pretrained_head:
         assign(module, arrays, path)
     else:
         names = {name.removeprefix("model.").removeprefix(pretrained.ENCODER): name for name in arrays}

@@ -1,5 +1,8 @@
 """What callers hand over, checked before anything is computed."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from electra_paddle.errors import ConfigError, DataError
 
 TEXTS = {  # numbers of texts in an item -> how one says that
@@ -9,7 +12,7 @@ TEXTS = {  # numbers of texts in an item -> how one says that
 }
 
 
-def check_items(data, num_texts, names):
+def check_items(data: Any, num_texts: tuple[int, ...], names: Sequence[str]) -> list[tuple[str, ...]]:
     """The items as tuples of texts.
 
     Args:
@@ -40,26 +43,30 @@ def check_items(data, num_texts, names):
     return [tuple(item) for item in data]
 
 
-def describe(value):
+def describe(value: object) -> str:
     """A value of the wrong type, in words."""
     if value is None:
         return "None"
     return "a plain string" if isinstance(value, str) else f"a value of type {type(value).__name__}"
 
 
-def check_number(name, value, lowest, highest=None):
+def check_number(name: str, value: object, lowest: int, highest: int | None = None) -> None:
     """A whole number within bounds.
 
     Raises:
         ConfigError: it is something else.
     """
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not is_number or value < lowest or (highest is not None and value > highest):
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value < lowest
+        or (highest is not None and value > highest)
+    ):
         bounds = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else " on")
         raise ConfigError(name, repr(value), bounds)
 
 
-def read_label_map(label_map):
+def read_label_map(label_map: Any) -> dict[int, Any]:
     """{class id: label} in the order of the ids, which may be strings, as JSON has them.
 
     Raises:
@@ -78,7 +85,7 @@ def read_label_map(label_map):
     return dict(labels)
 
 
-def check_request():
+def check_request() -> None:
     """Within a request that `hub serving` answers: refuse JSON that is no object, which it would stumble over.
 
     Raises:

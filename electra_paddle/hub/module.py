@@ -3,33 +3,39 @@
 Shapes: B batch, L sequence, H hidden, C classes.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import paddle.nn.functional as F
 from paddle import nn
-from paddlehub.module.module import runnable
-from paddlehub.module.nlp_module import TransformerModule
 
 from electra_paddle import runtime
-from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.errors import ConfigError
 from electra_paddle.hub import command
 from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
-from electra_paddle.hub.inputs import check_items, check_number, check_request
-from electra_paddle.hub.page import Page, root_of_request
+from electra_paddle.hub.inputs import check_items, check_number
+from electra_paddle.hub.interface import HubInterface
 from electra_paddle.hub.prediction import compute_in_batches, on_device
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Options
 from electra_paddle.hub.tasks.registry import tasks
-from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.hub.weights import find_weights, settings_of, task_of
 from electra_paddle.models import pretrained_directory as pretrained
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+    from electra_paddle.hub.prediction import Engine
 
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
 
 
-class ElectraModule(nn.Layer, TransformerModule):
+class ElectraModule(nn.Layer, HubInterface):
     """Chinese ELECTRA for one task; with labels `hub.Trainer` can fine-tune it.
 
     Args:
@@ -50,9 +56,13 @@ class ElectraModule(nn.Layer, TransformerModule):
         ConfigError, CheckpointError, DataError: an argument is of no use, or there are no weights.
     """
 
-    weights = None  # the published model whose weights are used; None for modules with their own in assets/
+    name: ClassVar[str]  # PaddleHub sets these, from the arguments of @moduleinfo
+    summary: ClassVar[str]
+    directory: str  # of its files, where they are installed
+    # The published model whose weights are used; None for modules with their own in assets/.
+    weights: ClassVar[str | None] = None
 
-    def __new__(cls, *arguments, **named):
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
         """The module; in `hub run` something that makes it later, for its weights may be those that an option names."""
         if not (arguments or named) and command.is_hub_run(cls.name):
             return command.Awaiting(cls)
@@ -61,19 +71,19 @@ class ElectraModule(nn.Layer, TransformerModule):
     @command.ends_serving_in_one_line
     def __init__(
         self,
-        task=None,
-        load_checkpoint=None,
-        label_map=None,
-        num_classes=2,
-        suffix=False,
-        pretrained=None,
-        pretrained_dir=None,
-        exported=None,
-        **kwargs,
-    ):
+        task: str | None = None,
+        load_checkpoint: str | Path | None = None,
+        label_map: Mapping[int | str, Any] | None = None,
+        num_classes: int = 2,
+        suffix: bool = False,
+        pretrained: str | Path | None = None,
+        pretrained_dir: str | Path | None = None,
+        exported: str | Path | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
-        name = DEPRECATED_TASKS.get(task, task)
+        name = DEPRECATED_TASKS.get(task, task) if task is not None else None
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         check_number("num_classes", num_classes, 1)
@@ -81,18 +91,25 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
         self._build(name, label_map, num_classes, load_checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
-        self.engines = {}  # name -> engine of the exported network, once it was asked for
-        self.metric = self.head.make_metric(self.label_map, suffix)
+        self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
+        self.metric = self.handler.make_metric(self.label_map, suffix)
 
-    __new__.__wrapped__ = __init__  # whose arguments help() and inspect.signature show
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]  # whose arguments help() and inspect.signature show
 
-    def _build(self, name, label_map, num_classes, load_checkpoint, settings):
+    def _build(
+        self,
+        name: str | None,
+        label_map: Mapping[int | str, Any] | None,
+        num_classes: int,
+        load_checkpoint: str | Path | None,
+        settings: Mapping[str, Any],
+    ) -> None:
         """Decide on task and labels, and fill the layers."""
         own_task, own_labels = task_of(self.assets)
-        name = name or own_task or "embedding"
-        self.head = tasks()[name]
-        self.task = None if name == "embedding" else name  # as PaddleHub has it
-        has_own_head = bool(own_task) and self.head.trained_by == tasks()[own_task].trained_by
+        chosen = name or own_task or "embedding"
+        self.handler = tasks()[chosen]
+        self.task = None if chosen == "embedding" else chosen  # as PaddleHub has it
+        has_own_head = own_task is not None and self.handler.trained_by == tasks()[own_task].trained_by
         self.settings = settings_of(self.assets) if has_own_head else {}
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         self.config = pretrained.load_config(self.assets)
@@ -102,10 +119,10 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.num_classes = self.config.num_labels = len(self.label_map)
         apply_settings(self.config, settings)
         build_layers(self, load_checkpoint, has_own_head)
-        self.is_trained = has_own_head or load_checkpoint is not None or not self.head.is_learned
+        self.is_trained = has_own_head or load_checkpoint is not None or not self.handler.is_learned
         self._has_warned = False
 
-    def set_state_dict(self, *args, **kwargs):
+    def set_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """As nn.Layer's; `hub.Trainer` resumes by it."""
         self.is_trained = True
         self.engines.clear()
@@ -113,21 +130,21 @@ class ElectraModule(nn.Layer, TransformerModule):
 
     def forward(
         self,
-        input_ids=None,
-        token_type_ids=None,
-        position_ids=None,
-        attention_mask=None,
-        query_input_ids=None,
-        query_token_type_ids=None,
-        query_position_ids=None,
-        query_attention_mask=None,
-        title_input_ids=None,
-        title_token_type_ids=None,
-        title_position_ids=None,
-        title_attention_mask=None,
-        seq_lengths=None,
-        labels=None,
-    ):
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        query_input_ids: Tensor | None = None,
+        query_token_type_ids: Tensor | None = None,
+        query_position_ids: Tensor | None = None,
+        query_attention_mask: Tensor | None = None,
+        title_input_ids: Tensor | None = None,
+        title_token_type_ids: Tensor | None = None,
+        title_position_ids: Tensor | None = None,
+        title_attention_mask: Tensor | None = None,
+        seq_lengths: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> Any:
         """Class probabilities, [B, C] or for each token [B, L, C]; with labels also the mean loss and a metric.
 
         Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H]. For the other tasks without
@@ -138,8 +155,8 @@ class ElectraModule(nn.Layer, TransformerModule):
             seq_lengths: not needed, padding is where the labels are ignored.
             labels: [B], or [B, L] with -100 at padding.
         """
-        output = self.head.forward_named(self, locals())
-        if not self.head.has_classes:
+        output = self.handler.forward_named(self, locals())
+        if not self.handler.has_classes:
             return output
         if self.training:
             self.is_trained = True
@@ -147,34 +164,19 @@ class ElectraModule(nn.Layer, TransformerModule):
         probabilities = F.softmax(output, axis=-1)
         if labels is None:
             return probabilities
-        return probabilities, *self.head.supervise(self.metric, output, probabilities, labels)
-
-    def training_step(self, batch, batch_idx):
-        """Loss and metric of a batch of PaddleHub's data sets."""
-        _, loss, metrics = self(**self.head.arguments_of(batch))
-        self.metric.reset()
-        return {"loss": loss, "metrics": metrics}
-
-    def validation_step(self, batch, batch_idx):
-        """Metric of this batch alone; PaddleHub's own averages a running average that is never reset."""
-        self.metric.reset()
-        return {"metrics": self(**self.head.arguments_of(batch))[2]}
-
-    def get_tokenizer(self, *args, **kwargs):
-        """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
-        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
+        return probabilities, *self.handler.supervise(self.metric, output, probabilities, labels)
 
     def predict(
         self,
-        data,
-        max_seq_len=128,
-        split_char=SPLIT_CHAR,
-        batch_size=32,
-        use_gpu=False,
-        return_prob=False,
-        top_k=5,
-        engine="eager",
-    ):
+        data: Sequence[Sequence[str]],
+        max_seq_len: int = 128,
+        split_char: str = SPLIT_CHAR,
+        batch_size: int = 32,
+        use_gpu: bool = False,
+        return_prob: bool = False,
+        top_k: int = 5,
+        engine: str = "eager",
+    ) -> Any:
         """Answers to texts, the same ones whatever the batch size.
 
         Args:
@@ -204,9 +206,9 @@ class ElectraModule(nn.Layer, TransformerModule):
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
         options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
-        items = check_items(data, self.head.num_texts, self.head.text_names)
+        items = check_items(data, self.handler.num_texts, self.handler.text_names)
         self._warn_if_untrained()
-        examples = [self.head.encode(self.text_tokenizer, texts, options) for texts in items]
+        examples = [self.handler.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
         with on_device(self, use_gpu):
             network, num_workers = choose_engine(self, engine, use_gpu)
@@ -214,24 +216,31 @@ class ElectraModule(nn.Layer, TransformerModule):
                 compute_in_batches(
                     [row for example in examples for row in example.rows],
                     batch_size,
-                    lambda *batches: self.head.keep(self, options, network(*batches), *batches),
+                    lambda *batches: self.handler.keep(self, options, network(*batches), *batches),
                     num_workers,
                 )
             )
         answers = [
-            self.head.answer(self, example, [next(values) for _ in example.rows], options) for example in examples
+            self.handler.answer(self, example, [next(values) for _ in example.rows], options) for example in examples
         ]
-        if not self.head.has_classes:
+        if not self.handler.has_classes:
             return answers
         labels, probabilities = ([answer[part] for answer in answers] for part in (0, 1))
         return (labels, probabilities) if return_prob else labels
 
-    def _warn_if_untrained(self):
+    def _warn_if_untrained(self) -> None:
         if not (self.is_trained or self._has_warned):
             self._has_warned = True
             warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=3)
 
-    def export(self, out, format="paddle", precision="fp32", overwrite=False, tolerance=TOLERANCE):
+    def export(
+        self,
+        out: str | Path,
+        format: str = "paddle",
+        precision: str = "fp32",
+        overwrite: bool = False,
+        tolerance: float = TOLERANCE,
+    ) -> dict[str, Any]:
         """Write the network for Paddle Inference or ONNX Runtime; `predict` takes it from then on, see `engine`.
 
         Args, returns and raises: as `export_network`.
@@ -242,43 +251,12 @@ class ElectraModule(nn.Layer, TransformerModule):
         self.engines.clear()
         return about
 
-    def _options(self, max_seq_len, split_char, batch_size, return_prob, top_k):
+    def _options(self, max_seq_len: int, split_char: str, batch_size: int, return_prob: bool, top_k: int) -> Options:
         check_number("max_seq_len", max_seq_len, 8, self.config.max_position_embeddings)
         check_number("batch_size", batch_size, 1)
         check_number("top_k", top_k, 1)
         if not isinstance(split_char, str) or not split_char:
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
-        if return_prob and not self.head.has_classes:
+        if return_prob and not self.handler.has_classes:
             raise ConfigError("return_prob", return_prob, f"False, {self.task or 'embedding'} has no classes")
         return Options(max_seq_len, split_char, top_k, self.settings)
-
-    def get_embedding(self, data, use_gpu=False):
-        """[embedding of [CLS], embeddings of all tokens] of each item; only without a task."""
-        if self.task is not None:
-            raise ConfigError("get_embedding", f"task {self.task!r}", "a module made with task='embedding'")
-        return self.predict(data, use_gpu=use_gpu)
-
-    @property
-    def predict_method(self):
-        """What `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
-
-        PaddleHub asks for it anew with every request, before it unpacks the object.
-        """
-        check_request()
-        return self._serve
-
-    def _serve(self, data=None, **options):
-        known = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine")
-        for key in options:
-            if key not in known:
-                raise DataError(key, "an unknown key", f"data or one of {', '.join(known)}")
-        return self.predict(data, **options)
-
-    def create_gradio_app(self):
-        """The page that `hub serving` shows at /gradio/NAME; its `launch` shows it without."""
-        return Page(self, root_of_request())
-
-    @runnable
-    def run_cmd(self, argv):
-        """`hub run NAME ...`: one line of JSON for each item."""
-        return command.run(type(self), argv, self)

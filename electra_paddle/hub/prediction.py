@@ -3,9 +3,13 @@
 Shapes: B batch, L sequence.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import paddle
 
@@ -14,8 +18,19 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import pad
 
+if TYPE_CHECKING:
+    from paddle.nn import Layer
 
-def compute_in_batches(rows, batch_size, compute, num_workers=1):
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.module import ElectraModule
+
+    Engine = Callable[..., list[Array]]  # from TokenBatches of arrays to the arrays of Task.compute
+    Sequences = tuple[tuple[Sequence[int] | Array, int], ...]  # (ids, where the second segment begins) for each input
+
+
+def compute_in_batches(
+    rows: Sequence[Sequences], batch_size: int, compute: Callable[..., list[Any]], num_workers: int = 1
+) -> list[Any]:
     """What a function of a batch makes of each row, in their order.
 
     Rows of similar length go together, so that little is padded; each batch is padded to its longest.
@@ -32,10 +47,10 @@ def compute_in_batches(rows, batch_size, compute, num_workers=1):
     batch_size = min(batch_size, max(1, math.ceil(len(rows) / num_workers)))
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
-    def run(numbers):
+    def run(numbers: Sequence[int]) -> list[Any]:
         return compute(*(pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)))
 
-    values = [None] * len(rows)
+    values: list[Any] = [None] * len(rows)
     with runtime.shared_cores(num_workers), ThreadPoolExecutor(num_workers) as pool:
         for numbers, part in zip(parts, (pool.map if num_workers > 1 else map)(run, parts), strict=True):
             for number, value in zip(numbers, part, strict=True):
@@ -43,18 +58,18 @@ def compute_in_batches(rows, batch_size, compute, num_workers=1):
     return values
 
 
-def eager(module):
+def eager(module: ElectraModule) -> Engine:
     """The module's network as it is: from TokenBatches of arrays to a list of arrays."""
 
-    def run(*batches):
+    def run(*batches: TokenBatch) -> list[Array]:
         tensors = [TokenBatch(*map(paddle.to_tensor, batch)) for batch in batches]
         with paddle.no_grad():
-            return [output.numpy() for output in module.head.compute(module, *tensors)]
+            return [output.numpy() for output in module.handler.compute(module, *tensors)]
 
     return run
 
 
-def windows(length, room):
+def windows(length: int, room: int) -> list[tuple[int, int, int, int]]:
     """Overlapping parts of a text that is longer than a sequence.
 
     Args:
@@ -65,7 +80,8 @@ def windows(length, room):
         list of (start, end, first, last): tokens `start` to `end` are one part; those from `first` to `last`, which
         have context on both sides there, are answered from it. Every token is answered once.
     """
-    margin, parts, first = room // 4, [], 0
+    parts: list[tuple[int, int, int, int]] = []
+    margin, first = room // 4, 0
     while not parts or first < length:
         start = max(0, min(first - margin, length - room))
         end = min(start + room, length)
@@ -76,7 +92,7 @@ def windows(length, room):
 
 
 @contextlib.contextmanager
-def on_device(network, use_gpu):
+def on_device(network: Layer, use_gpu: bool) -> Iterator[None]:
     """Work on a device; the global one, and the network's parameters, are left as they were.
 
     Raises:

@@ -1,12 +1,18 @@
 """Where a module's weights come from: its assets, a folder that the caller names, or the published model."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle import released
 from electra_paddle.conversion import published
 from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.task_kinds import KINDS, kind_of_architecture
+
+if TYPE_CHECKING:
+    from electra_paddle.hub.module import ElectraModule
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
 THREE_WAYS = (
@@ -15,7 +21,7 @@ THREE_WAYS = (
 )
 
 
-def find_weights(module, name_or_folder, component):
+def find_weights(module: ElectraModule, name_or_folder: str | Path | None, component: str) -> Path:
     """The pretrained directory of a module's network.
 
     Args:
@@ -39,14 +45,14 @@ def find_weights(module, name_or_folder, component):
         raise DataError(module.name, f"no weights ({error.found})", "weights from somewhere", THREE_WAYS) from error
 
 
-def fetch(name, component):
+def fetch(name: str, component: str) -> Path:
     """The pretrained directory of a published model, made when it is first asked for."""
     repositories = released.repositories_of(name)
     wanted = [repository for repository in repositories if repository.endswith(component)]
     return published.keep((wanted or repositories)[0], name)
 
 
-def find_component(folder, component):
+def find_component(folder: Path, component: str) -> Path:
     """The network in a folder: a run's, a module's assets, or the pretrained directory itself."""
     found = pretrained.find_pretrained(folder)
     if component == "discriminator" or architecture_of(found) == "ElectraGenerator":
@@ -58,12 +64,12 @@ def find_component(folder, component):
     raise CheckpointError(folder, "no generator", "one, to fill masks", advice)
 
 
-def architecture_of(folder):
+def architecture_of(folder: Path) -> str:
     """The class of a pretrained directory's network, as its configuration names it."""
     return (pretrained.read_config(folder).get("architectures") or ["none"])[0]
 
 
-def task_of(folder):
+def task_of(folder: Path) -> tuple[str | None, list[Any] | None]:
     """(task, labels or None) that a directory was fine-tuned for; (None, None) for others.
 
     Raises:
@@ -76,7 +82,7 @@ def task_of(folder):
         names = pretrained.read_config(folder).get("id2label") or {}
         return task, [label for _, label in sorted((int(key), label) for key, label in names.items())] or None
     description = pretrained.read_json(path)
-    entry = KINDS.get(description.get("kind"))
+    entry = KINDS.get(str(description.get("kind")))
     if entry is None:
         raise CheckpointError(path, f"kind {description.get('kind')!r}", " or ".join(KINDS))
     task = entry.hub_task
@@ -85,7 +91,7 @@ def task_of(folder):
     return task, description.get("labels") or None
 
 
-def settings_of(folder):
+def settings_of(folder: Path) -> dict[str, Any]:
     """The hyper-parameters that a directory was fine-tuned with and is used with; {} for others."""
     path = Path(folder) / TASK
     return pretrained.read_json(path).get("settings") or {} if path.is_file() else {}

@@ -44,7 +44,11 @@ class ElectraClassifier(ElectraPretrainedModel):
         hidden = self.electra(
             input_ids, token_type_ids=token_type_ids, position_ids=position_ids, attention_mask=attention_mask
         )  # [B, L, H]
-        return self.classifier(self.dropout(hidden[:, 0]))  # [B, C]
+        return self.classify(hidden)
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """Logits [B, C] of the last hidden states [B, L, H]."""
+        return self.classifier(self.dropout(hidden[:, 0]))
 
 
 class ElectraTagger(ElectraPretrainedModel):

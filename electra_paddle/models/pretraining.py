@@ -7,7 +7,7 @@ discriminator.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paddle
 from paddle import nn
@@ -25,7 +25,31 @@ if TYPE_CHECKING:
     from paddle import Tensor
 
     from electra_paddle.batch import MaskedBatch
+    from electra_paddle.config import PretrainingConfig
     from electra_paddle.config.geometry import Geometry
+
+
+class JointSettings(NamedTuple):
+    """How the two networks are joined, and what their losses weigh: the original's names and defaults.
+
+    `untied_generator: false` makes both networks one encoder with two heads; `untied_generator_embeddings: true` gives
+    the generator an embedding block of its own.
+    """
+
+    gen_weight: float = 1.0
+    disc_weight: float = 50.0
+    temperature: float = 1.0
+    disallow_correct: bool = False
+    untied_generator: bool = True
+    untied_generator_embeddings: bool = False
+
+    @classmethod
+    def of(cls, config: PretrainingConfig) -> JointSettings:
+        """Those of a run's configuration."""
+        return cls(**{name: getattr(config, name) for name in cls._fields})
+
+
+DEFAULTS = JointSettings()
 
 
 class ElectraForJointPretraining(nn.Layer):
@@ -37,9 +61,7 @@ class ElectraForJointPretraining(nn.Layer):
     Args:
         generator: its Geometry; None draws replacements uniformly from the vocabulary.
         discriminator: its Geometry; None trains a masked language model alone.
-        untied_generator: false makes both networks one encoder with two heads.
-        untied_generator_embeddings: true gives the generator an embedding block of its own.
-        gen_weight, disc_weight, temperature, disallow_correct: as in PretrainingConfig.
+        settings: how they are joined, and the weights of their losses.
         seed: fixes the initial weights; None where others will be filled in anyway.
     """
 
@@ -47,13 +69,8 @@ class ElectraForJointPretraining(nn.Layer):
         self,
         generator: Geometry | None,
         discriminator: Geometry | None,
-        gen_weight: float = 1.0,
-        disc_weight: float = 50.0,
-        temperature: float = 1.0,
-        disallow_correct: bool = False,
+        settings: JointSettings = DEFAULTS,
         seed: int | None = 0,
-        untied_generator: bool = True,
-        untied_generator_embeddings: bool = False,
     ) -> None:
         super().__init__()
         shape = discriminator or generator
@@ -66,13 +83,11 @@ class ElectraForJointPretraining(nn.Layer):
         if discriminator:
             self.discriminator = ElectraDiscriminator(ElectraConfig(**dataclasses.asdict(discriminator)))
         if self.generator is not None and self.discriminator is not None:
-            if not untied_generator:
+            if not settings.untied_generator:
                 self.generator.electra = self.discriminator.electra
-            elif not untied_generator_embeddings:
+            elif not settings.untied_generator_embeddings:
                 self.generator.electra.embeddings = self.discriminator.electra.embeddings
-        self.vocab_size = shape.vocab_size
-        self.gen_weight, self.disc_weight = gen_weight, disc_weight
-        self.temperature, self.disallow_correct = temperature, disallow_correct
+        self.vocab_size, self.settings = shape.vocab_size, settings
         if seed is not None:
             initialize(self, seed, shape.initializer_range)
         speed_up(self)
@@ -88,12 +103,13 @@ class ElectraForJointPretraining(nn.Layer):
         """
         mlm_logits = self.generate(batch)  # [B, P, V]
         mlm_loss = masked_lm_loss(mlm_logits, batch.masked_labels, batch.masked_weights, batch.mlm_normalizer)
-        loss = self.gen_weight * mlm_loss
+        settings = self.settings
+        loss = settings.gen_weight * mlm_loss
         sample, uniforms = sample_tokens, batch.sampling_uniforms
         if gumbel_uniforms is not None:
             sample, uniforms = sample_by_gumbel, gumbel_uniforms
         sampled_ids = sample(
-            mlm_logits, batch.masked_labels, uniforms, self.temperature, self.disallow_correct
+            mlm_logits, batch.masked_labels, uniforms, settings.temperature, settings.disallow_correct
         )  # [B, P]
         if self.discriminator is None:
             return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids)
@@ -102,7 +118,7 @@ class ElectraForJointPretraining(nn.Layer):
         rtd_loss = replaced_token_detection_loss(
             rtd_logits, corrupted.is_replaced, batch.attention_mask, batch.rtd_normalizer
         )
-        loss = loss + self.disc_weight * rtd_loss
+        loss = loss + settings.disc_weight * rtd_loss
         return PretrainingOutput(loss, mlm_loss, rtd_loss, mlm_logits, sampled_ids, corrupted, rtd_logits, rtd_states)
 
     def encoder_layers(self) -> list[nn.Layer]:

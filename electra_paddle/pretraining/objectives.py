@@ -38,20 +38,10 @@ class Objective:
 
     def build(self, generator: Geometry | None, discriminator: Geometry | None) -> ElectraForJointPretraining:
         """The networks with their initial weights, and their losses as one Layer: MaskedBatch -> PretrainingOutput."""
-        from electra_paddle.models.pretraining import ElectraForJointPretraining
+        from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 
         config = self.config
-        return ElectraForJointPretraining(
-            generator,
-            discriminator,
-            config.gen_weight,
-            config.disc_weight,
-            config.temperature,
-            config.disallow_correct,
-            config.seed,
-            config.untied_generator,
-            config.untied_generator_embeddings,
-        )
+        return ElectraForJointPretraining(generator, discriminator, JointSettings.of(config), config.seed)
 
     def training_metrics(self, batch: MaskedBatch, output: PretrainingOutput) -> Metrics:
         """Scalar tensors about a training batch."""

@@ -5,36 +5,16 @@ import json
 import random
 
 import pytest
+from finetuning.conftest import CHARACTERS
 
-from electra_paddle import from_finetuned, runtime
+from electra_paddle import from_finetuned
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
 from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.finetuning.description import built_in_tasks, load_description
 from electra_paddle.finetuning.job import prepare
-from electra_paddle.text import SPECIAL_TOKENS, Vocabulary
 
-CHARACTERS = [chr(0x4E00 + number) for number in range(40)]
 COUNTS = {"train": 20, "dev": 7, "test": 5}
 TASKS = built_in_tasks()
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory):
-    """A tiny pre-trained model."""
-    runtime.start()
-    from paddlenlp.transformers import ElectraConfig
-
-    from electra_paddle.models.heads import ElectraClassifier
-    from electra_paddle.models.initialization import initialize
-    from electra_paddle.models.pretrained_directory import save_pretrained
-
-    shape = {"embedding_size": 8, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    vocabulary = Vocabulary([*SPECIAL_TOKENS, *CHARACTERS])
-    network = ElectraClassifier(ElectraConfig(vocab_size=len(vocabulary), intermediate_size=64, **shape))
-    initialize(network, 0)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_pretrained(network, folder, vocabulary, True, "# tiny")
-    return folder
 
 
 def text(rng, least=3, most=12):

@@ -59,8 +59,8 @@ def test_exported_network_of_every_task_answers_as_the_module_at_every_length_an
     about = model.export(tmp_path / "network", format)
     assert 0 < about["largest_difference"]["fp32"] <= 1e-5 and about["task"] == task
     fresh = make(task, exported=tmp_path / "network")  # another process would begin with this
-    items = items_of(model.head)
-    options = {"max_seq_len": 24, "return_prob": model.head.has_classes}
+    items = items_of(model.handler)
+    options = {"max_seq_len": 24, "return_prob": model.handler.has_classes}
     expected = model.predict(items, **options)
     for batch_size in (1, 3, 32):
         assert_same(fresh.predict(items, batch_size=batch_size, engine=engine, **options), expected)
@@ -71,7 +71,7 @@ def test_exported_network_of_every_task_answers_as_the_module_at_every_length_an
 def test_answers_are_the_same_whatever_thread_asks(make, exported, monkeypatch, engine):
     monkeypatch.setattr(runtime, "num_threads", lambda: 2)
     model = make("seq-cls", exported=exported)
-    items = items_of(model.head)
+    items = items_of(model.handler)
     expected = model.predict(items, 24, return_prob=True)
     for _ in range(5):  # threads that come and go
         with ThreadPoolExecutor(3) as pool:

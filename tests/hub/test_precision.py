@@ -58,7 +58,7 @@ def test_bf16_answers_nearly_the_same_whatever_thread_asks(make, tmp_path, monke
     monkeypatch.setattr(runtime, "num_threads", lambda: 2)
     model = make("seq-cls")
     model.export(tmp_path / "bf16", precision="bf16")
-    items = items_of(model.head)
+    items = items_of(model.handler)
     labels, probabilities = (np.array(part) for part in model.predict(items, 24, return_prob=True))
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(model.predict, items, 24, engine="inference", return_prob=True) for _ in range(6)]

@@ -102,7 +102,7 @@ def test_answer_is_cut_from_the_context_as_it_is_written(make):
 def test_no_answer_if_every_window_says_so_with_the_probability_of_the_least_sure(make):
     model = make()
     context = "".join(WORDS[5:50] + WORDS[5:20])
-    rows = model.head.encode(model.text_tokenizer, (context, QUESTION), options(40)).rows
+    rows = model.handler.encode(model.text_tokenizer, (context, QUESTION), options(40)).rows
     lengths = [len(ids) for ((ids, _),) in rows]
     long, short = lengths[0], lengths[-1]
     assert short < long == 40 and set(lengths) == {short, long}

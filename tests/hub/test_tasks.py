@@ -125,12 +125,14 @@ def test_mistake_in_hub_serving_is_one_line_and_elsewhere_an_exception(make, mon
 @pytest.mark.filterwarnings("ignore:.*untrained")
 def test_answers_are_the_same_at_every_batch_size_and_in_the_order_of_the_items(make, task):
     model = make(task)
-    data = [[*text, SHORT] for text in TEXTS] if model.head.num_texts == (2,) else [*TEXTS, [LONG]]
-    together = model.predict(data, max_seq_len=24, return_prob=model.head.has_classes)
+    data = [[*text, SHORT] for text in TEXTS] if model.handler.num_texts == (2,) else [*TEXTS, [LONG]]
+    together = model.predict(data, max_seq_len=24, return_prob=model.handler.has_classes)
     for size in (1, 2):
-        apart = model.predict(data, max_seq_len=24, batch_size=size, return_prob=model.head.has_classes)
+        apart = model.predict(data, max_seq_len=24, batch_size=size, return_prob=model.handler.has_classes)
         assert_same(apart, together)
-    assert_same(model.predict(data[::-1], max_seq_len=24), (together[0] if model.head.has_classes else together)[::-1])
+    assert_same(
+        model.predict(data[::-1], max_seq_len=24), (together[0] if model.handler.has_classes else together)[::-1]
+    )
 
 
 def assert_same(answer, other):
@@ -411,7 +413,7 @@ def test_f1_and_loss_are_of_tokens_with_labels_only(make):
     labels = np.array([[1, 0, 0, -100], [-100, 1, 2, -100]])
     logits = np.eye(3, dtype="float32")[predicted] * 5
     probabilities = paddle.nn.functional.softmax(paddle.to_tensor(logits))
-    loss, metrics = model.head.supervise(
+    loss, metrics = model.handler.supervise(
         model.metric, paddle.to_tensor(logits), probabilities, paddle.to_tensor(labels)
     )
     assert metrics["f1_score"] == pytest.approx(0.5)  # of two entities found, and two there, one is the same

@@ -18,7 +18,7 @@ from electra_paddle.models.informed import (
     rotation,
     word_vectors,
 )
-from electra_paddle.models.pretraining import ElectraForJointPretraining
+from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 
 VOCAB_SIZE = 300
 
@@ -42,7 +42,7 @@ def build(counts, hidden=64, embedding=64, heads=1, share=0.5, seed=0, **options
         networks = (None, shape)
     if options.get("untied_generator") is False:
         networks = (shape, shape)
-    model = ElectraForJointPretraining(*networks, seed=seed, **options)
+    model = ElectraForJointPretraining(*networks, JointSettings(**options), seed)
     inform(model, counts, seed)
     model.eval()
     return model

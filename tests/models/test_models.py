@@ -14,7 +14,7 @@ from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models import sampling
 from electra_paddle.models.heads import ElectraClassifier, classification_loss
 from electra_paddle.models.initialization import initial_value, num_parameters
-from electra_paddle.models.pretraining import ElectraForJointPretraining
+from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 from electra_paddle.models.sampling import corrupt, sample_by_gumbel, sample_tokens
 from electra_paddle.pretraining.batch_metrics import area_under_roc, pretraining_metrics
 from electra_paddle.text import Vocabulary
@@ -112,7 +112,7 @@ BATCH = [[2, *range(5, 15), 3]] * 2, [[1, 4, 6]] * 2, [[1, 1, 1]] * 2
 def test_generator_may_have_embeddings_of_its_own_width():
     shape = tiny_shape()
     generator = generator_geometry(shape, has_own_embeddings=True)
-    model = ElectraForJointPretraining(generator, shape, untied_generator_embeddings=True)
+    model = ElectraForJointPretraining(generator, shape, JointSettings(untied_generator_embeddings=True))
     assert model.generator.electra.embeddings.word_embeddings.weight.shape == [len(WORDS), 8]
     parts = (generator.num_embedding_parameters, generator.num_encoder_parameters, generator.num_mlm_head_parameters)
     parts += (shape.num_embedding_parameters, shape.num_encoder_parameters, shape.num_rtd_head_parameters)
@@ -124,7 +124,7 @@ def test_generator_may_have_embeddings_of_its_own_width():
 
 def test_one_encoder_may_serve_as_both_networks():
     shape = tiny_shape()
-    model = ElectraForJointPretraining(shape, shape, untied_generator=False)
+    model = ElectraForJointPretraining(shape, shape, JointSettings(untied_generator=False))
     assert model.generator.electra is model.discriminator.electra
     parts = (shape.num_embedding_parameters, shape.num_encoder_parameters)
     parts += (shape.num_mlm_head_parameters, shape.num_rtd_head_parameters)
@@ -151,7 +151,7 @@ def test_replacements_may_be_drawn_uniformly_without_a_generator():
 
 def test_masked_language_model_may_be_trained_alone():
     shape = tiny_shape()
-    model = ElectraForJointPretraining(shape, None, gen_weight=2.0)
+    model = ElectraForJointPretraining(shape, None, JointSettings(gen_weight=2.0))
     parts = (shape.num_embedding_parameters, shape.num_encoder_parameters, shape.num_mlm_head_parameters)
     assert num_parameters(model) == sum(parts)
     batch = masked_batch(*BATCH)

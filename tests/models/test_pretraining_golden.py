@@ -12,7 +12,7 @@ from electra_paddle.config.geometry import discriminator_geometry, generator_geo
 from electra_paddle.conversion.convert_tf import convert_from_tf
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.tensor_bundle import TensorBundle
-from electra_paddle.models.pretraining import ElectraForJointPretraining
+from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 from electra_paddle.pretraining.batch_metrics import pretraining_metrics
 from electra_paddle.pretraining.metrics import answers_of, count, scores
 from electra_paddle.training.checkpoint import Checkpoints
@@ -53,7 +53,7 @@ def build_net(name, arrays, **options):
     overrides = {"hidden_size": hidden_size, "num_hidden_layers": num_layers}
     vocab_size = len(arrays["electra/embeddings/word_embeddings"])
     shape = discriminator_geometry("small", vocab_size, embedding_size, overrides)
-    model = ElectraForJointPretraining(generator_geometry(shape), shape, **options)
+    model = ElectraForJointPretraining(generator_geometry(shape), shape, JointSettings(**options))
     variables = variables_of(model)
     for name, parameter in model.named_parameters():
         parameter.set_value(arrays[variables[name]])

@@ -33,16 +33,12 @@ def test_parameters_are_the_published_ones(size, generator, discriminator, total
 )
 def test_parameters_of_the_other_objectives_are_the_models(options):
     from electra_paddle.models.initialization import num_parameters
-    from electra_paddle.models.pretraining import ElectraForJointPretraining
+    from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 
     config = PretrainingConfig(
         embedding_size=8, model_hparam_overrides={"hidden_size": 16, "num_hidden_layers": 1}, **options
     )
-    model = ElectraForJointPretraining(
-        *config.geometries(50),
-        untied_generator=config.untied_generator,
-        untied_generator_embeddings=config.untied_generator_embeddings,
-    )
+    model = ElectraForJointPretraining(*config.geometries(50), JointSettings.of(config))
     of_networks = [num_parameters(net) if net else 0 for net in (model.generator, model.discriminator)]
     assert cost.num_parameters(config, *config.geometries(50)) == (*of_networks, num_parameters(model))
 

@@ -3,7 +3,11 @@
 An engine is a function of TokenBatches of arrays that returns the arrays of Task.compute.
 """
 
+from __future__ import annotations
+
 import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +19,18 @@ from electra_paddle.hub.deployment import onnx_network, paddle_network
 from electra_paddle.hub.prediction import eager
 from electra_paddle.models.pretrained_directory import read_json
 
+if TYPE_CHECKING:
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.prediction import Engine
+    from electra_paddle.hub.tasks.base import Task
+
 ABOUT = "export.json"  # what a folder with an exported network says of it
 FORMATS = {"paddle": paddle_network, "onnx": onnx_network}
 ENGINES = {"inference": "paddle", "onnx": "onnx"}  # engine -> the format that it reads
 AGAIN = "export it again"
 
 
-def choose_engine(module, name, use_gpu):
+def choose_engine(module: ElectraModule, name: str, use_gpu: bool) -> tuple[Engine, int]:
     """(engine, how many batches it computes at a time at most) by name.
 
     On a CPU a thread a batch is faster than a batch on all cores, as none waits for another. An exported network stays
@@ -41,11 +50,11 @@ def choose_engine(module, name, use_gpu):
         raise ConfigError("engine", repr(name), "'eager', for a module without an exported network", advice)
     if name not in module.engines:
         precision = check(module, module.exported, ENGINES[name])
-        module.engines[name] = open_network(module.head, module.exported, ENGINES[name], precision)
+        module.engines[name] = open_network(module.handler, module.exported, ENGINES[name], precision)
     return module.engines[name], FORMATS[ENGINES[name]].num_workers()
 
 
-def check(module, folder, format):
+def check(module: ElectraModule, folder: Path, format: str) -> str:
     """Refuse a folder that does not hold the module's network as it was exported.
 
     Returns:
@@ -54,41 +63,42 @@ def check(module, folder, format):
     Raises:
         ConfigError, CheckpointError: says in what they differ.
     """
-    about = read_json(folder / ABOUT)
+    about: dict[str, Any] = read_json(folder / ABOUT)
     if about.get("format") != format:
         raise ConfigError("engine", f"{folder} in the format {about.get('format')!r}", repr(format), AGAIN)
     if about.get("task") != task_name(module) or about.get("weights") != fingerprint(module):
         found = f"the network of other weights or of another task ({about.get('task')})"
         raise CheckpointError(folder, found, f"this module's, for {task_name(module)}", AGAIN)
-    digests = about.get("files") if isinstance(about.get("files"), dict) else {}
+    files = about.get("files")
+    digests: dict[str, str] = files if isinstance(files, dict) else {}
     for file in FORMATS[format].files(folder):
         digest = sha256(file) if file.is_file() else "no file"
         if digest != digests.get(file.name):
             raise CheckpointError(file, digest[:12], f"{str(digests.get(file.name))[:12]} as exported", AGAIN)
-    return about.get("precision")
+    return str(about.get("precision"))
 
 
-def open_network(head, folder, format, precision):
+def open_network(task: Task, folder: Path, format: str, precision: str) -> Engine:
     """The engine of an exported network, whatever it is."""
     run = FORMATS[format].open_network(folder, precision)
-    names = input_names(head)
+    names = input_names(task)
     return lambda *batches: run(dict(zip(names, (array for batch in batches for array in batch), strict=True)))
 
 
-def input_names(head):
+def input_names(task: Task) -> list[str]:
     """Names of the network's inputs, all of them [B, L] int64."""
-    return [prefix + field for prefix in head.inputs for field in TokenBatch._fields]
+    return [prefix + field for prefix in task.inputs for field in TokenBatch._fields]
 
 
-def task_name(module):
+def task_name(module: ElectraModule) -> str:
     """The task as the module's constructor takes it."""
     return module.task or "embedding"
 
 
-def fingerprint(module):
+def fingerprint(module: ElectraModule) -> str:
     """SHA-256 of the names and values of all parameters, as hexadecimal digits."""
     digest = hashlib.sha256()
     for name, parameter in sorted(module.named_parameters()):
         digest.update(f"{name} {parameter.shape}\n".encode())
-        digest.update(np.ascontiguousarray(parameter.numpy()))
+        digest.update(np.ascontiguousarray(parameter.numpy()).data)
     return digest.hexdigest()

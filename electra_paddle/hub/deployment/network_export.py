@@ -1,7 +1,11 @@
 """A module's network as files for Paddle Inference or ONNX Runtime, written once they compute what the module does."""
 
+from __future__ import annotations
+
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
@@ -15,12 +19,23 @@ from electra_paddle.hub.prediction import eager
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import pad
 
+if TYPE_CHECKING:
+    from electra_paddle.batch import TokenBatch
+    from electra_paddle.hub.module import ElectraModule
+
 PRECISIONS = {"fp32": ("paddle", "onnx"), "bf16": ("paddle",), "int8": ("onnx",)}  # precision -> formats that have it
 TOLERANCE = 1e-5  # of a number, or of 1 where it is smaller; float32 rounds more in deep networks with large weights
 SHAPES = ((1, 8), (4, 33), (3, 512))  # rows and tokens of the random texts, within what the network takes
 
 
-def export_network(module, out, format="paddle", precision="fp32", overwrite=False, tolerance=TOLERANCE):
+def export_network(
+    module: ElectraModule,
+    out: str | Path,
+    format: str = "paddle",
+    precision: str = "fp32",
+    overwrite: bool = False,
+    tolerance: float = TOLERANCE,
+) -> dict[str, Any]:
     """Write a folder with the network, vocab.txt, tokenizer_config.json and export.json, which describes them.
 
     Args:
@@ -45,7 +60,7 @@ def export_network(module, out, format="paddle", precision="fp32", overwrite=Fal
     module.eval()
     try:
         partial.mkdir(parents=True)
-        FORMATS[format].write_network(module, partial, input_names(module.head))
+        FORMATS[format].write_network(module, partial, input_names(module.handler))
         difference = compare(module, partial, format)
         if not difference <= tolerance:
             found, expected = f"outputs that differ by {difference:.1e} from the module's", f"{tolerance:g} at most"
@@ -68,7 +83,7 @@ def export_network(module, out, format="paddle", precision="fp32", overwrite=Fal
     return about
 
 
-def check_arguments(out, format, precision, overwrite, tolerance):
+def check_arguments(out: Path, format: str, precision: str, overwrite: bool, tolerance: float) -> None:
     """Refuse what cannot be done before anything is computed."""
     if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
         raise ConfigError("tolerance", repr(tolerance), f"a number between 0 and 1, such as {TOLERANCE:.0e}")
@@ -90,34 +105,34 @@ def check_arguments(out, format, precision, overwrite, tolerance):
             raise ConfigError("OUT", f"{out}, which exists", "a new folder", advice)
 
 
-def describe(module, format, precision):
+def describe(module: ElectraModule, format: str, precision: str) -> dict[str, Any]:
     """What one has to know to use the network without this package."""
     return {
         "format": format,
         "precision": precision,
         "task": task_name(module),
-        "labels": list(module.label_map.values()) if module.head.has_classes else None,
-        "inputs": {name: "int64 [batch, length]" for name in input_names(module.head)},
-        "outputs": module.head.output_names(module),
+        "labels": list(module.label_map.values()) if module.handler.has_classes else None,
+        "inputs": {name: "int64 [batch, length]" for name in input_names(module.handler)},
+        "outputs": module.handler.output_names(module),
         "max_length": module.config.max_position_embeddings,
         "weights": fingerprint(module),
         "made_by": f"electra-paddle {__version__}, Paddle {paddle.__version__}",
     }
 
 
-def copy_tokenizer(folder, out):
+def copy_tokenizer(folder: Path, out: Path) -> None:
     """vocab.txt, and tokenizer_config.json where there is one."""
     for name in (pretrained.VOCABULARY, pretrained.TOKENIZER):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, out / name)
 
 
-def compare(module, folder, format, precision="fp32"):
+def compare(module: ElectraModule, folder: Path, format: str, precision: str = "fp32") -> float:
     """The largest difference between outputs of the module and of an exported network, see TOLERANCE.
 
     Positions in the text are compared in "fp32" alone: otherwise what is nearly as likely may take another's place.
     """
-    own, other = eager(module), open_network(module.head, folder, format, precision)
+    own, other = eager(module), open_network(module.handler, folder, format, precision)
     largest = 0.0
     for batches in random_batches(module):
         for expected, actual in zip(own(*batches), other(*batches), strict=True):
@@ -130,11 +145,11 @@ def compare(module, folder, format, precision="fp32"):
     return float(largest)
 
 
-def random_batches(module):
+def random_batches(module: ElectraModule) -> Iterator[list[TokenBatch]]:
     """TokenBatches of random tokens, one for each of the network's inputs, in every shape of SHAPES."""
-    rng, vocabulary, shortest = np.random.default_rng(0), module.text_tokenizer.vocabulary, module.head.shortest
+    rng, vocabulary, shortest = np.random.default_rng(0), module.text_tokenizer.vocabulary, module.handler.shortest
 
-    def sequence(length):
+    def sequence(length: int) -> tuple[list[int], int]:
         ids = rng.integers(1, len(vocabulary), length)
         ids[0], ids[1], ids[-1] = vocabulary.cls, vocabulary.mask, vocabulary.sep
         return ids.tolist(), int(rng.integers(2, length - shortest + 3))
@@ -142,4 +157,4 @@ def random_batches(module):
     for num_rows, length in SHAPES:
         length = min(max(length, shortest), module.config.max_position_embeddings)
         lengths = [length, *rng.integers(shortest, length + 1, num_rows - 1)]  # the rows after the first are padded
-        yield [pad([sequence(each) for each in lengths]) for _ in module.head.inputs]
+        yield [pad([sequence(each) for each in lengths]) for _ in module.handler.inputs]

@@ -3,17 +3,26 @@
 paddle2onnx writes it and onnxruntime computes it; both come with the extra `onnx`.
 """
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub.deployment import paddle_network
 
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.module import ElectraModule
+
 FILE = "network.onnx"
 OPSET = 17  # the first with layer norms
 
 
-def write_network(module, folder, input_names):
+def write_network(module: ElectraModule, folder: Path, input_names: Sequence[str]) -> None:
     """Convert what Paddle exports, under the outputs' own names.
 
     Raises:
@@ -29,19 +38,19 @@ def write_network(module, folder, input_names):
         raise cannot_convert(paddle2onnx) from error
     if not model.graph.node:
         raise cannot_convert(paddle2onnx)
-    tidy(model.graph, module.head.output_names(module))
+    tidy(model.graph, module.handler.output_names(module))
     onnx.save(model, str(folder / FILE))
     for file in intermediate:
         file.unlink()
 
 
-def cannot_convert(paddle2onnx):
+def cannot_convert(paddle2onnx: Any) -> ConfigError:
     """The ConfigError of a converter that does not know this Paddle's networks."""
     found = f"paddle2onnx {paddle2onnx.__version__}, which fails at this network"
     return ConfigError("onnx", found, "another version", "2.1.0 works with Paddle 3.3, and 1.2.9 with Paddle 2.6")
 
 
-def tidy(graph, outputs):
+def tidy(graph: Any, outputs: Sequence[str]) -> None:
     """Give outputs their names, and store constants where the quantiser looks for weights."""
     new_names = {value.name: name for value, name in zip(graph.output, outputs, strict=True)}
     nodes = []
@@ -60,7 +69,7 @@ def tidy(graph, outputs):
         value.name = new_names[value.name]
 
 
-def quantize(folder):
+def quantize(folder: Path) -> None:
     """Embeddings and weights of matrix products as 8-bit integers; activations are scaled as they come.
 
     Weights take values of 7 bits: processors without VNNI add products of 8-bit numbers in pairs in 16 bits, where
@@ -78,17 +87,17 @@ def quantize(folder):
     large.unlink()
 
 
-def files(folder):
+def files(folder: Path) -> list[Path]:
     """The files of a network, whether they are there or not."""
     return [folder / FILE]
 
 
-def num_workers():
+def num_workers() -> int:
     """How many threads may as well compute at a time."""
     return runtime.num_threads()
 
 
-def open_network(folder, precision):
+def open_network(folder: Path, precision: str) -> Callable[[Mapping[str, Array]], list[Array]]:
     """A function from {input name: array} to a list of arrays, which several threads may call.
 
     Args:
@@ -106,7 +115,7 @@ def open_network(folder, precision):
     return lambda arrays: session.run(None, {name: arrays[name] for name in names})
 
 
-def require(library):
+def require(library: str) -> Any:
     """Import a library of the extra.
 
     Raises:

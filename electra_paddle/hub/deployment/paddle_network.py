@@ -1,7 +1,12 @@
 """A task's network as a file for Paddle Inference, which also computes it in bfloat16. Shapes: B batch, L sequence."""
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import paddle
 from paddle import nn
@@ -10,6 +15,12 @@ from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.models.encoder import traceable
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.module import ElectraModule
 
 NAME = "network"
 GRAPHS = (f"{NAME}.json", f"{NAME}.pdmodel")  # of Paddle 3 and of Paddle 2
@@ -35,17 +46,17 @@ BF16_PASSES = [  # of Paddle 3, in this order
 class Network(nn.Layer):
     """What `compute` does, as one Layer that takes a list of tensors."""
 
-    def __init__(self, module):
+    def __init__(self, module: ElectraModule) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, tensors):
+    def forward(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         width = len(TokenBatch._fields)
         batches = [TokenBatch(*tensors[start : start + width]) for start in range(0, len(tensors), width)]
-        return self.module.head.compute(self.module, *batches)
+        return self.module.handler.compute(self.module, *batches)
 
 
-def write_network(module, folder, input_names):
+def write_network(module: ElectraModule, folder: Path, input_names: Sequence[str]) -> None:
     """Trace the network at any B and L, and write it."""
     network = Network(module)
     network.eval()
@@ -55,22 +66,22 @@ def write_network(module, folder, input_names):
     (folder / f"{PARAMETERS}.info").unlink(missing_ok=True)  # of Paddle 2, for fine-tuning: a pickle
 
 
-def files(folder):
+def files(folder: Path) -> list[Path]:
     """The files of a network, whether they are there or not."""
     graph = next((folder / name for name in GRAPHS if (folder / name).is_file()), folder / GRAPHS[0])
     return [graph, folder / PARAMETERS]
 
 
-def is_paddle_2():
+def is_paddle_2() -> bool:
     return paddle.__version__.startswith("2.")
 
 
-def num_workers():
+def num_workers() -> int:
     """How many threads may as well compute at a time; Paddle 3 holds Python's lock meanwhile, Paddle 2 does not."""
     return runtime.num_threads() if is_paddle_2() else 1
 
 
-def open_network(folder, precision):
+def open_network(folder: Path, precision: str) -> Callable[[Mapping[str, Array]], list[Array]]:
     """A function from {input name: array} to a list of arrays, which several threads may call.
 
     Args:
@@ -100,11 +111,11 @@ def open_network(folder, precision):
         keep_others_in_float32(config, is_old)
     first, own, lock = inference.create_predictor(config), threading.local(), threading.Lock()
 
-    def begin():
+    def begin() -> None:
         with lock:
             own.predictor = first.clone()  # they share the weights
 
-    def compute(arrays):
+    def compute(arrays: Mapping[str, Array]) -> list[Array]:
         predictor = own.predictor
         for name in predictor.get_input_names():
             predictor.get_input_handle(name).copy_from_cpu(arrays[name])
@@ -116,7 +127,7 @@ def open_network(folder, precision):
     return lambda arrays: workers.submit(compute, arrays).result()
 
 
-def keep_others_in_float32(config, is_old):
+def keep_others_in_float32(config: Any, is_old: bool) -> None:
     """Leave sums, norms and softmaxes out of what oneDNN computes in bfloat16.
 
     In bfloat16 they make the error of the last hidden states ten times as large.
@@ -129,7 +140,7 @@ def keep_others_in_float32(config, is_old):
     config.enable_custom_passes(BF16_PASSES, True)
 
 
-def require_bf16():
+def require_bf16() -> None:
     """Refuse a processor whose products are no faster in bfloat16.
 
     Raises:

@@ -17,7 +17,7 @@ ADVICE = "tools/export_hub_module.py makes one"
 PUBLISHED = {model.name.replace("-", "_"): model.name for model in MODELS}  # folder of hub_modules/ -> name
 
 
-def install_module(source):
+def install_module(source: str | Path) -> tuple[str, str]:
     """Install a module into HUB_HOME, in place of an older one of its name.
 
     PaddleHub itself ends in a traceback at whatever is no module, and on Paddle 2.6 crashes at archives.
@@ -46,7 +46,7 @@ def install_module(source):
     return module.name, module.version
 
 
-def find_folder(source, place):
+def find_folder(source: Path, place: Path) -> Path:
     """The module's folder: the source itself, or one that is made below `place`."""
     if source.is_dir():
         return source
@@ -56,7 +56,7 @@ def find_folder(source, place):
     return unpack(source, place)
 
 
-def unpack(archive, place):
+def unpack(archive: Path, place: Path) -> Path:
     """The one folder of an archive, below `place`.
 
     Raises:
@@ -80,7 +80,7 @@ def unpack(archive, place):
     return place / names[0]
 
 
-def check_module(source, folder):
+def check_module(source: Path, folder: Path) -> None:
     """Refuse a folder without a class that PaddleHub takes for a module.
 
     Raises:

@@ -1,5 +1,7 @@
 """From a pretrained or fine-tuned directory to a PaddleHub module that is whole in itself."""
 
+from __future__ import annotations
+
 import gzip
 import os
 import re
@@ -23,7 +25,14 @@ EXAMPLES = {  # task -> texts of an item in the module's README, where they are 
 }
 
 
-def export_module(source, out, name=None, version="1.0.0", summary=None, overwrite=False):
+def export_module(
+    source: str | Path,
+    out: str | Path,
+    name: str | None = None,
+    version: str = "1.0.0",
+    summary: str | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write a module: its class with the part of this package that it needs, README.md and the model in assets/.
 
     Args:
@@ -49,7 +58,7 @@ def export_module(source, out, name=None, version="1.0.0", summary=None, overwri
         if not re.fullmatch(r"\d+(\.\d+)*", version):
             raise ConfigError("--version", repr(version), "numbers with dots between, such as 1.0.0")
 
-        def write(source, folder):
+        def write(source: Path, folder: Path) -> None:
             write_module(source, folder, name, version, summary)
 
     check_out(out, overwrite)
@@ -69,7 +78,7 @@ def export_module(source, out, name=None, version="1.0.0", summary=None, overwri
     return out
 
 
-def check_out(out, overwrite):
+def check_out(out: Path, overwrite: bool) -> None:
     """Refuse to replace anything but a module, and that without being told to."""
     if out.exists():
         is_module = (out / "module.py").is_file() or (out.is_file() and out.name.endswith(ARCHIVE))
@@ -78,7 +87,7 @@ def check_out(out, overwrite):
             raise ConfigError("OUT", f"{out}, which exists", "a new folder or archive", advice)
 
 
-def write_published(source, folder):
+def write_published(source: Path, folder: Path) -> None:
     """A folder of hub_modules/ as it is, but for its imports."""
     module = (source / "module.py").read_text(encoding="utf-8")
     (folder / "module.py").write_text(with_relative_imports(module, ".", COPY), encoding="utf-8")
@@ -86,13 +95,13 @@ def write_published(source, folder):
         shutil.copyfile(source / file, folder / file)
 
 
-def write_module(source, folder, name, version, summary):
+def write_module(source: Path, folder: Path, name: str, version: str, summary: str | None) -> None:
     """A module of a pretrained or fine-tuned directory."""
     directory = pretrained.find_pretrained(source)
     pretrained.load_tokenizer(directory)
     task, labels = task_of(directory)
     summary = summary or f"Chinese ELECTRA {name}" + (f" for {task}" if task else "")
-    texts = EXAMPLES.get(task, ['"text"'])
+    texts = EXAMPLES.get(task or "embedding", ['"text"'])
     card = directory / pretrained.CARD
     values = {
         "name": name,
@@ -120,7 +129,7 @@ def write_module(source, folder, name, version, summary):
         copy_model(generator, folder / "assets" / "generator")
 
 
-def copy_model(directory, folder):
+def copy_model(directory: Path, folder: Path) -> None:
     """A pretrained directory, after its weights were read once to see that they are whole."""
     arrays, _ = pretrained.read_weights(directory)
     folder.mkdir()
@@ -130,7 +139,7 @@ def copy_model(directory, folder):
             shutil.copyfile(directory / file, folder / file)
 
 
-def put_in_place(folder, out):
+def put_in_place(folder: Path, out: Path) -> None:
     """Give a module's folder its name, or make an archive of it, the same one every time."""
     if not out.name.endswith(ARCHIVE):
         pretrained.replace_folder(folder, out)
@@ -145,7 +154,7 @@ def put_in_place(folder, out):
     os.replace(archive, out)
 
 
-def without_owner(member):
+def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """A member of an archive without what depends on who makes it, and when."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""

@@ -5,6 +5,7 @@ an electra_paddle that is installed, of whatever version, neither is needed nor 
 """
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 from electra_paddle import __version__
@@ -14,7 +15,7 @@ FIRST = "hub/module.py"
 COPY = "_electra_paddle"  # the copy's name within the module's folder
 
 
-def copy_package(folder):
+def copy_package(folder: str | Path) -> None:
     """Write the copy to a module's folder."""
     copy = Path(folder) / COPY
     for path in needed_files():
@@ -28,7 +29,7 @@ def copy_package(folder):
     )
 
 
-def needed_files():
+def needed_files() -> list[Path]:
     """Every file that the module's class needs, sorted; __init__.py of the package itself apart."""
     needed, waiting = set(), [PACKAGE / FIRST]
     while waiting:
@@ -41,7 +42,7 @@ def needed_files():
     return sorted(needed)
 
 
-def loaded_files(source):
+def loaded_files(source: str) -> list[Path]:
     """The files of this package that a source text loads; what it imports for types alone is not loaded."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -50,24 +51,29 @@ def loaded_files(source):
     return [file for node in own_imports(tree) for file in files_of(node)]
 
 
-def own_imports(tree):
+def own_imports(tree: ast.AST) -> Iterator[ast.ImportFrom]:
     """The statements that import from this package."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == PACKAGE.name:
+        if isinstance(node, ast.ImportFrom) and module_of(node)[0] == PACKAGE.name:
             yield node
         assert not (isinstance(node, ast.Import) and any(alias.name.startswith(PACKAGE.name) for alias in node.names))
 
 
-def files_of(node):
+def module_of(node: ast.ImportFrom) -> list[str]:
+    """The parts of the dotted name that a statement imports from."""
+    return (node.module or "").split(".")
+
+
+def files_of(node: ast.ImportFrom) -> Iterator[Path]:
     """The files that an import statement loads."""
-    folder = PACKAGE.joinpath(*node.module.split(".")[1:])
+    folder = PACKAGE.joinpath(*module_of(node)[1:])
     for alias in node.names:
         candidates = [folder / f"{alias.name}.py", folder / alias.name / "__init__.py"]
         candidates += [folder.with_suffix(".py"), folder / "__init__.py"]
         yield next(path for path in candidates if path.is_file())
 
 
-def with_relative_imports(source, dots, name=""):
+def with_relative_imports(source: str, dots: str, name: str = "") -> str:
     """Source text whose imports from this package are relative.
 
     Args:
@@ -76,7 +82,7 @@ def with_relative_imports(source, dots, name=""):
     """
     lines = source.split("\n")
     for node in own_imports(ast.parse(source)):
-        rest = [part for part in (name, *node.module.split(".")[1:]) if part]
+        rest = [part for part in (name, *module_of(node)[1:]) if part]
         line = lines[node.lineno - 1]
         old = f"from {node.module} import"
         assert old in line

@@ -6,7 +6,10 @@ checkpoints so load, and works with them. A kind of tasks from outside brings it
 Shapes: B batch, L sequence, H hidden, C classes.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import paddle
 import paddle.nn.functional as F
@@ -15,7 +18,20 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import encode_pair
 
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Dropout, Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.prediction import Sequences
+    from electra_paddle.text import Tokenizer
+
 SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's data sets are not told otherwise
+
+
+Positions = Sequence["Tensor | None"]
 
 
 class Options(NamedTuple):
@@ -24,13 +40,15 @@ class Options(NamedTuple):
     max_seq_len: int
     split_char: str
     top_k: int
-    settings: dict  # hyper-parameters that the head was fine-tuned with; {} where they are not known
+    settings: dict[str, Any]  # hyper-parameters that the head was fine-tuned with; {} where they are not known
 
 
 class Example(NamedTuple):
     """One item as the network takes it."""
 
-    rows: list  # each a tuple with an (ids, position where the second segment begins) pair for each of Task.inputs
+    rows: list[
+        Sequences
+    ]  # each a tuple with an (ids, position where the second segment begins) pair for each of Task.inputs
     notes: Any = None  # what `answer` has to know of them
 
 
@@ -52,18 +70,18 @@ class Task:
     """
 
     component: ClassVar[str] = "discriminator"
-    num_texts: ClassVar[tuple] = (1,)
-    text_names: ClassVar[tuple] = ("text", "second text")
-    inputs: ClassVar[tuple] = ("",)
+    num_texts: ClassVar[tuple[int, ...]] = (1,)
+    text_names: ClassVar[tuple[str, ...]] = ("text", "second text")
+    inputs: ClassVar[tuple[str, ...]] = ("",)
     shortest: ClassVar[int] = 4
     has_classes: ClassVar[bool] = False
     is_learned: ClassVar[bool] = False
     has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
-    batch_names: ClassVar[tuple] = ("input_ids", "token_type_ids", "labels")
-    components: ClassVar[list] = []
+    batch_names: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "labels")
+    components: ClassVar[list[tuple[str, dict[str, Any]]]] = []
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
         """Give the module its layers; returns the encoder.
 
         Args:
@@ -71,20 +89,25 @@ class Task:
         """
         raise NotImplementedError
 
-    def encode(self, tokenizer, texts, options):
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         """The Example of an item."""
-        return Example([(encode_pair(tokenizer, *(*texts, None)[:2], options.max_seq_len),)])
+        text_a, text_b = texts[0], texts[1] if len(texts) == 2 else None
+        return Example([(encode_pair(tokenizer, text_a, text_b, options.max_seq_len),)])
 
-    def forward(self, module, batch, position_ids=None):
-        """Logits or states of a TokenBatch of tensors."""
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Any:
+        """Logits or states of TokenBatches of tensors, one for each entry of `inputs`.
+
+        Args:
+            position_ids: [B, L] of each; None for 0, 1, 2 and so on.
+        """
         raise NotImplementedError
 
-    def forward_named(self, module, arguments):
+    def forward_named(self, module: ElectraModule, arguments: Mapping[str, Any]) -> Any:
         """`forward` of the arguments of the module's forward pass, by their names."""
-        batch = TokenBatch(*(arguments[name] for name in TokenBatch._fields))
-        return self.forward(module, batch, arguments["position_ids"])
+        batches = [TokenBatch(*(arguments[start + name] for name in TokenBatch._fields)) for start in self.inputs]
+        return self.forward(module, *batches, position_ids=[arguments[start + "position_ids"] for start in self.inputs])
 
-    def compute(self, module, *batches):
+    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         """The network of `predict`, and what is exported: a tuple of tensors, named by `output_names`.
 
         Paddle's operations on tensors only, so that it can be traced at any B and L.
@@ -94,11 +117,11 @@ class Task:
         """
         return (F.softmax(self.forward(module, *batches), axis=-1),)
 
-    def output_names(self, module):
+    def output_names(self, module: ElectraModule) -> list[str]:
         """Names of what `compute` returns."""
         return ["probabilities"]
 
-    def keep(self, module, options, arrays, *batches):
+    def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """What `answer` needs of each row of a batch, whatever engine computed it: a list of B values.
 
         Args:
@@ -107,15 +130,15 @@ class Task:
         """
         return list(arrays[0])
 
-    def answer(self, module, example, values, options):
+    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> Any:
         """What the caller gets for an item, from the values of its rows; with classes (label, probabilities)."""
         raise NotImplementedError
 
-    def show(self, tokenizer, texts, answer):
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         """The answer as `hub run` prints it in JSON."""
         return answer
 
-    def view(self, module, texts, answer):
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         """The values of `components` for an answer of `predict`; with classes of (label, probabilities).
 
         That of a task with classes: the probability of each.
@@ -123,7 +146,7 @@ class Task:
         labels = module.label_map.values()
         return [{str(label): score for label, score in zip(labels, answer[1], strict=True)}]
 
-    def arguments_of(self, batch):
+    def arguments_of(self, batch: Sequence[Any]) -> dict[str, Any]:
         """A batch of PaddleHub's data sets as arguments of the module's forward pass.
 
         Raises:
@@ -136,7 +159,7 @@ class Task:
             raise ConfigError("data set", f"{len(batch)} arrays in an example", f"{len(names)}: {', '.join(names)}")
         return dict(zip(names, batch, strict=True))
 
-    def make_metric(self, label_map, suffix):
+    def make_metric(self, label_map: Mapping[int, Any], suffix: bool) -> Any:
         """What `hub.Trainer` judges the task by.
 
         Args:
@@ -144,14 +167,16 @@ class Task:
         """
         return paddle.metric.Accuracy()
 
-    def supervise(self, metric, logits, probabilities, labels):
+    def supervise(
+        self, metric: Any, logits: Tensor, probabilities: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         """(mean loss, {metric: value}) of logits and probabilities [B, C]; the metric runs until it is reset."""
         labels = labels.reshape([-1])
         metric.update(metric.compute(probabilities, labels.unsqueeze(-1)))
         return F.cross_entropy(logits, labels), {"acc": metric.accumulate()}
 
 
-def encode(encoder, batch, position_ids=None):
+def encode(encoder: Layer, batch: TokenBatch, position_ids: Tensor | None = None) -> Tensor:
     """Last hidden states [B, L, H] of a TokenBatch; without a mask, padding is where the ids are those of [PAD]."""
     return encoder(
         batch.input_ids,
@@ -161,14 +186,16 @@ def encode(encoder, batch, position_ids=None):
     )
 
 
-def mask_of(encoder, batch):
+def mask_of(encoder: Layer, batch: TokenBatch) -> Tensor:
     """[B, L], 1 at tokens and 0 at padding."""
     if batch.attention_mask is not None:
         return batch.attention_mask
     return (batch.input_ids != encoder.pad_token_id).astype("int64")
 
 
-def mean_states(encoder, batch, position_ids=None, dropout=None):
+def mean_states(
+    encoder: Layer, batch: TokenBatch, position_ids: Tensor | None = None, dropout: Dropout | None = None
+) -> Tensor:
     """Means [B, H] over the tokens, [CLS] and [SEP] included."""
     hidden = encode(encoder, batch, position_ids)  # [B, L, H]
     mask = mask_of(encoder, batch).astype(hidden.dtype).unsqueeze(-1)  # [B, L, 1]

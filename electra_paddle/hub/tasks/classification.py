@@ -1,13 +1,34 @@
 """Classes of texts and of pairs of texts. Shapes: B batch, L sequence, H hidden, C classes."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
 import paddle
 from paddle import nn
 from paddlenlp.transformers import ElectraForSequenceClassification, ElectraModel
 
 from electra_paddle.batch import TokenBatch
-from electra_paddle.hub.tasks.base import Example, Task, encode, mean_states
+from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mean_states
 from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.text import encode_pair
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Options
+    from electra_paddle.text import Tokenizer
+
+
+class OfficialClassifier(ElectraForSequenceClassification):
+    """The classifier of the official modules, whose head has two layers."""
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """Logits [B, C] of the last hidden states [B, L, H]."""
+        return self.classifier(hidden)
 
 
 class Classification(Task):
@@ -16,28 +37,27 @@ class Classification(Task):
     Checkpoints of the official modules have two, and bring them along.
     """
 
-    num_texts = (1, 2)
+    num_texts: ClassVar[tuple[int, ...]] = (1, 2)
     has_classes = True
     is_learned = True
-    trained_by = "ElectraClassifier"
+    trained_by: ClassVar[str | None] = "ElectraClassifier"
     components = [("Label", {"label": "probabilities", "num_top_classes": 10})]
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
         is_official = "classifier.dense.weight" in head
-        module.model = (ElectraForSequenceClassification if is_official else ElectraClassifier)(config)
+        module.model = (OfficialClassifier if is_official else ElectraClassifier)(config)
         return module.model.electra
 
-    def forward(self, module, batch, position_ids=None):
-        network = module.model
-        hidden = encode(network.electra, batch, position_ids)  # [B, L, H]
-        if isinstance(network, ElectraClassifier):
-            return network.classifier(network.dropout(hidden[:, 0]))  # [B, C]
-        return network.classifier(hidden)  # [B, C]
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
+        hidden = encode(module.model.electra, batches[0], position_ids[0])  # [B, L, H]
+        return module.model.classify(hidden)  # [B, C]
 
-    def answer(self, module, example, values, options):
+    def answer(
+        self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
+    ) -> tuple[Any, list[float]]:
         return module.label_map[int(values[0].argmax())], values[0].tolist()
 
-    def show(self, tokenizer, texts, answer):
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         label, probabilities = answer
         return {"label": label, "probability": max(probabilities)}
 
@@ -47,7 +67,7 @@ class PairClassification(Classification):
 
     num_texts = (2,)
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
         module.model = ElectraClassifier(config)
         return module.model.electra
 
@@ -60,21 +80,17 @@ class TextMatching(Classification):
     trained_by = None
     batch_names = ("query_input_ids", "query_token_type_ids", "title_input_ids", "title_token_type_ids", "labels")
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
         module.model = ElectraModel(config)
         module.dropout = nn.Dropout(0.1)
         module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)
         return module.model
 
-    def encode(self, tokenizer, texts, options):
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         return Example([tuple(encode_pair(tokenizer, text, None, options.max_seq_len) for text in texts)])
 
-    def forward_named(self, module, arguments):
-        query, title = (TokenBatch(*(arguments[text + name] for name in TokenBatch._fields)) for text in self.inputs)
-        return self.forward(module, query, title, *(arguments[text + "position_ids"] for text in self.inputs))
-
-    def forward(self, module, query, title, query_position_ids=None, title_position_ids=None):
-        """Logits [B, C] of two TokenBatches."""
-        first = mean_states(module.model, query, query_position_ids, module.dropout)  # [B, H]
-        second = mean_states(module.model, title, title_position_ids, module.dropout)  # [B, H]
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
+        """Logits [B, C]."""
+        first = mean_states(module.model, batches[0], position_ids[0], module.dropout)  # [B, H]
+        second = mean_states(module.model, batches[1], position_ids[1], module.dropout)  # [B, H]
         return module.classifier(paddle.concat([first, second, (first - second).abs()], axis=-1))

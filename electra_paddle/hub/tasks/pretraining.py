@@ -3,8 +3,12 @@
 Shapes: B batch, L sequence, H hidden, E embedding, M masks of a batch, V vocabulary.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
@@ -12,9 +16,20 @@ import paddle.nn.functional as F
 from paddlenlp.transformers import ElectraDiscriminator, ElectraGenerator
 
 from electra_paddle.errors import DataError
-from electra_paddle.hub.tasks.base import Example, encode
+from electra_paddle.hub.tasks.base import Example, Positions, encode
 from electra_paddle.hub.tasks.tokens import TokenTask, Windows
 from electra_paddle.models.heads import replaced_logits, vocabulary_logits
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.batch import TokenBatch
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Options
+    from electra_paddle.text import Tokenizer
 
 MASK = "[MASK]"
 
@@ -28,33 +43,33 @@ class ReplacedTokenDetection(TokenTask):
     has_pretrained_head = True
     components = [("HighlightedText", {"label": "the redder, the more probably not what once stood there"})]
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
         module.model = ElectraDiscriminator(config)
         return module.model.electra
 
-    def tokens(self, tokenizer, text, options):
+    def tokens(self, tokenizer: Tokenizer, text: str, options: Options) -> tuple[list[int], Array]:
         ids, starts, ends = tokenizer.encode_with_offsets(text)
         places = np.full(len(text), -1)
         for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
             places[start:end] = number
         return ids, places
 
-    def forward(self, module, batch, position_ids=None):
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
         """Logits [B, L]."""
-        hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
+        hidden = encode(module.model.electra, batches[0], position_ids[0])  # [B, L, H]
         return replaced_logits(module.model, hidden)
 
-    def compute(self, module, batch):
-        return (F.sigmoid(self.forward(module, batch)),)  # [B, L]
+    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
+        return (F.sigmoid(self.forward(module, *batches)),)  # [B, L]
 
-    def answer(self, module, example, values, options):
+    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> list[float]:
         probabilities = np.append(self.join(example, values), 0)  # the last for places of -1
         return probabilities[example.notes.places].tolist()
 
-    def show(self, tokenizer, texts, answer):
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return [list(pair) for pair in zip(texts[0], answer, strict=True)]
 
-    def view(self, module, texts, answer):
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         return [list(zip(texts[0], answer, strict=True))]
 
 
@@ -68,11 +83,11 @@ class FillMask(TokenTask):
         ("Dataframe", {"label": "candidates", "headers": ["mask", "token", "score"]}),
     ]
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
         module.model = ElectraGenerator(config)
         return module.model.electra
 
-    def tokens(self, tokenizer, text, options):
+    def tokens(self, tokenizer: Tokenizer, text: str, options: Options) -> tuple[list[int], Array]:
         parts = re.split(re.escape(MASK), text)
         if len(parts) == 1:
             raise DataError("data", f"a text without {MASK} ({text[:20]!r})", f"{MASK} where a token is to be found")
@@ -83,33 +98,35 @@ class FillMask(TokenTask):
             ids += [tokenizer.vocabulary.mask, *tokenizer.encode(part)]
         return ids, np.array(places)
 
-    def encode(self, tokenizer, texts, options):
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         example = super().encode(tokenizer, texts, options)
         places = example.notes.places
         is_asked = [((first <= places) & (places < last)).any() for _, _, first, last in example.notes.parts]
         parts, rows = (list(compress(each, is_asked)) for each in (example.notes.parts, example.rows))
         return Example(rows, Windows(parts, places))
 
-    def forward(self, module, batch, position_ids=None):
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
         """Logits [B, L, V]."""
-        return vocabulary_logits(module.model, encode(module.model.electra, batch, position_ids))
+        return vocabulary_logits(module.model, encode(module.model.electra, batches[0], position_ids[0]))
 
-    def compute(self, module, batch):
+    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         """Probabilities [M, V] at the masks alone, in the order of rows and places."""
-        hidden = encode(module.model.electra, batch)  # [B, L, H]
-        masks = paddle.nonzero(batch.input_ids == module.text_tokenizer.vocabulary.mask)  # [M, 2]
+        hidden = encode(module.model.electra, batches[0])  # [B, L, H]
+        masks = paddle.nonzero(batches[0].input_ids == module.text_tokenizer.vocabulary.mask)  # [M, 2]
         return (F.softmax(vocabulary_logits(module.model, paddle.gather_nd(hidden, masks)), axis=-1),)
 
-    def keep(self, module, options, arrays, batch):
+    def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Of each row place -> (ids, scores) of the best tokens."""
-        found = [{} for _ in batch.input_ids]
-        masks = np.argwhere(batch.input_ids == module.text_tokenizer.vocabulary.mask).tolist()  # [M, 2]
+        found: list[dict[int, tuple[list[int], list[float]]]] = [{} for _ in batches[0].input_ids]
+        masks = np.argwhere(batches[0].input_ids == module.text_tokenizer.vocabulary.mask).tolist()  # [M, 2]
         for (row, place), scores in zip(masks, arrays[0], strict=True):
             best = np.argsort(-scores, kind="stable")[: options.top_k]
             found[row][place] = best.tolist(), scores[best].tolist()
         return found
 
-    def answer(self, module, example, values, options):
+    def answer(
+        self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
+    ) -> list[list[dict[str, Any]]]:
         tokens, answers = module.text_tokenizer.vocabulary.tokens, []
         for place in example.notes.places.tolist():
             for value, (start, _, first, last) in zip(values, example.notes.parts, strict=True):
@@ -118,9 +135,10 @@ class FillMask(TokenTask):
                     answers.append([{"token": tokens[token], "score": score} for token, score in pairs])
         return answers
 
-    def view(self, module, texts, answer):
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         first, *rest = texts[0].split(MASK)
-        filled, rows = [(first, None)], []
+        filled: list[tuple[str, str | None]] = [(first, None)]
+        rows = []
         for number, (candidates, part) in enumerate(zip(answer, rest, strict=True), 1):
             filled += [(candidates[0]["token"], f"mask {number}"), (part, None)]
             rows += [[f"mask {number}", candidate["token"], round(candidate["score"], 4)] for candidate in candidates]

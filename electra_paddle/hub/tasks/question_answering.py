@@ -3,13 +3,29 @@
 Shapes: B windows of a batch, L sequence.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import paddle.nn.functional as F
 
-from electra_paddle.hub.tasks.base import Example, Task, encode, mask_of
+from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mask_of
 from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, n_best_entries
 from electra_paddle.models.reading_comprehension import Beam, ElectraReader, ReadingScores, variant_of
 from electra_paddle.text.windows import WindowSettings, windows
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.arrays import Array
+    from electra_paddle.batch import TokenBatch
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Options
+    from electra_paddle.text import Tokenizer
 
 ANSWER_COLOR = "#22c55e"
 N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say how many
@@ -33,47 +49,51 @@ class QuestionAnswering(Task):
         ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
     ]
 
-    def build(self, module, config, head):
+    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
         if head:
             config.reading = {**getattr(config, "reading", {}), **variant_of(head)}
         module.model = ElectraReader(config)
         return module.model.electra
 
-    def encode(self, tokenizer, texts, options):
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         context, question = texts
         settings = window_settings(options)
         encoded = tokenizer.encode_lines(context)
         parts = windows(0, tokenizer.encode(question), encoded, tokenizer.vocabulary, settings)
         return Example([((part.input_ids, part.second),) for part in parts], (context, parts))
 
-    def forward(self, module, batch, position_ids=None):
+    def forward(
+        self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)
+    ) -> ReadingScores:
         """ReadingScores."""
-        hidden = encode(module.model.electra, batch, position_ids)  # [B, L, H]
-        return module.model.reading(hidden, batch.token_type_ids, mask_of(module.model.electra, batch))
+        hidden = encode(module.model.electra, batches[0], position_ids[0])  # [B, L, H]
+        return module.model.reading(hidden, batches[0].token_type_ids, mask_of(module.model.electra, batches[0]))
 
-    def compute(self, module, batch):
+    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         """The beam, or logits [B, L] of starts and ends; and the probability [B] that a window has no answer."""
-        scores = self.forward(module, batch)
+        scores = self.forward(module, *batches)
         spans = scores.beam or (scores.start_logits, scores.end_logits)
         return *spans, *([] if scores.answerable_logit is None else [F.sigmoid(scores.answerable_logit)])
 
-    def output_names(self, module):
+    def output_names(self, module: ElectraModule) -> list[str]:
         settings = module.model.reading.settings
         spans = Beam._fields if settings.joint_prediction else ("start_logits", "end_logits")
         return [*spans, *(["no_answer"] if settings.answerable_classifier else [])]
 
-    def keep(self, module, options, arrays, batch):
+    def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Of each window (SpanScores, probability that it has no answer)."""
         settings = module.model.reading.settings
-        without_answer = arrays[-1] if settings.answerable_classifier else np.zeros(len(batch.input_ids))
+        without_answer = arrays[-1] if settings.answerable_classifier else np.zeros(len(batches[0].input_ids))
         if settings.joint_prediction:
             scores = ReadingScores(None, None, None, Beam(*arrays[:4]))
         else:
-            scores = ReadingScores(*arrays[:2], None, None)
+            scores = ReadingScores(arrays[0], arrays[1], None, None)
         spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
         return list(zip(spans, without_answer.tolist(), strict=True))
 
-    def answer(self, module, example, values, options):
+    def answer(
+        self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
+    ) -> dict[str, Any]:
         context, parts = example.notes
         spans, without_answer = zip(*values, strict=True)
         longest = longest_answer(*(options.settings.get(name) for name in ("max_answer_length", "compat")))
@@ -84,13 +104,13 @@ class QuestionAnswering(Task):
         score = (1 - min(without_answer)) * probability
         return {"answer": best.text, "score": score, "start": best.start, "end": best.end}
 
-    def view(self, module, texts, answer):
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         context, start, end = texts[0], answer["start"], answer["end"]
         parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
         return [{answer["answer"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
 
 
-def window_settings(options):
+def window_settings(options: Options) -> WindowSettings:
     """WindowSettings as in fine-tuning, but for sequences of the wanted length, and with windows that overlap.
 
     At 512 tokens, the length for CMRC 2018 and DRCD, they are those of fine-tuning; at 128 the stride of 128 would let

@@ -3,36 +3,44 @@
 Shapes: L sequence.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from electra_paddle.hub.prediction import windows
 from electra_paddle.hub.tasks.base import Example, Task
 
+if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.hub.tasks.base import Options
+    from electra_paddle.text import Tokenizer
+
 
 class Windows(NamedTuple):
     """How the tokens of a text were laid out."""
 
-    parts: list  # as `windows` returns them
-    places: Any  # of each thing that is answered for, the number of its token, -1 if it has none
+    parts: list[tuple[int, int, int, int]]  # as `windows` returns them
+    places: Array  # of each thing that is answered for, the number of its token, -1 if it has none
 
 
 class TokenTask(Task):
     """One text in overlapping windows."""
 
-    def encode(self, tokenizer, texts, options):
+    def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         ids, places = self.tokens(tokenizer, texts[0], options)
         parts = windows(len(ids), options.max_seq_len - 2)
         vocabulary = tokenizer.vocabulary
         sequences = [[vocabulary.cls, *ids[start:end], vocabulary.sep] for start, end, _, _ in parts]
         return Example([((sequence, len(sequence)),) for sequence in sequences], Windows(parts, places))
 
-    def tokens(self, tokenizer, text, options):
+    def tokens(self, tokenizer: Tokenizer, text: str, options: Options) -> tuple[list[int], Array]:
         """(ids, places as in Windows) of a text."""
         raise NotImplementedError
 
-    def join(self, example, values):
+    def join(self, example: Example, values: Sequence[Array]) -> Array:
         """The values [tokens, ...] of all tokens, from those of the windows."""
         return np.concatenate(
             [

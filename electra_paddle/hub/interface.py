@@ -1,0 +1,80 @@
+"""What PaddleHub itself calls of a module: `hub.Trainer`, `hub serving` and `hub run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddlehub.module.module import runnable
+from paddlehub.module.nlp_module import TransformerModule
+
+from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.hub import command
+from electra_paddle.hub.inputs import check_request
+from electra_paddle.hub.page import Page, root_of_request
+from electra_paddle.hub.tokenizer import ReferenceTokenizer
+from electra_paddle.models import pretrained_directory as pretrained
+
+if TYPE_CHECKING:
+    from electra_paddle.hub.tasks.base import Task
+    from electra_paddle.text import Tokenizer
+
+PREDICT_OPTIONS = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine")
+
+
+class HubInterface(TransformerModule):
+    """The part of a module that PaddleHub calls; everything is computed by `predict` and the forward pass."""
+
+    task: str | None
+    handler: Task
+    metric: Any
+    assets: Path
+    text_tokenizer: Tokenizer
+    predict: Callable[..., Any]
+
+    def training_step(self, batch: Sequence[Any], batch_idx: int) -> dict[str, Any]:
+        """Loss and metric of a batch of PaddleHub's data sets."""
+        _, loss, metrics = self(**self.handler.arguments_of(batch))
+        self.metric.reset()
+        return {"loss": loss, "metrics": metrics}
+
+    def validation_step(self, batch: Sequence[Any], batch_idx: int) -> dict[str, Any]:
+        """Metric of this batch alone; PaddleHub's own averages a running average that is never reset."""
+        self.metric.reset()
+        return {"metrics": self(**self.handler.arguments_of(batch))[2]}
+
+    def get_tokenizer(self, *args: Any, **kwargs: Any) -> ReferenceTokenizer:
+        """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
+        return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
+
+    def get_embedding(self, data: Sequence[Sequence[str]], use_gpu: bool = False) -> list[Any]:
+        """[embedding of [CLS], embeddings of all tokens] of each item; only without a task."""
+        if self.task is not None:
+            raise ConfigError("get_embedding", f"task {self.task!r}", "a module made with task='embedding'")
+        embeddings: list[Any] = self.predict(data, use_gpu=use_gpu)
+        return embeddings
+
+    @property
+    def predict_method(self) -> Callable[..., Any]:
+        """What `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
+
+        PaddleHub asks for it anew with every request, before it unpacks the object.
+        """
+        check_request()
+        return self._serve
+
+    def _serve(self, data: Any = None, **options: Any) -> Any:
+        for key in options:
+            if key not in PREDICT_OPTIONS:
+                raise DataError(key, "an unknown key", f"data or one of {', '.join(PREDICT_OPTIONS)}")
+        return self.predict(data, **options)
+
+    def create_gradio_app(self) -> Page:
+        """The page that `hub serving` shows at /gradio/NAME; its `launch` shows it without."""
+        return Page(self, root_of_request())
+
+    @runnable
+    def run_cmd(self, argv: Sequence[str]) -> str:
+        """`hub run NAME ...`: one line of JSON for each item."""
+        return command.run(type(self), argv, self)
