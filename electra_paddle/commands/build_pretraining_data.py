@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "and .jsonl (a document a line), plain or as .gz, .xz, .zst",
     )
     parser.add_argument(
-        "--vocab-file", required=True, type=Path, help="vocabulary, one token a line, or the name of a released model"
+        "--vocab-file", required=True, type=Path, help="vocabulary, one token a line, or the name of a published model"
     )
     parser.add_argument("--output-dir", required=True, type=Path, help="new folder for the shards")
     parser.add_argument("--max-seq-length", type=int, default=128, help="tokens of an example [128]")

@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> None:
 
 def networks() -> list[Any]:
     """(model, component) of all."""
-    from electra_paddle.released import COMPONENTS, MODELS
+    from electra_paddle.published_models import COMPONENTS, MODELS
 
     return [(model, component) for model in MODELS for component in COMPONENTS]
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electra_paddle import released
+from electra_paddle import published_models
 from electra_paddle.config import Geometry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.conversion.convert_hf import convert_folder
@@ -43,7 +43,7 @@ def pretrained_directory(path_or_name: str | Path) -> Path:
         name = published_name(DEFAULT_PLACE.sub("", Path(path_or_name).as_posix(), count=1))
         if name is None:
             raise
-    return keep(released.repositories_of(name)[0], name)
+    return keep(published_models.repositories_of(name)[0], name)
 
 
 def pretrained_directories(path_or_name: str | Path) -> list[Path]:
@@ -57,13 +57,13 @@ def pretrained_directories(path_or_name: str | Path) -> list[Path]:
     name = published_name(path_or_name)
     if name is None or Path(path_or_name).exists():
         return [Path(path_or_name)]
-    return [keep(repository, name) for repository in released.repositories_of(name)]
+    return [keep(repository, name) for repository in published_models.repositories_of(name)]
 
 
 def published_name(path_or_name: str | Path) -> str | None:
     """The path as the name of a published model; None if it is not one."""
     name = Path(path_or_name).as_posix()
-    return name if released.repository(name) else None
+    return name if published_models.repository(name) else None
 
 
 def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
@@ -78,9 +78,9 @@ def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
     name = published_name(path_or_name)
     if name is None or Path(path_or_name).exists():
         return {"": Path(path_or_name)}
-    repositories = released.repositories_of(name)
+    repositories = published_models.repositories_of(name)
     folders = [fetch(repository, name) for repository in repositories]
-    return dict(zip(released.COMPONENTS if folders[1:] else [""], folders, strict=True))
+    return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))
 
 
 def fetch(repository: str, asked: str | Path | None = None) -> Path:
@@ -94,9 +94,9 @@ def fetch(repository: str, asked: str | Path | None = None) -> Path:
     """
     weights = cached_weights(repository) or fetch_weights(repository, asked)
     commit = weights.parent.name
-    released.fetch_file(repository, pretrained.VOCABULARY, asked, commit)
+    published_models.fetch_file(repository, pretrained.VOCABULARY, asked, commit)
     for filename in (pretrained.CONFIG, pretrained.TOKENIZER):
-        released.fetch_file(repository, filename, asked, commit, is_optional=True)
+        published_models.fetch_file(repository, filename, asked, commit, is_optional=True)
     return weights.parent
 
 
@@ -133,7 +133,7 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
 
 def kept_folder(repository: str) -> Path:
     """The folder for all kept versions of a repository."""
-    return released.home() / "electra-paddle" / repository.replace("/", "--")
+    return published_models.home() / "electra-paddle" / repository.replace("/", "--")
 
 
 def kept_directory(repository: str) -> Path | None:
@@ -150,18 +150,18 @@ def kept_directory(repository: str) -> Path | None:
 
 def cached_weights(repository: str) -> Path | None:
     """The file of weights in huggingface_hub's cache, or None."""
-    return next(filter(None, (released.cached_file(repository, name) for name in WEIGHTS_FILES)), None)
+    return next(filter(None, (published_models.cached_file(repository, name) for name in WEIGHTS_FILES)), None)
 
 
 def fetch_weights(repository: str, asked: str | Path | None) -> Path:
     """Fetch the file of weights, in the preferred format if the repository has it."""
     preferred, other = WEIGHTS_FILES
-    return released.fetch_file(repository, preferred, asked, is_optional=True) or released.fetch_file(
+    return published_models.fetch_file(repository, preferred, asked, is_optional=True) or published_models.fetch_file(
         repository, other, asked
     )
 
 
-def geometry(model: released.ReleasedModel, component: str) -> Geometry:
+def geometry(model: published_models.PublishedModel, component: str) -> Geometry:
     """The Geometry of a published network, derived from the model's size."""
     shape = discriminator_geometry(model.model_size or model.size, model.vocab_size, overrides=dict(model.shape))
     return shape if component == "discriminator" else generator_geometry(shape)

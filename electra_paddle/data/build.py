@@ -110,7 +110,7 @@ def build_pretraining_data(
 
     Args:
         corpus: see `corpus_files`.
-        vocab_file: vocab.txt, or the name of a released model.
+        vocab_file: vocab.txt, or the name of a published model.
         output_dir: the folder of shards to make. It appears under its name when all of it is written.
         settings: ShardSettings.
         num_workers: processes that work at the same time, here.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle import released
+from electra_paddle import published_models
 from electra_paddle.conversion import published
 from electra_paddle.errors import CheckpointError, DataError
 from electra_paddle.models import pretrained_directory as pretrained
@@ -47,7 +47,7 @@ def find_weights(module: ElectraModule, name_or_folder: str | Path | None, compo
 
 def fetch(name: str, component: str) -> Path:
     """The pretrained directory of a published model, made when it is first asked for."""
-    repositories = released.repositories_of(name)
+    repositories = published_models.repositories_of(name)
     wanted = [repository for repository in repositories if repository.endswith(component)]
     return published.keep((wanted or repositories)[0], name)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from electra_paddle.errors import DataError, reason
-from electra_paddle.released import fetch_file, repository
+from electra_paddle.published_models import fetch_file, repository
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CHINESE_BERT_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
@@ -51,23 +51,23 @@ class Vocabulary:
         """Read vocab.txt.
 
         Args:
-            path_or_name: the file; or, where no such file exists, the name of a released model, whose vocab.txt is
+            path_or_name: the file; or, where no such file exists, the name of a published model, whose vocab.txt is
                 fetched and kept in huggingface_hub's cache.
 
         Raises:
             DataError: no such file, not UTF-8, a special token is missing, or the download failed.
         """
         path = Path(path_or_name)
-        released = None if path.is_file() else repository(path.as_posix())
-        if released:
-            path = fetch_file(released, "vocab.txt", asked=path_or_name)
+        repository_name = None if path.is_file() else repository(path.as_posix())
+        if repository_name:
+            path = fetch_file(repository_name, "vocab.txt", asked=path_or_name)
         try:
             text = path.read_bytes().decode("utf-8")
         except OSError as error:
             raise DataError(
                 path_or_name,
                 reason(error),
-                "a vocabulary, one token a line, or the name of a released model such as chinese-electra-180g-base",
+                "a vocabulary, one token a line, or the name of a published model such as chinese-electra-180g-base",
             ) from error
         except UnicodeDecodeError as error:
             raise DataError(path_or_name, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error

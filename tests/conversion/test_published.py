@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from electra_paddle.conversion.published import geometry, published_name
 from electra_paddle.conversion.torch_file import read_torch_file
-from electra_paddle.released import COMPONENTS, MODELS, repository
+from electra_paddle.published_models import COMPONENTS, MODELS, repository
 
 GOLDEN = ROOT / "tests/golden/huggingface_micro"
 NAME = "chinese-electra-180g-small"

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from hub.conftest import save_network
 
-from electra_paddle import released
+from electra_paddle import published_models
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.hub.packaging.vendoring import PACKAGE, loaded_files, needed_files, with_relative_imports
@@ -18,7 +18,9 @@ FOLDERS = sorted(path for path in (ROOT / "hub_modules").iterdir() if path.is_di
 
 
 def test_every_published_model_has_a_module():
-    assert [folder.name for folder in FOLDERS] == sorted(model.name.replace("-", "_") for model in released.MODELS)
+    assert [folder.name for folder in FOLDERS] == sorted(
+        model.name.replace("-", "_") for model in published_models.MODELS
+    )
 
 
 def literals(folder):

@@ -67,7 +67,7 @@ def test_unknown_name_is_a_missing_file(tmp_path, monkeypatch):
         Vocabulary.load("chinese-legal-electra-small-ex")
     assert str(error.value) == (
         "chinese-legal-electra-small-ex: found no such file or directory, expected a vocabulary, one token a line, "
-        "or the name of a released model such as chinese-electra-180g-base"
+        "or the name of a published model such as chinese-electra-180g-base"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import brought_folder
 from electra_paddle.hub.packaging.module_archive import export_module
-from electra_paddle.released import MODELS
+from electra_paddle.published_models import MODELS
 
 EXPECTED = "a module's archive or folder"
 ADVICE = "tools/export_hub_module.py makes one"

@@ -14,7 +14,7 @@ TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
 
 @dataclasses.dataclass(frozen=True)
-class ReleasedModel:
+class PublishedModel:
     """A published generator and discriminator, trained together, in repositories OWNER/SERIES-SIZE-COMPONENT.
 
     Attributes:
@@ -51,14 +51,16 @@ SERIES = {  # of HFL: series -> (training data, sizes)
     "chinese-electra-180g": ("180 GB of web text", ("small", "small-ex", "base", "large")),
     "chinese-legal-electra": ("judicial documents", ("small", "base", "large")),
 }
-MODELS: list[ReleasedModel] = [
-    ReleasedModel(series, size, data, shape=SMALL_EX if size == "small-ex" else (), model_size=size.removesuffix("-ex"))
+MODELS: list[PublishedModel] = [
+    PublishedModel(
+        series, size, data, shape=SMALL_EX if size == "small-ex" else (), model_size=size.removesuffix("-ex")
+    )
     for series, (data, sizes) in SERIES.items()
     for size in sizes
 ]
 
 
-def register_model(model: ReleasedModel) -> None:
+def register_model(model: PublishedModel) -> None:
     """Make another published model known, by anybody; it is then found by its name wherever a model is taken.
 
     Raises:

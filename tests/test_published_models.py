@@ -4,7 +4,7 @@ import pytest
 from fake_hub import Client, FakeHub
 
 from electra_paddle.errors import ConfigError
-from electra_paddle.released import COMPONENTS, MODELS, repositories_of, repository
+from electra_paddle.published_models import COMPONENTS, MODELS, repositories_of, repository
 
 NAME = "chinese-electra-180g-base"
 REPOSITORY = f"hfl/{NAME}-discriminator"
@@ -14,7 +14,7 @@ WEIGHTS = bytes(range(256)) * (11 * 2**12)  # 11 MB: huggingface_hub writes, and
 CLIENT = """
 import hashlib, json, sys
 from electra_paddle.errors import DataError
-from electra_paddle.released import fetch_file
+from electra_paddle.published_models import fetch_file
 from electra_paddle.text import Vocabulary
 
 for name, filename in json.loads(sys.argv[1]):
@@ -144,18 +144,18 @@ def test_name_without_component_stands_for_both_networks():
 
 
 def test_model_of_another_owner_is_known_once_it_is_registered(monkeypatch):
-    from electra_paddle import released
+    from electra_paddle import published_models
     from electra_paddle.conversion.published import geometry
 
-    monkeypatch.setattr(released, "MODELS", list(MODELS))
+    monkeypatch.setattr(published_models, "MODELS", list(MODELS))
     shape = (("num_hidden_layers", 4), ("hidden_size", 256))
-    mine = released.ReleasedModel("tang-poems", "tiny", "poems", "someone", "MIT", 8000, shape, "small")
+    mine = published_models.PublishedModel("tang-poems", "tiny", "poems", "someone", "MIT", 8000, shape, "small")
     assert repository("tang-poems-tiny") is None
-    released.register_model(mine)
-    released.register_model(mine)
+    published_models.register_model(mine)
+    published_models.register_model(mine)
     assert repositories_of("tang-poems-tiny") == [f"someone/tang-poems-tiny-{part}" for part in COMPONENTS]
     assert repository("someone/tang-poems-tiny-generator") == "someone/tang-poems-tiny-generator"
     found = geometry(mine, "discriminator")
     assert (found.num_hidden_layers, found.vocab_size, found.embedding_size) == (4, 8000, 128)
     with pytest.raises(ConfigError, match="model: found chinese-electra-base, expected a name that no published"):
-        released.register_model(released.ReleasedModel("chinese-electra", "base", "poems", "someone"))
+        published_models.register_model(published_models.PublishedModel("chinese-electra", "base", "poems", "someone"))
