@@ -1,4 +1,4 @@
-"""What travels between the folders of the package.
+"""Types of the batches that travel between the folders of the package.
 
 Shapes: B batch, L sequence, P masked positions (`max_predictions_per_seq`), V vocabulary, C classes.
 """
@@ -43,7 +43,7 @@ class MaskedBatch(NamedTuple):
 
 
 class CorruptedBatch(NamedTuple):
-    """What the discriminator sees and what it should answer."""
+    """The discriminator's input and its labels."""
 
     input_ids: ArrayOrTensor  # [B, L]
     is_replaced: ArrayOrTensor  # [B, L] float32, 1 where the token differs from the original

@@ -45,7 +45,7 @@ class TrainingError(ElectraPaddleError):
 
 
 def reason(error: BaseException) -> str:
-    """What the system says of an error, in a few words that fit into a sentence."""
+    """The system's message of an error, shortened to fit into a sentence."""
     text = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
     return text[:1].lower() + text[1:]
 

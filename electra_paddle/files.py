@@ -1,4 +1,4 @@
-"""What is done with files of any kind."""
+"""Helpers for files of any kind."""
 
 import contextlib
 import hashlib

@@ -105,7 +105,7 @@ def cached_file(repository: str, filename: str, revision: str | None = None) -> 
 
 
 def home() -> Path:
-    """Where huggingface_hub keeps everything: HF_HOME, or a folder in the user's cache."""
+    """The folder in which huggingface_hub keeps everything: HF_HOME, or one in the user's cache."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME)

@@ -47,7 +47,7 @@ class Registry(Generic[T]):
         raise ConfigError(self.field, repr(name), expected)
 
     def load(self, name: str) -> T:
-        """What a name stands for.
+        """The object that a name stands for.
 
         Raises:
             ConfigError: nothing, or its module cannot be imported.

@@ -91,7 +91,8 @@ def num_threads() -> int:
 
 @contextlib.contextmanager
 def shared_cores(num_workers: int) -> Iterator[None]:
-    """Within it each of some threads computes matrix products on its share of the cores; afterwards they use all.
+    """Context in which several threads compute matrix products, each on its share of the cores; afterwards they use
+    all.
 
     That is for processes that imported Paddle before `prepare_cpu` could be called, as those with a PaddleHub module.
     """
@@ -106,7 +107,7 @@ def shared_cores(num_workers: int) -> Iterator[None]:
 
 @functools.cache
 def cpu_description() -> str:
-    """What the kernel says of the first processor; empty where it says nothing."""
+    """The kernel's description of the first processor; empty if it gives none."""
     path = Path("/proc/cpuinfo")
     return path.read_text().split("\n\n")[0] if path.exists() else ""
 
@@ -186,7 +187,7 @@ def distribute(model: Layer, recomputes: bool = False) -> Layer:
 
 @contextlib.contextmanager
 def averaged_gradients(model: Layer, is_last: bool = True) -> Iterator[None]:
-    """Within it a backward pass leaves gradients in the parameters: after the last one averaged over the processes.
+    """Context of the backward passes of an update: the last one leaves gradients that are averaged over the processes.
 
     On GPUs fleet's hooks average while the pass goes on, but not where layers are recomputed, with which they do not
     work. On CPUs, whose cores are all busy, that would save no time and cost a copy of all gradients.
@@ -322,7 +323,7 @@ def barrier() -> None:
 
 @contextlib.contextmanager
 def last_to_fail() -> Iterator[None]:
-    """Within it a process whose peer has died ends some seconds later than the peer.
+    """Context in which a process whose peer has died ends some seconds later than the peer.
 
     The launcher tells of the first failed process that it sees, in the order of ranks. Without the delay that is
     often one that only lost its connection. Gloo aborts where it loses one: `sleep` is called as the handler of

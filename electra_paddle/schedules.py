@@ -12,7 +12,7 @@ from electra_paddle.registry import Registry
 
 
 class Course(NamedTuple):
-    """What a schedule knows of a run, in updates."""
+    """The course of a run as a schedule sees it, in updates."""
 
     num_train_steps: int  # when the run ends
     num_warmup_steps: float

@@ -10,7 +10,7 @@ from electra_paddle.errors import ConfigError
 
 
 class KindEntry(NamedTuple):
-    """What is known of a kind. Classes are named as "module:Class" and loaded when they are first used."""
+    """The parts of a kind. Classes are named as "module:Class" and loaded when they are first used."""
 
     name: str  # as a task's description says it: `kind: classification`
     finetuning: str  # subclass of finetuning's TaskKind

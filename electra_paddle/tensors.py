@@ -68,7 +68,7 @@ def widen_bfloat16(bits: Array) -> Array:
 
 
 class LoadReport(NamedTuple):
-    """What was filled from a file; as text one line."""
+    """The outcome of filling parameters from a file; as text one line."""
 
     source: object  # file or folder, for messages
     loaded: list[str]  # names in the file

@@ -124,7 +124,9 @@ class Client:
         self.script, self.hub, self.home = script, hub, home
 
     def __call__(self, *calls, **variables):
-        impatient = "from electra_paddle import published_models\npublished_models.PAUSE = 0.01\n"  # before it tries again
+        impatient = (
+            "from electra_paddle import published_models\npublished_models.PAUSE = 0.01\n"  # before it tries again
+        )
         command = [sys.executable, "-c", impatient + self.script, json.dumps(calls)]
         mine = environment(self.hub, self.home) | variables
         result = subprocess.run(command, cwd=ROOT, env=mine, capture_output=True, text=True)

@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> None:
 
 
 def weights_of(source: Path) -> Path | str:
-    """What a module's folder takes its weights from, else the path itself."""
+    """The folder or published name that a module's folder takes its weights from; other paths as they are."""
     if not (source / "module.py").is_file():
         return source
     assets = source / "assets"

@@ -45,12 +45,12 @@ class Geometry:
 
     @property
     def num_embedding_parameters(self) -> int:
-        """Of the embedding block: three tables and a layer norm."""
+        """Parameters of the embedding block: three tables and a layer norm."""
         return (self.vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * self.embedding_size
 
     @property
     def num_encoder_parameters(self) -> int:
-        """Of the projection of the embeddings, where there is one, and of all layers."""
+        """Parameters of all layers, and of the projection of the embeddings if there is one."""
         hidden, inner = self.hidden_size, self.intermediate_size
         projection = 0 if self.embedding_size == hidden else (self.embedding_size + 1) * hidden
         attention, feed_forward, norms = 4 * (hidden + 1) * hidden, 2 * hidden * inner + hidden + inner, 4 * hidden
@@ -58,21 +58,21 @@ class Geometry:
 
     @property
     def num_body_parameters(self) -> int:
-        """Of all but the head."""
+        """Parameters of the network without its head."""
         return self.num_embedding_parameters + self.num_encoder_parameters
 
     @property
     def num_mlm_head_parameters(self) -> int:
-        """Of the masked language model's head, without the table of words that it shares."""
+        """Parameters of the masked language model's head, without the word embeddings that it shares."""
         return (self.hidden_size + 3) * self.embedding_size + self.vocab_size
 
     @property
     def num_rtd_head_parameters(self) -> int:
-        """Of the head that detects replaced tokens."""
+        """Parameters of the replaced token detection head."""
         return (self.hidden_size + 1) * self.hidden_size + self.hidden_size + 1
 
     def encoder_flops(self, length: int) -> float:
-        """Of the forward pass, for each token of a sequence: two for each weight, and attention to all tokens."""
+        """Operations of the encoder's forward pass for one token: two for each weight, and attention to all tokens."""
         hidden = self.hidden_size
         projection = 0 if self.embedding_size == hidden else self.embedding_size * hidden
         weights = 4 * hidden * hidden + 2 * hidden * self.intermediate_size
@@ -81,12 +81,12 @@ class Geometry:
 
     @property
     def mlm_head_flops(self) -> float:
-        """Of the forward pass, for each masked position."""
+        """Operations of the head's forward pass for one masked position."""
         return 2 * self.embedding_size * (self.hidden_size + self.vocab_size)
 
     @property
     def rtd_head_flops(self) -> float:
-        """Of the forward pass, for each token."""
+        """Operations of the head's forward pass for one token."""
         return 2 * self.hidden_size * (self.hidden_size + 1)
 
 

@@ -1,4 +1,4 @@
-"""From files and the command line to a configuration, and back to a file.
+"""Load configurations from files and the command line, and save them.
 
 Precedence: `--key value` beats the last `--hparams`, which beats the ones before it, which beat the defaults.
 """
@@ -64,7 +64,7 @@ def add_entries(parser: argparse.ArgumentParser, config_class: type[Config]) -> 
 
 
 def metavar_of(type_: Any) -> str:
-    """What `--help` calls a value of a type."""
+    """The placeholder that `--help` shows for values of a type."""
     kinds = [kind for kind in typing.get_args(type_) if kind is not type(None)] if is_union(type_) else [type_]
     names = {int: "INTEGER", float: "NUMBER", bool: "true|false", Path: "PATH", tuple: "NAME,NAME", dict: "JSON"}
     return names.get(typing.get_origin(kinds[0]) or kinds[0], "TEXT")
@@ -220,7 +220,7 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
 def is_elsewhere(key: str, value: Any, sources: Mapping[str, str]) -> bool:
     """Whether an entry of the original has no counterpart here and is off; on, it is refused."""
     if key in ELSEWHERE and value:
-        raise ConfigError(f"{sources[key]}: {key}", repr(value), "it left out", ELSEWHERE[key])
+        raise ConfigError(f"{sources[key]}: {key}", repr(value), "no such entry", ELSEWHERE[key])
     return key in ELSEWHERE or key in ONLY_WITH_TPU
 
 

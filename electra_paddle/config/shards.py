@@ -1,4 +1,4 @@
-"""How a corpus becomes shards; all of it stands in the shards' manifest."""
+"""Settings of building shards; all of them are recorded in the manifest."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ SEGMENT_RULES = ("google", "hfl", "lossless")
 
 @dataclasses.dataclass(frozen=True)
 class ShardSettings:
-    """What decides about the bytes of the shards, besides the corpus and the vocabulary."""
+    """Settings that determine the bytes of the shards, besides the corpus and the vocabulary."""
 
     max_seq_length: int = entry(128, "tokens of an example, special tokens included")
     segment_rule: str = entry("google", "how sentences are dealt out to two segments: google, hfl or lossless")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from electra_paddle.config import Geometry
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, reason
 from electra_paddle.models.pretrained_directory import write_pretrained
 from electra_paddle.text import Vocabulary
 
@@ -51,9 +51,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
             out.rmdir()
         partial.rename(out)
     except OSError as error:
-        raise CheckpointError(
-            out, f"it cannot be written ({error.strerror or error})", "room and permission"
-        ) from error
+        raise CheckpointError(out, reason(error), "room and permission") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -132,7 +132,7 @@ def check_tied(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
 
 
 def complaint(missing: Sequence[str], extra: Sequence[str]) -> tuple[str, str]:
-    """What was found and what was expected, for an error about missing or else about unknown names."""
+    """The (found, expected) of an error about missing names, or else about unknown ones."""
     if missing:
         return f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""), "every parameter"
     more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""

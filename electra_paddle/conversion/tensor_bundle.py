@@ -162,7 +162,7 @@ def masked_crc(data: npt.NDArray[Any]) -> int:
         import google_crc32c
     except ImportError as error:
         raise ConfigError(
-            "google-crc32c", "no such package", "it installed", "pip install 'electra-paddle[convert]'"
+            "google-crc32c", "no such package", "an installed one", "pip install 'electra-paddle[convert]'"
         ) from error
     octets, checksum = np.ascontiguousarray(data).reshape(-1).view(np.uint8), 0
     for start in range(0, len(octets), CHUNK):

@@ -18,7 +18,7 @@ WORDS = "embeddings/word_embeddings"
 
 
 class Layout(NamedTuple):
-    """How the variables of a checkpoint make up its networks."""
+    """The way in which a checkpoint's variables make up its networks."""
 
     networks: tuple[str, ...]  # of "generator" and "discriminator" those that it holds
     generator_body: str  # scope of the generator's encoder: "generator" or "electra"

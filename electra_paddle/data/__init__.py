@@ -1,1 +1,1 @@
-"""From a corpus to masked batches: documents, packed examples, shards, batches."""
+"""The way from a corpus to masked batches: documents, packed examples, shards, batches."""

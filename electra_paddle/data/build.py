@@ -41,7 +41,7 @@ VOCABULARY_BYTES = 1_000_000_000  # of text that --build-vocab looks at
 
 
 class Share(NamedTuple):
-    """Which parts of the plan a process makes: every `num_processes`-th one."""
+    """The parts of the plan that one process makes: every `num_processes`-th."""
 
     rank: int = 0
     num_processes: int = 1
@@ -51,7 +51,7 @@ ALONE = Share()
 
 
 class BuiltShards(NamedTuple):
-    """What `build_shards` has made."""
+    """The result of `build_shards`."""
 
     folder: Path
     vocabulary: Vocabulary
@@ -163,12 +163,12 @@ def build_pretraining_data(
 
 
 def describe(settings: ShardSettings, vocabulary: Vocabulary) -> dict[str, Any]:
-    """What the manifest says about how the shards were made."""
+    """The manifest's entries about how the shards were made."""
     entries = dataclasses.asdict(settings)
     del entries["on_error"]  # a part without errors is the same either way
     if settings.user_dict:
         if not settings.word_starts:
-            raise ConfigError("--user-dict", settings.user_dict, "it together with --word-starts")
+            raise ConfigError("--user-dict", settings.user_dict, "--word-starts too")
         try:
             entries["user_dict"] = sha256(settings.user_dict)
         except OSError as error:
@@ -289,7 +289,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def build_manifest(identity: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Manifest:
-    """What the shards are, where they come from, and how much of the text is in them."""
+    """The manifest: the shards, where they come from, and how much of the text is in them."""
     counts = {name: sum(record[name] for record in records) for name in COUNTS}
     shards = [record["shard"] for record in records if record["shard"]]
     if not shards:

@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one shard is made from."""
+    """The text that one shard is made from."""
 
     number: int
     spans: tuple[Span, ...]

@@ -1,4 +1,4 @@
-"""What a build would make and take, told from a few megabytes of the corpus."""
+"""Estimate what a build would make and take, from a few megabytes of the corpus."""
 
 from __future__ import annotations
 

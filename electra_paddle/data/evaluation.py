@@ -1,4 +1,4 @@
-"""What training never sees: a part of the shards, and the batches in which it is evaluated."""
+"""The held-out part of the shards, and the batches in which it is evaluated."""
 
 from __future__ import annotations
 

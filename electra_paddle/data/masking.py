@@ -1,4 +1,4 @@
-"""Which tokens the generator has to fill. Shapes: B batch, L sequence, P slots for masked positions."""
+"""Choose the tokens that the generator has to fill. Shapes: B batch, L sequence, P slots for masked positions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MASK_TOKEN_PROB = 0.85  # a chosen position shows [MASK], otherwise its own toke
 
 
 class MaskingSettings(NamedTuple):
-    """Which tokens are masked, and in how many slots of a row."""
+    """Settings of masking: how many tokens, and in how many slots of a row."""
 
     max_seq_length: int  # tokens of a row
     mask_prob: float  # see `num_masked`
@@ -187,14 +187,16 @@ def choose_words(word_starts: Array, candidates: Array, budgets: Array, draws: D
 
 
 def word_sizes(starts: Array, candidates: Array) -> Array:
-    """At the first token of each word its number of tokens, elsewhere 0, [B, L] int32. All rows begin with a start."""
+    """Sizes of words [B, L] int32: at a word's first token its number of tokens, elsewhere 0. Each row begins with a
+    start.
+    """
     sizes = np.zeros(starts.shape, np.int32)
     sizes[starts] = np.diff(np.flatnonzero(starts), append=starts.size)
     return sizes * candidates
 
 
 def fill(sizes: Array, budgets: Array) -> Array:
-    """Which things of these sizes go into the budget, taken one after the other, each if there is room for it.
+    """Choose items greedily in the given order: each is taken if its size still fits into the budget.
 
     Each pass takes what goes in until one does not, and drops that and all others that cannot go in any more.
 

@@ -22,7 +22,7 @@ from electra_paddle.files import written_whole
 
 
 class Source(pydantic.BaseModel, extra="forbid"):
-    """How one file is used."""
+    """How one file of a mixture is used."""
 
     share: float = pydantic.Field(gt=0)  # of its documents; 2 and more repeat them
     simplified: float = pydantic.Field(0.0, ge=0, le=1)  # of the used documents, converted from Traditional
@@ -31,7 +31,7 @@ class Source(pydantic.BaseModel, extra="forbid"):
 
 
 class Mixture(pydantic.BaseModel, extra="forbid"):
-    """Which files are used, and how much of each."""
+    """The files of a mixture, and how much of each is used."""
 
     seed: int = 0
     held_out: float = pydantic.Field(0.0, ge=0, lt=1)  # share of the documents kept from training

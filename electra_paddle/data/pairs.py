@@ -1,4 +1,4 @@
-"""How often a token stands right before another one, counted over shards."""
+"""Count over shards how often a token stands right before another one."""
 
 from __future__ import annotations
 

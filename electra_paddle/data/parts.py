@@ -126,7 +126,7 @@ class Worker:
             raise self._lost() from broken
 
     def receive(self) -> int:
-        """How many bytes are done since the last message."""
+        """The number of bytes that were done since the last message."""
         try:
             message = self.connection.recv()
         except (EOFError, OSError) as broken:

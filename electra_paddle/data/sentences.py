@@ -1,4 +1,4 @@
-"""Where sentences and documents end in a block of encoded text."""
+"""Find where sentences and documents end in a block of encoded text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where words begin, for whole-word masking; jieba says it."""
+"""Find where words begin, with jieba, for whole-word masking."""
 
 from __future__ import annotations
 

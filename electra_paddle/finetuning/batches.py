@@ -68,7 +68,7 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """Every feature once, rows of similar length together; has a length and gives any batch by its number.
+    """All features once, rows of similar length together; a sequence of batches.
 
     Attributes:
         order: numbers of the features in the order of the batches' rows.

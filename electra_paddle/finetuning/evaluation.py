@@ -1,4 +1,4 @@
-"""What a network answers to all features of a split, in one process or several."""
+"""Evaluate a network on all features of a split, in one process or several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Evaluation(NamedTuple):
-    """Of one split, or of one file."""
+    """Predictions and scores of one split, or of one file."""
 
     predictions: list[Any]  # one for each example, of the kind's own class
     scores: dict[str, float]  # metric -> value in percent, and loss; {} without labels

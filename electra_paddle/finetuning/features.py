@@ -42,7 +42,7 @@ class Features:
 
     @classmethod
     def pack(cls, row_class: type[Any], rows: Sequence[Any]) -> Features:
-        """Of a list of rows, which is not empty."""
+        """Make Features of a list of rows, which must not be empty."""
         columns: dict[str, Array] = {}
         for field, values in zip(row_class._fields, zip(*rows, strict=True), strict=True):
             if np.ndim(values[0]):
@@ -92,7 +92,7 @@ class Features:
 
     @classmethod
     def load(cls, row_class: type[Any], path: Path) -> Features | None:
-        """What `save` wrote; None where there is no such file, or a damaged one."""
+        """Read what `save` wrote; None if there is no such file, or a damaged one."""
         try:
             columns = read_tensors(path)
         except CheckpointError:
@@ -149,7 +149,7 @@ def make_features(kind: AnyKind, examples: Sequence[Any], tokenizer: Tokenizer, 
 
 
 def tokenizer_settings(tokenizer: Tokenizer) -> TokenizerSettings:
-    """What makes an equal Tokenizer; its tables would be a burden to send."""
+    """The arguments that make an equal Tokenizer; they are sent to other processes instead of its large tables."""
     return tokenizer.vocabulary, tokenizer.do_lower_case, tokenizer.strip_accents
 
 

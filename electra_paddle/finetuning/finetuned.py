@@ -79,7 +79,7 @@ class Finetuned:
         self.task, self.labels = kind.description.name, kind.description.classes
 
     def predict(self, texts: Sequence[Any], batch_size: int = 32, with_probabilities: bool = False) -> list[Any]:
-        """What the task's kind answers to each of the texts, in their order.
+        """Predict for each of the texts, in their order.
 
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
         returns a tag for each character or token; a reader takes pairs of question and text and returns passages.

@@ -1,4 +1,4 @@
-"""What a fine-tuning run works with, as far as it is known without Paddle: bad input is told at once."""
+"""Prepare a fine-tuning run as far as possible without Paddle, so that bad input is reported at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Job(NamedTuple):
         return self.kind.description.name
 
     def model_dir(self, trial: int) -> Path:
-        """Where the fine-tuned model of a trial is written."""
+        """The folder to which a trial's fine-tuned model is written."""
         return self.config.output_dir / "finetuning_models" / f"{self.name}_model_{trial}"
 
 

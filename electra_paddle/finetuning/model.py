@@ -56,7 +56,7 @@ def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity:
 
 
 def read_task(folder: str | Path) -> dict[str, Any]:
-    """What task.json of a fine-tuned directory says.
+    """Read task.json of a fine-tuned directory.
 
     Raises:
         CheckpointError: there is none.

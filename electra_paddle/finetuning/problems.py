@@ -8,7 +8,7 @@ from electra_paddle.errors import DataError
 
 
 class Problems:
-    """What is wrong with the rows of one file.
+    """Collects the rows of one file that cannot be used.
 
     Args:
         on_error: "stop" raises the first problem; "skip" collects them, for rows that are then left out.

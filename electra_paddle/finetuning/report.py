@@ -49,7 +49,7 @@ class Results:
 
     @property
     def trials(self) -> list[dict[str, dict[str, float]]]:
-        """One dict a trial: split -> {metric: value}."""
+        """The scores of each trial: split -> {metric: value}."""
         return [split_scores(row) for row in self.rows]
 
     @property
@@ -65,7 +65,7 @@ class Results:
 
     @property
     def best_model(self) -> Path | None:
-        """That of the best trial on dev, or on the first split with labels; None if no model was kept."""
+        """The model of the best trial on dev, or on the first split with labels; None if no model was kept."""
         split = next(iter(self.summary), None) if self.rows else None
         scored = [
             (trial[split][self.metric] if split else 0.0, -number, self._job.model_dir(number))

@@ -55,7 +55,7 @@ def receive(connection: Connection) -> Any:
 
 
 def work(connection: Connection, function: Callable[..., Any]) -> None:
-    """What a process does: one task."""
+    """Receive one task, do it and send the result; the body of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the work
     try:
         connection.send(function(*connection.recv()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Awaiting:
-    """What PaddleHub makes for `hub run`, without arguments: the module is made once those of the command are known.
+    """Stands in for the module during `hub run` until the command's arguments are known.
 
     Args:
         kind: the module's class.

@@ -1,4 +1,4 @@
-"""How a module becomes what it is: its labels, the entries of its configuration, its layers and their values."""
+"""Construct a module: its labels, the entries of its configuration, its layers and their values."""
 
 from __future__ import annotations
 

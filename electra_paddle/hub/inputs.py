@@ -1,4 +1,4 @@
-"""What callers hand over, checked before anything is computed."""
+"""Check what callers hand over before anything is computed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -86,7 +86,7 @@ def read_label_map(label_map: Any) -> dict[int, Any]:
 
 
 def check_request() -> None:
-    """Within a request that `hub serving` answers: refuse JSON that is no object, which it would stumble over.
+    """Refuse JSON that is no object in a request to `hub serving`, which would fail at it.
 
     Raises:
         werkzeug.exceptions.BadRequest: answered with status 400 and this text.

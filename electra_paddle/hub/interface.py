@@ -1,4 +1,4 @@
-"""What PaddleHub itself calls of a module: `hub.Trainer`, `hub serving` and `hub run`."""
+"""The methods of a module that PaddleHub itself calls: `hub.Trainer`, `hub serving` and `hub run`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HubInterface(TransformerModule):
 
     @property
     def predict_method(self) -> Callable[..., Any]:
-        """What `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
+        """The function that `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
 
         PaddleHub asks for it anew with every request, before it unpacks the object.
         """

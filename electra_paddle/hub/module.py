@@ -123,7 +123,7 @@ class ElectraModule(nn.Layer, HubInterface):
         self._has_warned = False
 
     def set_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As nn.Layer's; `hub.Trainer` resumes by it."""
+        """Set parameters as `nn.Layer` does; `hub.Trainer` resumes with it."""
         self.is_trained = True
         self.engines.clear()
         return super().set_state_dict(*args, **kwargs)

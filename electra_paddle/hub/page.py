@@ -20,7 +20,7 @@ UNTRAINED = "**The head of this task is untrained: its answers mean nothing.**"
 
 
 class Page:
-    """What PaddleHub takes for a Gradio application.
+    """The object that PaddleHub takes for a Gradio application.
 
     It forks a process for it, calls `launch` there, and hands on to it what is asked for below /gradio/NAME. The
     network stays where it was made, since neither threads of OpenMP nor what is on a GPU survive a fork: a thread
@@ -93,7 +93,7 @@ def answer_all(module: ElectraModule, pipe: Connection) -> None:
 
 
 def answer_to(module: ElectraModule, texts: Sequence[str]) -> Any:
-    """What a module predicts for an item, in sequences as long as its head was trained with where that is known."""
+    """The module's prediction for an item, in sequences as long as in fine-tuning if that is known."""
     has_classes = module.handler.has_classes
     answers = module.predict([texts], module.settings.get("max_seq_length", 128), return_prob=has_classes)
     return [part[0] for part in answers] if has_classes else answers[0]

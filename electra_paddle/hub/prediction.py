@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def compute_in_batches(
     rows: Sequence[Sequences], batch_size: int, compute: Callable[..., list[Any]], num_workers: int = 1
 ) -> list[Any]:
-    """What a function of a batch makes of each row, in their order.
+    """Apply a function of batches to rows; returns one value for each row, in their order.
 
     Rows of similar length go together, so that little is padded; each batch is padded to its longest.
 

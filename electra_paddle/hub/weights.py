@@ -1,4 +1,4 @@
-"""Where a module's weights come from: its assets, a folder that the caller names, or the published model."""
+"""Find a module's weights: its assets, a folder that the caller names, or the published model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From scores of starts and ends to answers. Shapes: W windows of a question, S starts, E ends of each, L window.
+"""Turn scores of starts and ends into answers. Shapes: W windows of a question, S starts, E ends of each, L window.
 
 Source: `write_predictions` of the original.
 """
@@ -78,7 +78,7 @@ def place_of(window: Window, start: int, end: int) -> tuple[int, int]:
 
 
 def original_text(context: str, window: Window, start: int, end: int) -> str:
-    """What the tokens from `start` to `end`, positions in a window, were made from: a part of the text itself."""
+    """The part of the text that the tokens from `start` to `end`, positions in a window, were made from."""
     return context[slice(*place_of(window, start, end))]
 
 

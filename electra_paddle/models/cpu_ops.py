@@ -1,4 +1,4 @@
-"""What a transformer layer is made of, with gradients written by hand, for float32 on a CPU.
+"""The parts of a transformer layer with gradients written by hand, for float32 on a CPU.
 
 Paddle's matrix products are as fast as the processor; on a CPU its gradients of bias and layer norm, its dropout and
 its sums over two shapes are not, and together took longer than the products. Here numpy does them, in the memory of
@@ -182,7 +182,7 @@ class FeedForwardFunction(PyLayer):
 
 
 def feed_forward(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
-    """What FeedForwardFunction computes, some rows at a time, so that what is between them stays in the cache."""
+    """Compute FeedForwardFunction for some rows at a time, so that intermediate values stay in the cache."""
     parts = []
     for start in range(0, x.shape[0], ROWS_AT_A_TIME):
         inner = paddle.matmul(x[start : start + ROWS_AT_A_TIME], weight1)  # [rows, I]
@@ -256,7 +256,7 @@ class DropoutFunction(PyLayer):
 
 
 def wanted(*tensors: Tensor) -> list[bool]:
-    """Of which tensors a gradient is asked for."""
+    """The tensors for which a gradient is wanted."""
     return [not tensor.stop_gradient for tensor in tensors]
 
 

@@ -31,7 +31,7 @@ def speed_up(network: nn.Layer) -> None:
 
 @contextlib.contextmanager
 def traceable(network: nn.Layer) -> Iterator[None]:
-    """Within it a network's layers are Paddle's own again, which are those that it can trace for an export."""
+    """Context in which a network's layers are Paddle's own again: those can be traced for an export."""
     own = {faster: layer for layer, faster in FASTER.items()}
     layers = [(layer, type(layer)) for layer in network.sublayers(include_self=True)]
     for layer, kind in layers:

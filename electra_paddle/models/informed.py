@@ -52,7 +52,7 @@ RAREST = 5  # words seen less often keep random vectors
 
 
 def num_frequencies(geometries: Iterable[Geometry | None]) -> int:
-    """How many frequencies fit into all networks.
+    """The number of frequencies that fit into all networks.
 
     Raises:
         ConfigError: a network too narrow for this initialisation.
@@ -89,7 +89,7 @@ def position_table(num_positions: int, size: int, count: int) -> Array:
 
 
 def offset_of(head: int) -> int:
-    """Which neighbour a head looks at, heads counted on through the layers: -1, 1, -2, 2, ..."""
+    """The neighbour that a head looks at, heads counted on through the layers: -1, 1, -2, 2, ..."""
     distance = head // 2 + 1
     return distance if head % 2 else -distance
 

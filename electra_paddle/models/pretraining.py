@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class JointSettings(NamedTuple):
-    """How the two networks are joined, and what their losses weigh: the original's names and defaults.
+    """Settings that join the two networks and weigh their losses, with the original's names and defaults.
 
     `untied_generator: false` makes both networks one encoder with two heads; `untied_generator_embeddings: true` gives
     the generator an embedding block of its own.
@@ -45,7 +45,7 @@ class JointSettings(NamedTuple):
 
     @classmethod
     def of(cls, config: PretrainingConfig) -> JointSettings:
-        """Those of a run's configuration."""
+        """The settings of a run's configuration."""
         return cls(**{name: getattr(config, name) for name in cls._fields})
 
 

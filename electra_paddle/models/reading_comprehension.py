@@ -48,7 +48,7 @@ def variant_of(names: Iterable[str]) -> dict[str, bool]:
 
 
 class ReadingScores(NamedTuple):
-    """What the head gives; None what its variant lacks, or was not asked for."""
+    """The output of the head; None for what its variant lacks, or what was not asked for."""
 
     start_logits: ArrayOrTensor  # [B, L]
     end_logits: ArrayOrTensor  # [B, L], with joint prediction those behind the given starts

@@ -28,7 +28,7 @@ SHAPE = [field.name for field in dataclasses.fields(Geometry) if field.type is i
 def find_networks(
     folders: Sequence[Path | str], vocabulary: Vocabulary, shapes: Mapping[str, Geometry | None]
 ) -> dict[str, Path]:
-    """Where the networks to begin with lie: {"generator": folder, "discriminator": folder}, or one of them.
+    """Find the networks to begin with: {"generator": folder, "discriminator": folder}, or one of them.
 
     Args:
         folders: each holds `generator/` and `discriminator/`, or is the pretrained directory of one network.
@@ -67,7 +67,7 @@ def find_networks(
 
 
 def kind_of(config: Mapping[str, Any], folder: Path) -> str:
-    """Which network a configuration is of."""
+    """The network that a configuration describes."""
     architecture = (config.get("architectures") or ["none"])[0]
     if architecture not in KINDS:
         raise CheckpointError(

@@ -49,7 +49,8 @@ def detection_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[str
 
 
 def area_under_roc(logits: paddle.Tensor, is_replaced: paddle.Tensor, tokens: paddle.Tensor) -> paddle.Tensor:
-    """How often a replaced token has a higher logit than an original one, over all such pairs; padding left out.
+    """The share of pairs of a replaced and an original token in which the replaced one has the higher logit; padding
+    left out.
 
     Args:
         logits, is_replaced, tokens: [B, L]; the last is 1 at tokens and 0 at padding.

@@ -1,4 +1,4 @@
-"""What a pre-training run takes of memory, disk and arithmetic, reckoned from the networks' shapes."""
+"""Estimate memory, disk and operations of a pre-training run from the networks' shapes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def num_parameters(
 
 
 def checkpoint_bytes(num_parameters: int) -> int:
-    """Of a checkpoint on disk: every parameter and its two moments."""
+    """Bytes of a checkpoint on disk: every parameter and its two moments."""
     return 3 * FLOAT * num_parameters
 
 
@@ -85,7 +85,8 @@ def memory(
 
 
 def activation_bytes(net: Geometry, length: int, recompute: bool = False) -> int:
-    """What one network keeps of a token until the backward pass; with `recompute` one layer, and the others' input.
+    """Bytes that one network keeps of a token until the backward pass; with `recompute` one layer, and the others'
+    input.
 
     Of a layer on a CPU (`models/cpu_ops.py`): query, key, value, context, the normal numbers and the outputs of two
     norms, the input of the activation, the attention's probabilities, and a byte for each number that dropout sees.

@@ -1,4 +1,4 @@
-"""What a pre-training run would be, without making it."""
+"""Describe a pre-training run without making it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pre-training run works with, as far as it is known without Paddle: bad input is refused at once."""
+"""Prepare a pre-training run as far as possible without Paddle, so that bad input is reported at once."""
 
 import dataclasses
 import json

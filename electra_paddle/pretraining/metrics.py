@@ -27,7 +27,7 @@ NUM_THRESHOLDS = 200
 
 
 class Answers(NamedTuple):
-    """What the two networks said and what was right; numpy arrays. Without a discriminator its fields are None."""
+    """The two networks' outputs and the right answers, as numpy arrays. Without a discriminator its fields are None."""
 
     labels: Array  # [B, P]
     weights: Array  # [B, P] 1 at used slots, 0 at others
@@ -54,7 +54,7 @@ def answers_of(batch: MaskedBatch, output: PretrainingOutput) -> Answers:
 
 
 def evaluation_sums(batch: MaskedBatch, output: PretrainingOutput, num_rows: int) -> dict[str, Any]:
-    """What is added over the pieces of an evaluation's batches; see `scores`.
+    """Sums over the pieces of an evaluation's batches; see `scores`.
 
     Args:
         num_rows: of the whole batch, by whose slots and tokens the piece's losses are divided.
@@ -66,7 +66,7 @@ def evaluation_sums(batch: MaskedBatch, output: PretrainingOutput, num_rows: int
 
 
 def cloze_scores(model: ElectraForJointPretraining, cloze: Cloze) -> dict[str, float]:
-    """How often the generator's first answer is right, and how often one of its first five.
+    """The shares of gaps in which the generator's first answer, and one of its first five, is right.
 
     Args:
         model: ElectraForJointPretraining with a generator.
@@ -83,7 +83,7 @@ def cloze_scores(model: ElectraForJointPretraining, cloze: Cloze) -> dict[str, f
 
 
 def planted_sums(model: ElectraForJointPretraining, batch: MaskedBatch) -> dict[str, Any]:
-    """What is added over an evaluation for `disc_planted_auc`: replacements that no generator has made.
+    """Sums over an evaluation for `disc_planted_auc`: on replacements that no generator has made.
 
     In every masked slot stands the token of another slot, half of them all further on, so that replacements are as
     frequent as tokens are and the same for every network.
@@ -150,7 +150,7 @@ def count(answers: Answers, with_padding: bool = False) -> dict[str, Any]:
 
 
 def num_above(probabilities: Array) -> Array:
-    """How many probabilities lie above each threshold, [T]; above the first all of them, above the last none."""
+    """The numbers of probabilities above each threshold, [T]; above the first all of them, above the last none."""
     inner = np.arange(1, NUM_THRESHOLDS - 1) / (NUM_THRESHOLDS - 1)
     thresholds = np.concatenate([[-1e-7], inner, [1 + 1e-7]]).astype(np.float32)
     places = np.searchsorted(thresholds, probabilities.astype(np.float32), side="left")  # thresholds below each

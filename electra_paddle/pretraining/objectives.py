@@ -1,4 +1,4 @@
-"""What is learned in pre-training: networks, losses, and what is measured of them.
+"""Objectives of pre-training: networks, losses, and what is measured of them.
 
 An objective of your own is a subclass of `Objective`, registered (`OBJECTIVES.register("name", "module:Class")`) or
 named as `objective: module:Class`. It may build any Layer with `generator` and `discriminator` (None where there is

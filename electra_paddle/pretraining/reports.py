@@ -1,4 +1,4 @@
-"""What a pre-training run tells at intervals beside its training metrics: evaluation, samples, pictures."""
+"""Reports of a pre-training run at intervals, beside its training metrics: evaluation, samples, pictures."""
 
 from __future__ import annotations
 

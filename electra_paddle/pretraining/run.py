@@ -26,7 +26,7 @@ DECAY_REQUEST = "decay_request"  # a file in the folder of the model, which `beg
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingResult:
-    """What a pre-training has made.
+    """The result of a pre-training.
 
     Attributes:
         generator, discriminator: pretrained directories; None where there is no such network, or nothing was trained.
@@ -141,7 +141,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
 
 
 def session_settings(config: PretrainingConfig) -> SessionSettings:
-    """What of a configuration is a Session's."""
+    """The settings of a Session, from a configuration."""
     from electra_paddle.training.session import SessionSettings
 
     names = [field.name for field in dataclasses.fields(SessionSettings)]

@@ -1,4 +1,4 @@
-"""What the two networks answered, as text. Shapes: B batch, L sequence, P masked positions."""
+"""Show what the two networks answered, as text. Shapes: B batch, L sequence, P masked positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe_samples(batch: MaskedBatch, output: PretrainingOutput, vocabulary: Vocabulary) -> list[dict[str, str]]:
-    """For each row of a MaskedBatch its original, masked, generated and judged tokens, name -> text.
+    """Texts for each row of a MaskedBatch: name -> its original, masked, generated and judged tokens.
 
     In brackets stand the generator's answers (a wrong one with the original token) and the tokens that the
     discriminator takes for replaced, with the probability that it gives them.

@@ -1,4 +1,4 @@
-"""What BERT's reference tokenizer does with single characters.
+"""Classes of single characters in BERT's reference tokenizer.
 
 Source: `BasicTokenizer` of the original. Everything here depends on the Unicode version of the Python that runs it.
 """
@@ -38,7 +38,7 @@ def is_ideograph(char: str) -> bool:
 
 @functools.lru_cache(1 << 16)
 def is_punctuation(char: str) -> bool:
-    """Every ASCII symbol counts as such."""
+    """Whether a character is punctuation; every ASCII symbol counts as such."""
     return (33 <= ord(char) <= 126 and not char.isalnum()) or unicodedata.category(char).startswith("P")
 
 

@@ -1,4 +1,4 @@
-"""From text to ids with exactly the rules of BERT's reference tokenizer, a block of many lines at a time.
+"""Encode text by exactly the rules of BERT's reference tokenizer, a block of many lines at a time.
 
 They differ from PaddleNLP's ElectraTokenizer, which splits symbols such as ～ as well, keeps special tokens
 that stand in the text whole, and gives up on words of over 100 (not 200) characters.

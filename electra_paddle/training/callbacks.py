@@ -1,4 +1,4 @@
-"""What may be done at the events of a run, without editing its loop."""
+"""Callbacks: hooks at the events of a run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, reason
 from electra_paddle.files import sha256
 from electra_paddle.tensors import assign, read_tensors, save_tensors
 
@@ -35,7 +35,7 @@ MODEL, STATE, CHECKSUMS = "model.safetensors", "state.json", "SHA256SUMS"
 
 
 class Checkpoint(NamedTuple):
-    """One that can be restored."""
+    """A checkpoint that can be restored."""
 
     path: Path
     step: int  # updates done
@@ -157,7 +157,7 @@ def writing(partial: Path) -> Iterator[None]:
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
             partial.with_suffix(""),
-            f"it cannot be written ({error.strerror or error})",
+            reason(error),
             "room and permission",
             "the same command goes on from the checkpoint before",
         ) from error
@@ -185,7 +185,7 @@ def to_disk(path: Path) -> None:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, in a few words; None if nothing is."""
+    """The fault of a damaged checkpoint, in a few words; None if it is whole."""
     try:
         lines = (path / CHECKSUMS).read_text(encoding="utf-8").splitlines()
         pairs = [line.split("  ", 1) for line in lines]

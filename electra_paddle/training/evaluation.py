@@ -81,7 +81,7 @@ def write_results(
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """What `write_results` wrote, {} where it did not."""
+    """Read what `write_results` wrote; {} if there is nothing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the machine can do and what a process holds of it."""
+"""The machine's abilities, and what a process holds of it."""
 
 import os
 import time

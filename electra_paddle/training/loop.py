@@ -23,7 +23,7 @@ Metrics = dict[str, paddle.Tensor]
 
 
 class Reporter(Protocol):
-    """What the loop tells of its updates; a Monitor."""
+    """The interface through which the loop reports its updates; Monitor has it."""
 
     def add(
         self, step: int, metrics: Mapping[str, float | paddle.Tensor], learning_rate: float, **latest: float | None
@@ -34,7 +34,7 @@ class Reporter(Protocol):
 
 @dataclasses.dataclass
 class TrainingLoop:
-    """One update for each batch.
+    """Makes one update for each batch.
 
     Args:
         model: a Layer whose output has a `loss`; wrapped by fleet in a job of several processes.

@@ -27,7 +27,7 @@ class LossScale:
                 self.value, self.num_good = self.value * 2, 0
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint keeps; nothing where there is no scaling."""
+        """The state for a checkpoint; empty if there is no scaling."""
         return {"value": self.value, "num_good": self.num_good} if self._is_active else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:

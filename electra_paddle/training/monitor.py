@@ -1,4 +1,4 @@
-"""What a run reports: means over some updates, rates and memory, handed to its loggers by the main process."""
+"""Collect what a run reports: means over some updates, rates and memory, handed to its loggers by the main process."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Monitor:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Within it time does not count for the rates."""
+        """Context in which time does not count for the rates."""
         begin = time.perf_counter()
         yield
         self._time += time.perf_counter() - begin

@@ -49,7 +49,7 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
 
     @property
     def moment_bytes(self) -> list[int]:
-        """Of both moments, in each process that has any."""
+        """Bytes of Adam's moments in each process that has any."""
         return [2 * sum(int(p.size) * p.element_size() for p in parameters) for parameters in self.shares]
 
     def _add_accumulator(self, name: str, param: Any, *args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """When a run ends whose decay may be asked for while it lasts.
+    """The end of a run whose decay may be asked for while it lasts.
 
     Args:
         num_train_steps: when it ends unless it is asked to end before.
@@ -35,7 +35,7 @@ class Ending:
             self.decay_start, self.asked = step, True
 
     def state(self) -> int | None:
-        """What a checkpoint keeps: the update with which a decay that was asked for began, or None."""
+        """The state for a checkpoint: the update with which a requested decay began, or None."""
         return self.decay_start if self.asked else None
 
 

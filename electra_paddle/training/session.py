@@ -1,4 +1,4 @@
-"""One run of updates, whatever it trains: optimizer, precision, checkpoints, interruption, reports, callbacks."""
+"""A run of updates, whatever it trains: optimizer, precision, checkpoints, interruption, reports, callbacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SessionSettings:
-    """What a Session is told; the names are those of the configurations."""
+    """The settings of a Session, under the configurations' names."""
 
     num_train_steps: int
     learning_rate: float

@@ -58,7 +58,7 @@ def test_entries_of_the_original_without_a_counterpart_may_be_off_but_not_on(con
     off = '{"use_tpu": false, "num_tpu_cores": 8, "tpu_name": null, "seed": 7}'
     assert parse(config_class, "--hparams", off).seed == 7
     with pytest.raises(
-        ConfigError, match="--hparams: use_tpu: found True, expected it left out; there are no TPUs here"
+        ConfigError, match="--hparams: use_tpu: found True, expected no such entry; there are no TPUs here"
     ):
         parse(config_class, "--hparams", '{"use_tpu": true}')
     with pytest.raises(ConfigError, match="give pretrain_shards"):

@@ -89,7 +89,7 @@ def test_entry_without_effect_changes_nothing(name):
 def test_entry_without_a_counterpart_is_refused_with_a_sentence_when_it_is_on(name):
     off, on = REFUSED[name]
     assert configure(**{name: off}) == configure()
-    with pytest.raises(ConfigError, match=rf"{name}: found .* expected it left out; [\w-]+ .* \w+"):
+    with pytest.raises(ConfigError, match=rf"{name}: found .* expected no such entry; [\w-]+ .* \w+"):
         configure(**{name: on})
 
 

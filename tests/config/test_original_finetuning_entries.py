@@ -107,7 +107,7 @@ def test_entry_without_effect_changes_nothing(name):
 @pytest.mark.parametrize("name", REFUSED)
 def test_entry_without_a_counterpart_is_refused_with_a_sentence_when_it_is_on(name):
     assert configure(**{name: None}) == configure()
-    with pytest.raises(ConfigError, match=rf"{name}: found .* expected it left out; [\w-]+ .* \w+"):
+    with pytest.raises(ConfigError, match=rf"{name}: found .* expected no such entry; [\w-]+ .* \w+"):
         configure(**{name: REFUSED[name]})
 
 

@@ -1,1 +1,1 @@
-"""What only reading comprehension needs: files of questions, windows, the reference's answers, the metric."""
+"""Parts that only reading comprehension needs: question files, windows, the reference's answers, the metric."""

@@ -1,4 +1,4 @@
-"""Where the original finds answers, and how it writes them, for `compat: reference`.
+"""The original's way to find and to write answers, for `compat: reference`.
 
 Both go by words between white space, which in Chinese may be whole paragraphs: the first occurrence of an answer in
 its words is labelled instead of the annotated one, and an answer whose tokens cannot be traced back becomes all the
@@ -44,7 +44,7 @@ class Words:
 
 
 def rejection(question: Question) -> tuple[str, str] | None:
-    """Why the original leaves a training question out: (found, expected); None if it takes it."""
+    """The reason why the original leaves out a training question, as (found, expected); None if it does not."""
     answer, start = question.answers[0], question.answer_starts[0]
     length = len(question.context)
     if not -length <= start < length or start + len(answer) > length:

@@ -30,7 +30,7 @@ TASK_ENTRIES = ("name", "kind", "labels", "is_pair", "settings")
 
 
 class HasPlace(Protocol):
-    """What every example has."""
+    """The attributes that every example has."""
 
     @property
     def id(self) -> str: ...  # unique in its file
@@ -73,7 +73,8 @@ def make_kind(description: TaskDescription, config: FinetuningConfig) -> AnyKind
 
 
 class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Prediction]):
-    """What one kind of task does. Methods are pure but for `write_*`; those up to `featurize` need no Paddle.
+    """Everything that depends on the kind of a task. Methods are pure but for `write_*`; those up to `featurize` need
+    no Paddle.
 
     An example is what a file says and people count; a feature is what the network is given. One example makes one
     feature or several (windows of a long text). The type's parameters name what flows through a kind, in its order.
@@ -151,7 +152,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
     @abc.abstractmethod
     def answers(self, batch: Batch, output: Output) -> list[Answer]:
-        """What is kept of an evaluated batch: a list of B picklable objects, small ones."""
+        """Reduce an evaluated batch to a list of B small picklable objects."""
 
     @abc.abstractmethod
     def predict(
@@ -194,7 +195,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
     @abc.abstractmethod
     def plain(self, prediction: Prediction, with_probabilities: bool = False) -> Any:
-        """What `Finetuned.predict` returns of a prediction: text, lists and dicts."""
+        """Convert a prediction to what `Finetuned.predict` returns: text, lists and dicts."""
 
     def write_report(self, stem: Path, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Path]:
         """Write tables and pictures of one split's predictions; returns their paths.

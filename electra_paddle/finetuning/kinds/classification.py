@@ -199,7 +199,7 @@ class Classification(
         return paths
 
     def example(self, number: int, given: Any) -> ClassificationExample:
-        """Of a text, or of a pair of texts."""
+        """Make an example of a text, or of a pair of texts."""
         texts = tuple(given) if isinstance(given, (list, tuple)) else (given,)
         num_texts = 2 if "text_b" in self.description.columns else 1
         if len(texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in texts):

@@ -32,7 +32,7 @@ REFERENCE_NO_ANSWER = "empty"  # what the original writes where no span is possi
 
 
 class ReadingPrediction(NamedTuple):
-    """What is answered to a question."""
+    """The prediction for one question."""
 
     text: str
     answers: list[decoding.Answer]  # up to n_best_size, best first
@@ -198,7 +198,7 @@ class ReadingComprehension(
         ]
 
     def example(self, number: int, given: Any) -> Question:
-        """Of a pair: question and text."""
+        """Make an example of a pair of question and text."""
         where = f"texts[{number}]"
         is_pair = isinstance(given, (tuple, list)) and len(given) == 2
         if not is_pair or not all(isinstance(part, str) and part.strip() for part in given):

@@ -46,14 +46,14 @@ class TaggingFeature(NamedTuple):
 
 
 class TaggingPrediction(NamedTuple):
-    """Of one sentence."""
+    """The prediction for one sentence."""
 
     tags: list[int]  # [T] ids
     probabilities: list[float]  # [T] of these tags
 
 
 class TagAnswer(NamedTuple):
-    """Of one sequence."""
+    """The most probable tag of each position of one sequence."""
 
     tags: Array  # [L] int16, the most probable
     probabilities: Array  # [L] float32, of these tags
@@ -189,7 +189,7 @@ class Tagging(
         return [path]
 
     def example(self, number: int, given: Any) -> TaggingExample:
-        """Of a text, whose characters are its tokens, or of a list of tokens."""
+        """Make an example of a text, whose characters are its tokens, or of a list of tokens."""
         tokens = tuple(given) if isinstance(given, (str, list, tuple)) else ()
         if not tokens or not all(isinstance(token, str) and token for token in tokens):
             raise DataError(f"texts[{number}]", repr(given), "a text or a list of tokens")

@@ -1,4 +1,4 @@
-"""What computes a task's network: the module's own layers, or a file that was exported from them.
+"""Engines that compute a task's network: the module's own layers, or a file that was exported from them.
 
 An engine is a function of TokenBatches of arrays that returns the arrays of Task.compute.
 """

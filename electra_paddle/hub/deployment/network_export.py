@@ -106,7 +106,7 @@ def check_arguments(out: Path, format: str, precision: str, overwrite: bool, tol
 
 
 def describe(module: ElectraModule, format: str, precision: str) -> dict[str, Any]:
-    """What one has to know to use the network without this package."""
+    """The entries of export.json: enough to use the network without this package."""
     return {
         "format": format,
         "precision": precision,

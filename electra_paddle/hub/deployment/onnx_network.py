@@ -93,7 +93,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def num_workers() -> int:
-    """How many threads may as well compute at a time."""
+    """The number of threads that may compute at the same time."""
     return runtime.num_threads()
 
 
@@ -125,4 +125,4 @@ def require(library: str) -> Any:
         return __import__(library)
     except ImportError as error:
         advice = 'pip install "electra-paddle[onnx]"'
-        raise ConfigError("onnx", f"no {library}", "it installed", advice) from error
+        raise ConfigError(library, "no such package", "an installed one", advice) from error

@@ -44,7 +44,7 @@ BF16_PASSES = [  # of Paddle 3, in this order
 
 
 class Network(nn.Layer):
-    """What `compute` does, as one Layer that takes a list of tensors."""
+    """A task's `compute` as one Layer that takes a list of tensors."""
 
     def __init__(self, module: ElectraModule) -> None:
         super().__init__()
@@ -77,7 +77,9 @@ def is_paddle_2() -> bool:
 
 
 def num_workers() -> int:
-    """How many threads may as well compute at a time; Paddle 3 holds Python's lock meanwhile, Paddle 2 does not."""
+    """The number of threads that may compute at the same time; Paddle 3 holds Python's lock meanwhile, Paddle 2 does
+    not.
+    """
     return runtime.num_threads() if is_paddle_2() else 1
 
 

@@ -1,1 +1,1 @@
-"""From a directory to a module that is whole in itself, and its installation."""
+"""Make self-contained modules of directories, and install them."""

@@ -1,4 +1,4 @@
-"""From a pretrained or fine-tuned directory to a PaddleHub module that is whole in itself."""
+"""Make a self-contained PaddleHub module of a pretrained or fine-tuned directory."""
 
 from __future__ import annotations
 

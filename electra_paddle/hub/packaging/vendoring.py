@@ -30,7 +30,7 @@ def copy_package(folder: str | Path) -> None:
 
 
 def needed_files() -> list[Path]:
-    """Every file that the module's class needs, sorted; __init__.py of the package itself apart."""
+    """The files that the module's class needs, sorted; without the package's own __init__.py."""
     needed, waiting = set(), [PACKAGE / FIRST]
     while waiting:
         path = waiting.pop()

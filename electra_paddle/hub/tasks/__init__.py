@@ -1,1 +1,1 @@
-"""What a module does: one class a task, with its layers, inputs, answers and its view in the browser."""
+"""The tasks of a module: one class each, with its layers, inputs, answers and its view in the browser."""

@@ -1,4 +1,4 @@
-"""What a module does for each task: layers, inputs, answers.
+"""The base class of a module's tasks: layers, inputs, answers.
 
 A task here holds no parameters: it gives the module layers, under the names of the official modules 2.0.2, whose
 checkpoints so load, and works with them. A kind of tasks from outside brings its own subclass, see `task_kinds`.
@@ -53,7 +53,7 @@ class Example(NamedTuple):
 
 
 class Task:
-    """One thing that a module does.
+    """One task of a module.
 
     Attributes:
         component: whose weights it works with, "discriminator" or "generator".
@@ -122,7 +122,7 @@ class Task:
         return ["probabilities"]
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
-        """What `answer` needs of each row of a batch, whatever engine computed it: a list of B values.
+        """Reduce a computed batch to a list of B values that `answer` needs, whatever engine computed it.
 
         Args:
             arrays: those of `compute`.
@@ -131,7 +131,7 @@ class Task:
         return list(arrays[0])
 
     def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> Any:
-        """What the caller gets for an item, from the values of its rows; with classes (label, probabilities)."""
+        """The result for one item, from the values of its rows; with classes (label, probabilities)."""
         raise NotImplementedError
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
@@ -160,7 +160,7 @@ class Task:
         return dict(zip(names, batch, strict=True))
 
     def make_metric(self, label_map: Mapping[int, Any], suffix: bool) -> Any:
-        """What `hub.Trainer` judges the task by.
+        """The metric by which `hub.Trainer` judges the task.
 
         Args:
             suffix: whether the labels of tokens end (and not begin) with B, I, E or S.

@@ -1,4 +1,4 @@
-"""What both networks learn in pre-training: to fill masks, and to find replaced tokens.
+"""The tasks of pre-training: filling masks, and finding replaced tokens.
 
 Shapes: B batch, L sequence, H hidden, E embedding, M masks of a batch, V vocabulary.
 """
@@ -116,7 +116,7 @@ class FillMask(TokenTask):
         return (F.softmax(vocabulary_logits(module.model, paddle.gather_nd(hidden, masks)), axis=-1),)
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
-        """Of each row place -> (ids, scores) of the best tokens."""
+        """Keep the best tokens of each row: place -> (ids, scores)."""
         found: list[dict[int, tuple[list[int], list[float]]]] = [{} for _ in batches[0].input_ids]
         masks = np.argwhere(batches[0].input_ids == module.text_tokenizer.vocabulary.mask).tolist()  # [M, 2]
         for (row, place), scores in zip(masks, arrays[0], strict=True):

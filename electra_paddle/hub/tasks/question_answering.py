@@ -81,7 +81,7 @@ class QuestionAnswering(Task):
         return [*spans, *(["no_answer"] if settings.answerable_classifier else [])]
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
-        """Of each window (SpanScores, probability that it has no answer)."""
+        """Keep (SpanScores, probability that there is no answer) of each window."""
         settings = module.model.reading.settings
         without_answer = arrays[-1] if settings.answerable_classifier else np.zeros(len(batches[0].input_ids))
         if settings.joint_prediction:

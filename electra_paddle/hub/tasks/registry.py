@@ -1,4 +1,4 @@
-"""Every task of a module, by its name."""
+"""All tasks of a module, by name."""
 
 from electra_paddle import task_kinds
 from electra_paddle.hub.tasks.base import Task

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Windows(NamedTuple):
-    """How the tokens of a text were laid out."""
+    """The layout of a text's tokens in windows."""
 
     parts: list[tuple[int, int, int, int]]  # as `windows` returns them
     places: Array  # of each thing that is answered for, the number of its token, -1 if it has none
 
 
 class TokenTask(Task):
-    """One text in overlapping windows."""
+    """A task on one text in overlapping windows."""
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         ids, places = self.tokens(tokenizer, texts[0], options)

@@ -1,4 +1,4 @@
-"""Where a run's figures, texts and pictures go: one class a destination, chosen by `loggers`.
+"""Loggers write a run's figures, texts and pictures to one destination each; `loggers` chooses them.
 
 One of your own is a subclass of `Logger`, registered (`LOGGERS.register("name", "module:Class")`) or named as
 `loggers: [progress, module:Class]`.
@@ -25,7 +25,7 @@ Figures = Mapping[str, float | None]  # None where a value is infinite or no num
 
 
 class Run(NamedTuple):
-    """What a logger is told of the run."""
+    """The description of a run that a logger gets."""
 
     folder: Path  # of the run; loggers write into it
     name: str  # of the model, or of task and trial
@@ -65,7 +65,7 @@ class Logger:
         """Vectors [N, E] with their N names."""
 
     def update(self) -> None:
-        """One more update was made."""
+        """Called after every update."""
 
     def ends_at(self, num_steps: int) -> None:
         """The run has another number of updates than it began with."""

@@ -8,7 +8,7 @@ NUM_SHOWN = 4  # figures beside the bar
 
 
 class ProgressBar(Logger):
-    """On standard error."""
+    """A progress bar on standard error."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
