@@ -35,6 +35,7 @@ hub-modules: $(VENV)/.complete
 peers: .venv-peers/.complete
 
 .venv-peers/.complete: requirements/peers.txt
+	@echo ".venv-peers: installing the packages of requirements/peers.txt; takes some minutes"
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/peers.txt
 	@touch $@
@@ -43,6 +44,7 @@ peers: .venv-peers/.complete
 $(VENV)/.complete:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v < (3, 13) else "PYTHON=$(PYTHON): found Python %d.%d, expected 3.10 to 3.12; name one with make PYTHON=python3.11" % v[:2])'
 	@test -f requirements/$(STACK).txt || { echo "STACK=$(STACK): unknown, expected paddle33 or paddle26" >&2; exit 2; }
+	@echo "$(VENV): installing the packages of requirements/$(STACK).txt, about 2.5 GB; takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements/$(STACK).txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
