@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,6 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.hub.packaging.installation import install_module
 
     for source in arguments.modules:
-        print(f"{source}: installing", file=sys.stderr)
+        print(f"{source}: installing", flush=True)
         name, version = install_module(source)
         print(f"{name} {version}: installed; use it with: hub.Module(name={name!r})")
