@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,9 +32,26 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     yield partial
     os.replace(partial, path)
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file or folder is written before it gets its name; nobody else's is called like that."""
+    return path.with_name(f".{path.name}.electra-partial")
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Give `new` the name `folder`; an older one of that name goes."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}.electra-old")
+    shutil.rmtree(old, ignore_errors=True)
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old)
 
 
 def replace_text(path: str | Path, text: str) -> None:

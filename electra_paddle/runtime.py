@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp16": "float16",
 }  # Paddle's names of the precisions
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
+LAST_SECONDS = 600  # for the update and the checkpoint with which a process ends whose launcher has died
 FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
@@ -42,6 +44,11 @@ def rank() -> int:
 def num_processes() -> int:
     """Processes of the job, on all nodes."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM", 1))
+
+
+def job_name() -> str:
+    """The same in all processes of a job, and in no other job on this network; "" where there is only one process."""
+    return os.environ.get("PADDLE_TRAINER_ENDPOINTS", "")
 
 
 def is_main() -> bool:
@@ -159,8 +166,28 @@ def start() -> ModuleType:
     if num_processes() > 1:
         from paddle.distributed import fleet
 
+        end_with_launcher()
         fleet.init(is_collective=True)
     return paddle
+
+
+@functools.cache
+def end_with_launcher() -> None:
+    """From now on this process is asked to end (SIGTERM) within seconds of its launcher's death.
+
+    The launcher ends its processes when it is asked to end itself; killed, it leaves them training on.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        print(f"the launcher (process {launcher}) has died: process {os.getpid()} ends", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_SECONDS)
+        os._exit(128 + signal.SIGTERM)  # it waits for a peer that is gone
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def seed_dropout(*numbers: int) -> None:

@@ -10,7 +10,7 @@ from conftest import ROOT
 LEVELS = [
     {"arrays"},
     {"errors", "batch", "files"},
-    {"registry"},
+    {"registry", "locks"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},

@@ -26,6 +26,5 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.hub.packaging.installation import install_module
 
     for source in arguments.modules:
-        print(f"{source}: installing", flush=True)
         name, version = install_module(source)
         print(f"{name} {version}: installed; use it with: hub.Module(name={name!r})")

@@ -37,6 +37,17 @@ class PretrainingConfig:
         "results_pkl",
     )  # as in the original, which writes neither
 
+    # What a run may go on with other values of: where things lie, how often it reports, how the work is divided. The
+    # shapes are compared by themselves, and so are the shards.
+    MAY_CHANGE: ClassVar[frozenset[str]] = frozenset({
+        "data_dir", "model_name", "debug", "pretrain_shards", "vocab_file", "model_dir", "vocab_size", "model_size",
+        "model_hparam_overrides", "embedding_size", "generator_hidden_size", "generator_layers", "num_train_steps",
+        "gradient_accumulation_steps", "precision", "recompute", "sharding_stage", "do_train", "do_eval",
+        "eval_batch_size", "num_eval_steps", "cloze_file", "eval_steps", "save_checkpoints_steps",
+        "keep_checkpoint_max", "log_steps", "samples_steps", "histogram_steps", "loggers", "callbacks",
+        "allow_changes", "processes",
+    })  # fmt: skip
+
     data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models", group="data")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
     debug: bool = entry(False, "a tiny network for 20 updates of 8 sequences; an earlier debug run's folder is emptied")
@@ -114,6 +125,7 @@ class PretrainingConfig:
         ("progress", "jsonl", "visualdl"), "progress, jsonl, visualdl, tensorboard, wandb, swanlab, or module:Class"
     )
     callbacks: tuple[str, ...] = entry((), "callbacks of your own, as module:Class")
+    allow_changes: bool = entry(False, "go on with settings that make another experiment; it is recorded")
     seed: int = entry(0, "fixes initialisation, order, masking, sampling and dropout")
 
     def __post_init__(self) -> None:

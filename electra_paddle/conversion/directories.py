@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from electra_paddle.config import Geometry
 from electra_paddle.errors import CheckpointError, reason
+from electra_paddle.files import partial_of
+from electra_paddle.locks import only_writer
 from electra_paddle.models.pretrained_directory import write_pretrained
 from electra_paddle.text import Vocabulary
 
@@ -40,20 +42,21 @@ def new_folder(out: str | Path) -> Iterator[Path]:
         CheckpointError: `out` exists and is not an empty folder, or it cannot be written.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CheckpointError(out, "something there already", "a new folder", "remove it or give another name")
-    partial = out.with_name(out.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise CheckpointError(out, reason(error), "room and permission") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    partial = partial_of(out)
+    with only_writer(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise CheckpointError(out, "something there already", "a new folder", "remove it or give another name")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if out.exists():
+                out.rmdir()
+            partial.rename(out)
+        except OSError as error:
+            raise CheckpointError(out, reason(error), "room and permission") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_vocabulary(geometry: Geometry, vocabulary: Vocabulary, source: str | Path) -> None:

@@ -27,7 +27,8 @@ from electra_paddle.data.parts import Progress, Workers, storage_error, write_js
 from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
 from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.errors import ConfigError, DataError, reason
-from electra_paddle.files import sha256, written_whole
+from electra_paddle.files import partial_of, sha256, written_whole
+from electra_paddle.locks import only_writer
 from electra_paddle.text import Vocabulary, build_vocabulary
 
 if TYPE_CHECKING:
@@ -130,36 +131,46 @@ def build_pretraining_data(
     files = corpus_files(corpus)
     vocabulary = Vocabulary.load(vocab_file)
     identity = describe(settings, vocabulary)
-    complete = existing_manifest(output_dir, identity, files, overwrite)
-    if complete:
-        remove_leftovers(output_dir, complete)
-        return complete
-    partial = output_dir.with_name(output_dir.name + ".partial")
-    new_folders = [folder for folder in partial.parents if not folder.exists()]
-    partial.mkdir(parents=True, exist_ok=True)
-    size = size or part_size(files)
-    keys = []
-    try:
-        with (
-            Progress(sum(map(reckoned_size, files))) as progress,
-            Workers(num_workers, (settings, vocabulary, partial), progress) as workers,
-        ):
-            for part, key in planned(files, size, settings, identity, partial, share):
-                keys.append(key)
-                record = finished_record(partial, part.number, key, settings)
-                if record:
-                    progress.add(record["num_bytes"])
-                elif part.number % share.num_processes == share.rank:
-                    workers.submit(part, key)
-        return finish(partial, output_dir, settings, identity, keys, overwrite)
-    except OSError as error:
-        raise storage_error(partial, error) from error
-    finally:
-        if share.num_processes == 1 and partial.is_dir() and not any(partial.glob("shard_*.npy")):
-            shutil.rmtree(partial)
-            with contextlib.suppress(OSError):  # the shards are there
-                for folder in new_folders:
-                    folder.rmdir()
+    with writing_to(output_dir, identity, share):
+        complete = existing_manifest(output_dir, identity, files, overwrite)
+        if complete:
+            remove_leftovers(output_dir, complete)
+            return complete
+        partial = partial_of(output_dir)
+        partial.mkdir(parents=True, exist_ok=True)
+        size = size or part_size(files)
+        keys = []
+        try:
+            with (
+                Progress(sum(map(reckoned_size, files))) as progress,
+                Workers(num_workers, (settings, vocabulary, partial), progress) as workers,
+            ):
+                for part, key in planned(files, size, settings, identity, partial, share):
+                    keys.append(key)
+                    record = finished_record(partial, part.number, key, settings)
+                    if record:
+                        progress.add(record["num_bytes"])
+                    elif part.number % share.num_processes == share.rank:
+                        workers.submit(part, key)
+            return finish(partial, output_dir, settings, identity, keys, overwrite)
+        except OSError as error:
+            raise storage_error(partial, error) from error
+        finally:
+            if share.num_processes == 1 and partial.is_dir() and not any(partial.glob("shard_*.npy")):
+                shutil.rmtree(partial)
+
+
+@contextlib.contextmanager
+def writing_to(output_dir: Path, identity: Mapping[str, Any], share: Share) -> Iterator[None]:
+    """Context in which only processes that share this very work write the folder, each of them its own parts."""
+    if share.num_processes == 1:
+        with only_writer(output_dir):
+            yield
+        return
+    purpose = hashlib.sha256(json.dumps([identity, share.num_processes]).encode()).hexdigest()
+    own_parts = output_dir.with_name(f"{output_dir.name}, process {share.rank} of {share.num_processes}")
+    with only_writer(output_dir, purpose, is_shared=True), only_writer(own_parts):
+        yield
 
 
 def describe(settings: ShardSettings, vocabulary: Vocabulary) -> dict[str, Any]:

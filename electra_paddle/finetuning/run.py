@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -20,6 +21,7 @@ from electra_paddle.finetuning.description import TaskDescription, load_descript
 from electra_paddle.finetuning.features import Features, fingerprint, load_features
 from electra_paddle.finetuning.job import Job, prepare, recommended_for
 from electra_paddle.finetuning.report import Results
+from electra_paddle.locks import only_writer
 from electra_paddle.models.pretrained_directory import WEIGHTS
 from electra_paddle.training.callbacks import Callback
 
@@ -78,7 +80,18 @@ def finetune(
 
 
 def run_task(job: Job, callbacks: Sequence[Callback] = ()) -> Results:
-    """Run all trials of a job."""
+    """Run all trials of a job.
+
+    Raises:
+        ConfigError: another process fine-tunes on this task in this folder.
+    """
+    lock = only_writer(job.config.output_dir / f"finetuning {job.name}", runtime.job_name())
+    with lock if runtime.is_main() else contextlib.nullcontext():
+        return run_trials(job, callbacks)
+
+
+def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
+    """The trials one after the other."""
     from electra_paddle.finetuning.model import build_model
 
     build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written

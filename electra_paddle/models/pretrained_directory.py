@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
+from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.tensors import assign, read_state, save_tensors
 from electra_paddle.text import Tokenizer, Vocabulary
 
@@ -74,7 +75,7 @@ def write_pretrained(
         tokenizer: entries of tokenizer_config.json beside the class.
     """
     folder = Path(folder)
-    partial = folder.with_name(folder.name + ".partial")
+    partial = partial_of(folder)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write_json(partial / CONFIG, dict(sorted(config.items())))
@@ -88,18 +89,6 @@ def write_pretrained(
 
 def write_json(path: Path, entries: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Give `new` the name `folder`; an older one of that name goes."""
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old)
-    else:
-        new.rename(folder)
 
 
 def find_pretrained(folder: Path | str) -> Path:

@@ -20,6 +20,7 @@ from electra_paddle.data.shards import Shards
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.models.informed import num_frequencies
 from electra_paddle.models.warm_start import find_networks
+from electra_paddle.pretraining.history import History, continue_history
 from electra_paddle.pretraining.objectives import OBJECTIVES, Objective
 from electra_paddle.text import Vocabulary
 from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
@@ -41,9 +42,8 @@ class Job(NamedTuple):
     checkpoints: Checkpoints
     checkpoint: Checkpoint | None  # the one to go on from
     cloze: Cloze | None
-    first_weights: dict[
-        str, Path
-    ]  # what `find_networks` found in init_from; empty if nothing is to be filled from there
+    first_weights: dict[str, Path]  # what `find_networks` found in init_from, to fill the networks from; {} for none
+    history: History
 
     @property
     def start(self) -> int:
@@ -74,10 +74,12 @@ def prepare(config: PretrainingConfig) -> Job:
     checkpoint = checkpoints.latest()
     if config.do_eval:
         check_evaluation(config, eval_batches, checkpoint)
-    check_initialization(config, generator, discriminator, checkpoint)
     first_weights: dict[str, Path] = {}
     if config.init_from and not checkpoint:
         first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
+    history = continue_history(config, checkpoint)
+    if config.initialization == "informed":
+        num_frequencies((generator, discriminator))
     cloze = None
     if config.cloze_file:
         cloze = read_cloze(find_recipe(config.cloze_file), vocabulary, config.do_lower_case)
@@ -93,6 +95,7 @@ def prepare(config: PretrainingConfig) -> Job:
         checkpoint,
         cloze,
         first_weights,
+        history,
     )
 
 
@@ -110,27 +113,6 @@ def open_shards(
     if held_out is None:
         return batches, None
     return batches, EvaluationBatches(held_out, vocabulary, config.eval_batch_size, config.num_eval_steps, masking)
-
-
-def check_initialization(
-    config: PretrainingConfig,
-    generator: Geometry | None,
-    discriminator: Geometry | None,
-    checkpoint: Checkpoint | None,
-) -> None:
-    """Refuse networks too narrow for the informed initialisation, and another one than the run began with."""
-    if checkpoint:
-        begun_with = checkpoint.progress.get("initialization", "original")
-        if config.initialization != begun_with:
-            done = f"a run that began as {begun_with} and has made {checkpoint.step:,} updates"
-            raise ConfigError(
-                "initialization",
-                f"{config.initialization} for {done}",
-                begun_with,
-                "or choose another model_name to begin anew",
-            )
-    if config.initialization == "informed":
-        num_frequencies((generator, discriminator))
 
 
 def check_evaluation(

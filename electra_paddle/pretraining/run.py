@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from electra_paddle import runtime
 from electra_paddle.config import PretrainingConfig, save_config
 from electra_paddle.config.geometry import training_flops
 from electra_paddle.config.loading import build_config
+from electra_paddle.locks import only_writer, wait_for_writer
+from electra_paddle.pretraining.history import History
 from electra_paddle.pretraining.job import SETTINGS, Job, clear_debug_run, prepare
 from electra_paddle.training.callbacks import Callback
 
@@ -60,12 +63,27 @@ def pretrain(
         >>> from_pretrained(result.discriminator)
     """
     whole = build_config(PretrainingConfig, config, settings)
-    if whole.debug:
-        clear_debug_run(whole.model_dir)
-    job = prepare(whole)
-    runtime.start()
-    with runtime.last_to_fail():
-        return run(job, callbacks)
+    with writing_to_run(whole):
+        if whole.debug:
+            clear_debug_run(whole.model_dir)
+        job = prepare(whole)
+        runtime.start()
+        with runtime.last_to_fail():
+            return run(job, callbacks)
+
+
+@contextlib.contextmanager
+def writing_to_run(config: PretrainingConfig) -> Iterator[None]:
+    """Context in which only this job writes the run's folder; its main process holds the lock for all of them."""
+    if not config.do_train:
+        yield
+    elif runtime.is_main():
+        with only_writer(config.model_dir, runtime.job_name()):
+            yield
+    else:
+        if config.debug:  # before it empties the folder
+            wait_for_writer(config.model_dir, runtime.job_name())
+        yield
 
 
 def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
@@ -94,7 +112,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
             *load_callbacks(config.callbacks, callbacks),
         ],
     )
-    session.progress["initialization"] = config.initialization
+    session.progress |= {"initialization": config.initialization, **job.history.progress()}
     notes = [*session.notes, fuse_attention(model, session.precision)]
     lines = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
     if config.initialization == "informed" and not job.checkpoint:
@@ -106,6 +124,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
         if config.do_train:
             config.model_dir.mkdir(parents=True, exist_ok=True)
             save_config(config, config.model_dir / SETTINGS)
+            job.history.write(config.model_dir)
     if config.recompute:
         runtime.recompute(model.encoder_layers())
     moments = session.optimizer.moment_bytes if config.sharding_stage else []
@@ -202,8 +221,15 @@ def save_networks(job: Job, model: ElectraForJointPretraining, num_steps: int) -
 
     config = job.config
     for name, network in job.objective.networks(model):
-        card = model_card(config, name, len(job.vocabulary), num_steps)
+        card = model_card(config, name, len(job.vocabulary), num_steps) + history_section(job.history)
         save_pretrained(network, config.model_dir / name, job.vocabulary, config.do_lower_case, card)
+
+
+def history_section(history: History) -> str:
+    """The part of a model's card that says what changed during its training; "" if nothing did."""
+    if not history.changes:
+        return ""
+    return "\nChanged while it was trained:\n\n" + "".join(f"- {line}\n" for line in history.lines())
 
 
 def model_card(config: PretrainingConfig, name: str, vocab_size: int, num_steps: int) -> str:

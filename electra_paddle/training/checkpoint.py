@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 
 MOMENTS = ("moment1", "moment2")
+NAME = re.compile(r"step_(\d{8,})")  # copies under other names are left alone
 MODEL, STATE, CHECKSUMS = "model.safetensors", "state.json", "SHA256SUMS"
 
 
@@ -56,7 +58,8 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Checkpoints, oldest first."""
-        return sorted(path for path in self.folder.glob("step_*") if not path.suffix)
+        found = [(NAME.fullmatch(path.name), path) for path in self.folder.glob("step_*")]
+        return [path for _, path in sorted((int(match[1]), path) for match, path in found if match and path.is_dir())]
 
     def save(
         self, step: int, model: Layer, optimizer: AdamWithoutBiasCorrection, progress: Mapping[str, Any] | None = None
@@ -137,8 +140,9 @@ class Checkpoints:
             self._set_aside(path)
 
     def _set_aside(self, whole: Path) -> None:
-        for path in self.paths():
-            if path > whole:
+        paths = self.paths()
+        for path in paths[paths.index(whole) + 1 :]:
+            if damage(path):
                 aside = path.with_suffix(".damaged")
                 print(
                     f"WARNING: {path}: {damage(path)}; kept as {aside.name}, going on from {whole.name}",

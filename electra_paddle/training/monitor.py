@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from electra_paddle import runtime
 from electra_paddle.training.hardware import memory_gib, peak_flops
@@ -71,6 +72,22 @@ class Monitor:
         self._count += 1
         self._latest = {"learning_rate": learning_rate, **latest}
         self.pass_over(step)
+
+    def state(self) -> dict[str, Any]:
+        """The interval in progress, for a checkpoint; every process must call it."""
+        sums = {name: float(value) for name, value in self._sums.items()}
+        return {"count": self._count, "sums": runtime.gather(sums)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with an interval; where the number of processes has changed, each has the mean of what they had."""
+        if not state:
+            return
+        parts = state["sums"]
+        self._count = state["count"]
+        if len(parts) == runtime.num_processes():
+            self._sums = dict(parts[runtime.rank()])
+        else:
+            self._sums = {name: statistics.fmean(part[name] for part in parts) for name in parts[0]}
 
     def ends_at(self, num_steps: int) -> None:
         """The run has another number of updates than it began with."""

@@ -132,6 +132,7 @@ class Session:
             TrainingError: too many updates in a row without finite gradients.
         """
         self.monitor = monitor
+        monitor.restore(self.progress.pop("interval", {}))
         settings = self.settings
         loop = TrainingLoop(
             trained if trained is not None else runtime.distribute(self.model),
@@ -182,6 +183,8 @@ class Session:
     def save(self) -> None:
         """Write a checkpoint of this update; every process must call it."""
         state = {"loss_scale": self.loss_scale.state(), "decay_start": self.ending.state(), **self.progress}
+        if self.monitor:
+            state["interval"] = self.monitor.state()
         folder = self.checkpoints.save(self.step, self.model, self.optimizer, state)
         for callback in self.callbacks:
             callback.on_checkpoint(self, folder)

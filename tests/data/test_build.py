@@ -44,6 +44,11 @@ def test_any_number_of_workers_builds_the_same_bytes(corpus, source):
     verify(corpus / "one")
 
 
+def times(folder):
+    """When each record of a finished part was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("part_*.json")}
+
+
 def test_compressed_corpus_gives_the_examples_of_the_plain_one(corpus):
     text = random_text(1, 100)
     (corpus / "a.txt").write_text(text, encoding="utf-8")
@@ -65,9 +70,11 @@ def test_processes_of_a_job_share_the_work_and_the_last_one_finishes(corpus):
     assert build_pretraining_data(*arguments, share=Share(1, 3), size=3000) is None
     assert build_pretraining_data(*arguments, share=Share(0, 3), size=3000) is None
     assert not (corpus / "shared").exists()
-    records = {path.name: path.stat().st_mtime_ns for path in (corpus / "shared.partial").glob("part_*.json")}
+    records = times(corpus / ".shared.electra-partial")
     assert build_pretraining_data(*arguments, share=Share(1, 3), size=3000) is None  # does nothing twice
-    assert records == {path.name: path.stat().st_mtime_ns for path in (corpus / "shared.partial").glob("part_*.json")}
+    assert records == {
+        path.name: path.stat().st_mtime_ns for path in (corpus / ".shared.electra-partial").glob("part_*.json")
+    }
     manifest = build_pretraining_data(*arguments, share=Share(2, 3), size=3000)
     assert contents(corpus / "shared") == contents(corpus / "alone")
     assert build_pretraining_data(*arguments, share=Share(0, 3), size=3000) == manifest  # all is there
@@ -121,12 +128,12 @@ def test_killed_again_and_again_the_same_command_ends_with_the_same_bytes(corpus
     assert kills >= 2 and process.returncode in (0, -signal.SIGKILL)
     subprocess.run(command, cwd=corpus, stderr=subprocess.DEVNULL, check=True)
     assert contents(corpus / "killed") == contents(corpus / "whole")
-    assert not (corpus / "killed.partial").exists()
+    assert not (corpus / ".killed.electra-partial").exists()
 
 
 def finished_parts(corpus):
     """Names and times of the records of parts."""
-    return {path.name: path.stat().st_mtime_ns for path in (corpus / "killed.partial").glob("part_*.json")}
+    return times(corpus / ".killed.electra-partial")
 
 
 def test_kill_after_the_shards_got_their_name_leaves_the_tidying_to_the_next_start(corpus, monkeypatch):
@@ -174,8 +181,10 @@ def test_full_disk_ends_in_one_line_and_leaves_no_half_shard(corpus):
     result = subprocess.run(command, cwd=corpus, capture_output=True, text=True, preexec_fn=shrink)
     assert result.returncode == 2
     (line,) = (line for line in result.stderr.splitlines() if line.strip() and "build shards" not in line)
-    assert "out.partial: found file too large, expected room to write the shards; finished parts are kept" in line
-    assert not (corpus / "out").exists() and not list(corpus.glob("out.partial/shard*"))
+    assert (
+        ".out.electra-partial: found file too large, expected room to write the shards; finished parts are kept" in line
+    )
+    assert not (corpus / "out").exists() and not list(corpus.glob(".out.electra-partial/shard*"))
     assert subprocess.run(command, cwd=corpus, capture_output=True).returncode == 0
     assert verify(corpus / "out")["num_documents"] == 60_000
 
@@ -220,7 +229,7 @@ def test_parts_before_a_damaged_one_are_kept_and_skipping_goes_on_from_them(corp
     (corpus / "corpus.txt").write_bytes(text + b"\xff\n\n" + text)
     with pytest.raises(DataError, match=f"invalid UTF-8 at byte {len(text):,}"):
         build(corpus, size=5000)
-    records = sorted((corpus / "shards.partial").glob("part_*.json"))
+    records = sorted((corpus / ".shards.electra-partial").glob("part_*.json"))
     times = [path.stat().st_mtime_ns for path in records[:-1]]
     assert len(times) > 2
     with pytest.raises(DataError, match="invalid UTF-8"):
@@ -313,7 +322,7 @@ def test_word_starts_are_those_of_jieba(corpus):
 
 
 def test_user_dictionary_is_checked(corpus):
-    with pytest.raises(ConfigError, match="together with --word-starts"):
+    with pytest.raises(ConfigError, match="expected --word-starts too"):
         build(corpus, user_dict=corpus / "vocab.txt")
     with pytest.raises(DataError, match=r"absent.txt: found no such file"):
         build(corpus, word_starts=True, user_dict=corpus / "absent.txt")

@@ -55,7 +55,7 @@ def broken(project):
 
 
 def listing(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    return {path: path.is_file() and path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def listing(folder):
         ([*FRESH, "--initialization", "clever"], "initialization: found 'clever', expected original or informed"),
         ([*FRESH, "--initialization", "informed", *SHAPE], "initialization: found informed with embedding_size 8, hidden_size 4 and 1 heads, expected embeddings and hidden states of at least 32"),
         ([*FRESH, "--initialization", "informed", "--init-from", "models/base"], "initialization: found informed together with init_from models/base, expected one of them"),
-        ([*PRETRAIN, "--model-name", "base", "--initialization", "informed", "--max-seq-length", "32", *SHAPE], "initialization: found informed for a run that began as original"),
+        ([*PRETRAIN, "--model-name", "base", "--initialization", "informed", "--max-seq-length", "32", *SHAPE], "updates were made with (initialization original -> informed, "),
         ([*FRESH, "--lr-schedule", "warmup_stable_decay"], "num_decay_steps: found 0 with lr_schedule warmup_stable_decay, expected at least 1"),
         ([*FRESH, "--num-decay-steps", "5"], "num_decay_steps: found 5 with lr_schedule linear"),
         ([*FRESH, "--lr-schedule", "sine"], "lr_schedule: found 'sine', expected 'cosine', perhaps"),

@@ -1,6 +1,8 @@
 """Pre-training called from Python, with parts of a user's own."""
 
+import functools
 import json
+import shutil
 
 import pytest
 from own_parts import Diary
@@ -8,6 +10,7 @@ from small_corpus import random_text
 
 import electra_paddle
 from electra_paddle.errors import ConfigError
+from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.loggers.jsonl import read_metrics
 
 SETTINGS = {
@@ -97,3 +100,77 @@ def test_objective_of_ones_own_is_trained_and_its_metrics_are_logged(data_dir):
     squares = [row["square"] for row in read_metrics(data_dir / "models/small-states/metrics.jsonl")]
     assert squares[-1] < squares[0]
     assert (result.discriminator / "model.safetensors").is_file()
+
+
+def test_settings_of_another_experiment_are_refused_on_a_run_that_goes_on(data_dir, capsys):
+    folder = data_dir / "models/told"
+    pretrain = functools.partial(electra_paddle.pretrain, data_dir=data_dir, model_name="told")
+    pretrain(**SETTINGS)
+    message = r"other settings than 4 updates were made with \(learning_rate 0.01 -> 0.02, .*, seed 0 -> 1\)"
+    with pytest.raises(ConfigError, match=message + ".*--allow-changes true goes on all the same"):
+        pretrain(**{**SETTINGS, "learning_rate": 2e-2, "seed": 1, "num_train_steps": 6})
+    with pytest.raises(ConfigError, match="num_train_steps: found 3 for a run that has made 4 updates"):
+        pretrain(**{**SETTINGS, "num_train_steps": 3})
+    capsys.readouterr()
+    pretrain(**{**SETTINGS, "num_train_steps": 6, "log_steps": 2})
+    assert "changed after update 4: log_steps 1 -> 2, num_train_steps 4 -> 6\n" in sorted_changes(capsys)
+    assert "log_steps 1 -> 2" in (folder / "discriminator/README.md").read_text()
+    pretrain(**{**SETTINGS, "num_train_steps": 8, "log_steps": 2, "seed": 1}, allow_changes=True)
+    history = json.loads((folder / "pretraining_history.json").read_text())
+    assert {"after_update": 6, "name": "seed", "before": 0, "now": 1} in history
+    pretrain(**{**SETTINGS, "num_train_steps": 9, "log_steps": 2, "seed": 1})  # what is recorded is no change
+
+
+def sorted_changes(capsys):
+    """The output, with the changes of a line in alphabetical order."""
+    lines = []
+    for line in capsys.readouterr().out.splitlines():
+        head, colon, changes = line.partition(": ")
+        is_change = head.startswith("changed after update")
+        lines.append(head + colon + (", ".join(sorted(changes.split(", "))) if is_change else changes))
+    return "\n".join(lines) + "\n"
+
+
+def test_other_shards_are_another_experiment(data_dir, tmp_path):
+    pretrain = functools.partial(electra_paddle.pretrain, data_dir=data_dir, model_name="shards")
+    pretrain(**SETTINGS)
+    electra_paddle.build_shards(
+        data_dir / "corpus.txt", data_dir / "vocab.txt", tmp_path / "other", max_seq_length=32, seed=7
+    )
+    with pytest.raises(ConfigError, match=r"updates were made with \(shards \w+ -> \w+\)"):
+        pretrain(**SETTINGS, pretrain_shards=tmp_path / "other")
+
+
+def test_weights_that_a_run_began_with_are_compared_by_their_bytes(data_dir, tmp_path):
+    for seed, name in enumerate(("first", "second")):
+        electra_paddle.pretrain(data_dir=data_dir, model_name=name, **SETTINGS, seed=seed)
+    begin = functools.partial(electra_paddle.pretrain, data_dir=data_dir, model_name="begun", **SETTINGS)
+    begin(init_from=data_dir / "models/first")
+    begin()  # its weights come from the checkpoint
+    shutil.copytree(data_dir / "models/first", tmp_path / "copy")
+    begin(init_from=tmp_path / "copy")
+    with pytest.raises(ConfigError, match="init_weights"):
+        begin(init_from=data_dir / "models/second")
+
+
+class StopAfterFour(Callback):
+    def on_step(self, session):
+        session.should_stop = session.step == 4
+
+
+def test_metrics_of_an_interrupted_run_are_those_of_a_whole_one(data_dir):
+    """The interval from update 4 to 6 was begun before the interruption."""
+    options = {**SETTINGS, "log_steps": 3, "num_train_steps": 6}
+    electra_paddle.pretrain(data_dir=data_dir, model_name="whole", **options)
+    stopped = electra_paddle.pretrain(data_dir=data_dir, model_name="parts", callbacks=[StopAfterFour()], **options)
+    assert stopped.num_steps == 4
+    electra_paddle.pretrain(data_dir=data_dir, model_name="parts", **options)
+    times = ("sequences_per_second", "tokens_per_second", "share_of_peak", "memory_gib")
+    rows = {
+        run: [
+            {name: value for name, value in row.items() if name not in times}
+            for row in read_metrics(data_dir / f"models/{run}/metrics.jsonl")
+        ]
+        for run in ("whole", "parts")
+    }
+    assert [row["step"] for row in rows["whole"]] == [3, 6] and rows["parts"] == rows["whole"]

@@ -12,10 +12,11 @@ import paddle
 
 from electra_paddle import __version__
 from electra_paddle.errors import CheckpointError, ConfigError
-from electra_paddle.files import sha256
+from electra_paddle.files import partial_of, replace_folder, sha256
 from electra_paddle.hub.deployment import onnx_network, paddle_network
 from electra_paddle.hub.deployment.engines import ABOUT, FORMATS, fingerprint, input_names, open_network, task_name
 from electra_paddle.hub.prediction import eager
+from electra_paddle.locks import only_writer
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import pad
 
@@ -54,8 +55,14 @@ def export_network(
         ConfigError, CheckpointError: an argument is of no use, or the outputs differ; nothing is written then.
     """
     out = Path(out)
-    check_arguments(out, format, precision, overwrite, tolerance)
-    partial = out.with_name(out.name + ".partial")
+    with only_writer(out):
+        check_arguments(out, format, precision, overwrite, tolerance)
+        return write_export(module, out, format, precision, tolerance)
+
+
+def write_export(module: ElectraModule, out: Path, format: str, precision: str, tolerance: float) -> dict[str, Any]:
+    """Write the folder once the exported network computes what the module does, see `export_network`."""
+    partial = partial_of(out)
     shutil.rmtree(partial, ignore_errors=True)
     module.eval()
     try:
@@ -75,7 +82,7 @@ def export_network(
         about["files"] = {file.name: sha256(file) for file in FORMATS[format].files(partial)}
         copy_tokenizer(module.assets, partial)
         pretrained.write_json(partial / ABOUT, about)
-        pretrained.replace_folder(partial, out)
+        replace_folder(partial, out)
     except OSError as error:
         raise ConfigError("OUT", f"{error.filename}: {error.strerror}", "a folder that can be written") from error
     finally:

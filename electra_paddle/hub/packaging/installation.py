@@ -36,6 +36,7 @@ def install_module(source: str | Path) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as place:
         folder = find_folder(source, Path(place))
         check_module(source, folder)
+        print(f"{source}: installing", flush=True)  # PaddleHub takes its time
         from paddlehub.module.manager import LocalModuleManager
 
         try:

@@ -12,8 +12,10 @@ from pathlib import Path
 from string import Template
 
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.hub.packaging.vendoring import COPY, copy_package, with_relative_imports
 from electra_paddle.hub.weights import TASK, find_component, task_of
+from electra_paddle.locks import only_writer
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
 
@@ -61,20 +63,21 @@ def export_module(
         def write(source: Path, folder: Path) -> None:
             write_module(source, folder, name, version, summary)
 
-    check_out(out, overwrite)
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = partial_of(out)
     folder = partial / name.replace("-", "_")
-    try:
-        folder.mkdir(parents=True)
-        write(source, folder)
-        (folder / "__init__.py").touch()
-        copy_package(folder)
-        put_in_place(folder, out)
-    except OSError as error:
-        raise ConfigError("OUT", f"{error.filename}: {error.strerror}", "a folder that can be written") from error
-    finally:
+    with only_writer(out):
+        check_out(out, overwrite)
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+            write(source, folder)
+            (folder / "__init__.py").touch()
+            copy_package(folder)
+            put_in_place(folder, out)
+        except OSError as error:
+            raise ConfigError("OUT", f"{error.filename}: {error.strerror}", "a folder that can be written") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return out
 
 
@@ -142,7 +145,7 @@ def copy_model(directory: Path, folder: Path) -> None:
 def put_in_place(folder: Path, out: Path) -> None:
     """Give a module's folder its name, or make an archive of it, the same one every time."""
     if not out.name.endswith(ARCHIVE):
-        pretrained.replace_folder(folder, out)
+        replace_folder(folder, out)
         return
     archive = folder.with_name(out.name)
     with (

@@ -1,0 +1,40 @@
+"""What differs between the configuration that a run began with and the one that it goes on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+
+class Change(NamedTuple):
+    """One entry with two values."""
+
+    name: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} {shown(self.before)} -> {shown(self.now)}"
+
+
+def shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+
+
+def plain_settings(config: Any) -> dict[str, Any]:
+    """A configuration as JSON has it: paths as text, tuples as lists."""
+    entries: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return entries
+
+
+def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """The entries that both have with different values; one that an earlier version did not know is no change."""
+    return [Change(name, before[name], now[name]) for name in now if name in before and before[name] != now[name]]
+
+
+def divide(changes: Collection[Change], allowed: Collection[str]) -> tuple[list[Change], list[Change]]:
+    """(changes of entries that may change, the others)."""
+    free = [change for change in changes if change.name in allowed]
+    return free, [change for change in changes if change.name not in allowed]
