@@ -306,7 +306,8 @@ def test_partial_conversion_lists_what_does_not_fit(source, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f"PARTIAL: {QUERY} is missing, its numbers are random" in lines
     assert "PARTIAL: classifier.weight is left out" in lines
-    assert lines[-1].endswith("42 parameters loaded, 1 missing, 1 extra")
+    assert lines[-2].endswith("42 parameters loaded, 1 missing, 1 extra")
+    assert lines[-1] == f'in Python: electra_paddle.from_pretrained("{tmp_path / "out"}")'
     electra_paddle.from_pretrained(tmp_path / "out")
 
 

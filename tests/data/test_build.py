@@ -112,8 +112,8 @@ def test_killed_again_and_again_the_same_command_ends_with_the_same_bytes(corpus
     for kills in range(8):
         process = subprocess.Popen(command, cwd=corpus, stderr=subprocess.DEVNULL, start_new_session=True)
         moment = time.monotonic() + rng.uniform(0.1, 0.6) * duration
-        while process.poll() is None:  # the first kills wait for a part, so that some of the work is done
-            if time.monotonic() > moment and (kills >= 2 or finished_parts(corpus) != before):
+        while process.poll() is None:  # the first kills come with a part, so that some of the work is done
+            if finished_parts(corpus) != before if kills < 2 else time.monotonic() > moment:
                 break
             time.sleep(0.005)
         if process.poll() is not None:
