@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from electra_paddle import __version__
-from electra_paddle.errors import ElectraPaddleError, Interrupted
+from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
 
 PROGRAM = "electra-paddle"
 COMMANDS = (
@@ -67,6 +67,11 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     except BrokenPipeError:  # who reads the output has seen enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at the end
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: found {reason(error)}, expected room and permission", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

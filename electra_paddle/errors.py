@@ -15,11 +15,17 @@ class ElectraPaddleError(ValueError):
 
     def __init__(self, where: object, found: object, expected: object, advice: str = "") -> None:
         self.found = found
-        message = f"{where}: found {found}, expected {expected}"
+        message = f"{shortened(where)}: found {shortened(found)}, expected {shortened(expected)}"
         super().__init__(" ".join((f"{message}; {advice}" if advice else message).split()))
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that it travels between processes
         return _restore, (type(self), str(self))
+
+
+def shortened(value: object, most: int = 400) -> str:
+    """A value as text that fits into a message."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _restore(kind: type[ElectraPaddleError], message: str) -> ElectraPaddleError:

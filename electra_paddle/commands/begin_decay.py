@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +20,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     from electra_paddle.files import replace_text
+    from electra_paddle.models.pretrained_directory import read_json
     from electra_paddle.pretraining.run import DECAY_REQUEST
 
     path = arguments.model_dir / "pretraining_config.json"
     if not path.is_file():
         raise CheckpointError(path, "no such file", "the folder of a pre-training run")
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_json(path)
     if not config.get("num_decay_steps"):
         raise ConfigError(
             f"{path}: lr_schedule",

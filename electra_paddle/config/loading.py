@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from electra_paddle.config.recipes import find_recipe
 from electra_paddle.errors import ConfigError
+from electra_paddle.parsing import parse_json, parse_yaml
 
 
 class ConfigClass(Protocol):
@@ -138,8 +139,6 @@ def save_config(config: Any, path: str | Path) -> None:
 
 def read_hparams(source: str) -> tuple[dict[str, Any], str]:
     """(entries, name for messages) of a file or of JSON given directly."""
-    import yaml
-
     if source.lstrip().startswith("{"):
         text, name = source, "--hparams"
     else:
@@ -149,9 +148,9 @@ def read_hparams(source: str) -> tuple[dict[str, Any], str]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(source, describe(error), "a YAML or JSON file of hyper-parameters") from error
     try:
-        values = yaml.safe_load(text)  # reads JSON too, and forgives trailing commas, as in the original's README
-    except yaml.YAMLError as error:
-        raise ConfigError(name, f"no valid YAML or JSON ({describe(error)})", '{"key": value, ...}') from error
+        values = parse_yaml(text)  # reads JSON too, and forgives trailing commas, as in the original's README
+    except ValueError as error:
+        raise ConfigError(name, f"no valid YAML or JSON ({error})", '{"key": value, ...}') from error
     if not isinstance(values, dict):
         raise ConfigError(name, type(values).__name__, "a mapping from hyper-parameters to values")
     if has_trailing_comma(text):
@@ -164,21 +163,28 @@ def read_hparams(source: str) -> tuple[dict[str, Any], str]:
 def has_trailing_comma(text: str) -> bool:
     """Whether a text would be JSON but for commas after last elements."""
     try:
-        json.loads(text)
+        parse_json(text)
     except ValueError:
         with contextlib.suppress(ValueError):
-            json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
+            parse_json(re.sub(r",(\s*[}\]])", r"\1", text))
             return True
     return False
 
 
 def parse_option(field: dataclasses.Field[Any], text: str) -> Any:
     """An option's text; mappings and lists are given as JSON, a list also as names with commas between."""
-    import yaml
-
-    if typing.get_origin(field.type) is tuple:
-        return tuple(yaml.safe_load(text)) if text.startswith("[") else tuple(text.split(","))
-    return yaml.safe_load(text) if typing.get_origin(field.type) is dict else text
+    kind = typing.get_origin(field.type)
+    if kind is tuple and not text.startswith("["):
+        return tuple(text.split(","))
+    if kind not in (tuple, dict):
+        return text
+    option = f"command line: {field.name}"
+    try:
+        value = parse_yaml(text)
+    except ValueError as error:
+        form = "[value, ...]" if kind is tuple else '{"key": value, ...}'
+        raise ConfigError(option, f"no valid JSON ({error})", form) from error
+    return tuple(value) if isinstance(value, list) else value
 
 
 def build(config_class: type[Config], values: Mapping[str, Any], sources: Mapping[str, str]) -> Config:

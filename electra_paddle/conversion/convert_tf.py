@@ -31,6 +31,7 @@ from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
 from electra_paddle.conversion.validation import check, fingerprint, load_networks
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.parsing import parse_json
 from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Vocabulary
 
@@ -199,7 +200,7 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
     if checkpoint:
         joint = {"": read_tensors(checkpoint / "model.safetensors"), **read_moments(checkpoint)}
         states = {slot: split_joint(tensors, configs) for slot, tensors in joint.items()}
-        step: int | None = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["step"]
+        step: int | None = parse_json((checkpoint / "state.json").read_text(encoding="utf-8"))["step"]
     else:
         states = {"": {name: read_tensors(source / name / pretrained.WEIGHTS) for name in configs}}
         step = 0 if resumable else None

@@ -1,7 +1,6 @@
 """The files of a TensorFlow checkpoint in a published zip, in a folder, or under a prefix."""
 
 import contextlib
-import json
 import re
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from electra_paddle.errors import CheckpointError
+from electra_paddle.parsing import parse_json
 
 # The files that are unpacked from a zip. Weights hardly shrink when compressed: the published ones to 90 %.
 WANTED = re.compile(r"(.*\.index|.*\.data-\d{5}-of-\d{5}|checkpoint|vocab\.txt|.*\.json)$")
@@ -120,7 +120,7 @@ def find_configs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
         for network in ("generator", "discriminator"):
             if network in path.name and network not in configs:
                 with contextlib.suppress(ValueError, OSError):
-                    config = json.loads(path.read_text(encoding="utf-8"))
+                    config = parse_json(path.read_text(encoding="utf-8"))
                     if isinstance(config, dict):
                         configs[network] = config
     return configs

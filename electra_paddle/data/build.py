@@ -29,6 +29,7 @@ from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.errors import ConfigError, DataError, reason
 from electra_paddle.files import partial_of, sha256, written_whole
 from electra_paddle.locks import only_writer
+from electra_paddle.parsing import parse_json
 from electra_paddle.text import Vocabulary, build_vocabulary
 
 if TYPE_CHECKING:
@@ -246,8 +247,8 @@ def planned(
 def finished_record(partial: Path, number: int, key: str, settings: ShardSettings) -> dict[str, Any] | None:
     """The record of a part that was finished with this key, or None."""
     try:
-        record = json.loads((partial / f"part_{number:05d}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        record = parse_json((partial / f"part_{number:05d}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # none yet, or a damaged one
         return None
     must_stop = settings.on_error == "stop" and record["skipped"]
     return record if record["key"] == key and not must_stop else None

@@ -17,8 +17,9 @@ import pydantic
 from electra_paddle.data.compression import decompressed
 from electra_paddle.data.corpus import corpus_file
 from electra_paddle.data.text_blocks import line_blocks
-from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.errors import ConfigError, DataError, reason
 from electra_paddle.files import written_whole
+from electra_paddle.parsing import parse_yaml
 
 
 class Source(pydantic.BaseModel, extra="forbid"):
@@ -44,15 +45,13 @@ def read_mixture(path: str | Path) -> Mixture:
     Raises:
         ConfigError: no such file, or an entry that does not fit.
     """
-    import yaml
-
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(path, error.strerror, "a table of files and shares") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(path, "no valid YAML", "a table of files and shares") from error
+        raise ConfigError(path, reason(error), "a table of files and shares") from error
+    except ValueError as error:
+        raise ConfigError(path, f"no valid YAML ({error})", "a table of files and shares") from error
     try:
         return Mixture.model_validate(content)
     except pydantic.ValidationError as error:

@@ -9,7 +9,6 @@ A folder of shards holds `manifest.json` and for each shard
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from electra_paddle.arrays import Array
 from electra_paddle.errors import DataError
 from electra_paddle.files import sha256
+from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.data.packing import Packed
@@ -235,7 +235,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder of shards."""
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(path, "no such file", "shards", "make them with tasks/build_pretraining_data.py") from error
     except ValueError as error:

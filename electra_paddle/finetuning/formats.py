@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import DataError, reason
+from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.description import TaskDescription
@@ -135,14 +135,14 @@ def objects(path: str | Path, problems: Problems) -> Iterator[tuple[str, Any]]:
     content = read_bytes(path)
     if content.lstrip()[:1] == b"[":
         try:
-            values = json.loads(content)
+            values = parse_json(content)
         except ValueError as error:
             raise DataError(path, f"no valid JSON ({error})", "a JSON array, or one JSON object a line") from error
         yield from ((f"{path}[{number}]", value) for number, value in enumerate(values))
         return
     for where, line in read_lines(path, problems):
         try:
-            value = json.loads(line)
+            value = parse_json(line)
         except ValueError as error:
             problems.add(where, f"no valid JSON ({error})", "one JSON object a line")
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from electra_paddle.finetuning.kinds.base import TASK, TASK_ENTRIES, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import initialize
+from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.job import Job
@@ -63,7 +63,7 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / TASK
     try:
-        task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        task: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error
     missing = [name for name in TASK_ENTRIES if name not in task] if isinstance(task, dict) else TASK_ENTRIES

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.pictures import save_figure, spread_figure
+from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.job import Job
@@ -117,7 +118,7 @@ class Results:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The trials in a results file; [] where there is none."""
     try:
-        trials: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["trials"]
+        trials: list[dict[str, Any]] = parse_json(path.read_text(encoding="utf-8"))["trials"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return trials

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import partial_of, replace_folder
+from electra_paddle.parsing import parse_json
 from electra_paddle.tensors import assign, read_state, save_tensors
 from electra_paddle.text import Tokenizer, Vocabulary
 
@@ -130,7 +131,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
         CheckpointError: no such file, or no JSON object.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(path, f"no readable configuration ({error})", "a configuration in JSON") from error
     if not isinstance(entries, dict):
@@ -153,7 +154,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     """
     path = Path(folder) / TOKENIZER
     try:
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        settings = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
         do_lower_case = settings.get("do_lower_case", True)
         strip_accents = settings.get("strip_accents")
     except (OSError, ValueError, AttributeError) as error:

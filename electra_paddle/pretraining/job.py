@@ -1,7 +1,6 @@
 """Prepare a pre-training run as far as possible without Paddle, so that bad input is reported at once."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from electra_paddle.data.masking import MaskingSettings
 from electra_paddle.data.shards import Shards
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.models.informed import num_frequencies
+from electra_paddle.models.pretrained_directory import read_json
 from electra_paddle.models.warm_start import find_networks
 from electra_paddle.pretraining.history import History, continue_history
 from electra_paddle.pretraining.objectives import OBJECTIVES, Objective
@@ -136,7 +136,7 @@ def clear_debug_run(folder: Path) -> None:
     if not folder.exists():
         return
     path = folder / SETTINGS
-    if not path.exists() or not json.loads(path.read_text(encoding="utf-8")).get("debug"):
+    if not path.exists() or not read_json(path).get("debug"):
         raise ConfigError(
             "model_dir", f"{folder}, which no debug run made", "a new folder", "choose another model_name"
         )

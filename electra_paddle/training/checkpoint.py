@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError, reason
 from electra_paddle.files import sha256
+from electra_paddle.parsing import parse_json
 from electra_paddle.tensors import assign, read_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Checkpoints:
             )
         if path is None:
             return None
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state = parse_json((path / STATE).read_text(encoding="utf-8"))
         identity = {name: value for name, value in state.items() if name not in ("step", "progress")}
         for name, found, expected in differences(identity, self.identity):
             raise CheckpointError(

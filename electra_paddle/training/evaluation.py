@@ -11,6 +11,7 @@ import paddle
 
 from electra_paddle import runtime
 from electra_paddle.files import replace_text
+from electra_paddle.parsing import parse_json
 from electra_paddle.training.loop import cut, to_tensors
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def write_results(
 def read_results(path: Path) -> dict[str, Any]:
     """Read what `write_results` wrote; {} if there is nothing."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
