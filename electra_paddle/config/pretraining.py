@@ -45,13 +45,14 @@ class PretrainingConfig:
         "gradient_accumulation_steps", "precision", "recompute", "sharding_stage", "do_train", "do_eval",
         "eval_batch_size", "num_eval_steps", "cloze_file", "eval_steps", "save_checkpoints_steps",
         "keep_checkpoint_max", "log_steps", "samples_steps", "histogram_steps", "loggers", "callbacks",
-        "allow_changes", "processes",
+        "allow_changes", "processes", "verify_shards",
     })  # fmt: skip
 
     data_dir: Path = entry(Path(), "folder of the vocabulary, the shards and the models", group="data")
     model_name: str = entry("electra", "name of the model; it is written to DATA_DIR/models/MODEL_NAME")
     debug: bool = entry(False, "a tiny network for 20 updates of 8 sequences; an earlier debug run's folder is emptied")
     pretrain_shards: Path = entry(None, "folder of the shards; default DATA_DIR/pretrain_shards")
+    verify_shards: bool = entry(False, "compare all checksums before the first update, not beside the first ones")
     vocab_file: Path = entry(None, "vocabulary; default DATA_DIR/vocab.txt")
     model_dir: Path = entry(None, "where the model is written; default DATA_DIR/models/MODEL_NAME")
     vocab_size: int | None = entry(None, "number of entries of the vocabulary; default: as the file has")

@@ -24,7 +24,7 @@ from electra_paddle.config.loading import build_config
 from electra_paddle.config.shards import ShardSettings
 from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
 from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
-from electra_paddle.data.shards import FORMAT, MANIFEST, read_manifest
+from electra_paddle.data.shards import CHECKSUM, FORMAT, MANIFEST, manifest_checksum, read_manifest
 from electra_paddle.data.text_blocks import sample_text
 from electra_paddle.errors import ConfigError, DataError, reason
 from electra_paddle.files import partial_of, sha256, written_whole
@@ -212,7 +212,8 @@ def existing_manifest(
         raise ConfigError("--output-dir", f"{output_dir}, which holds something else", "a new folder")
     manifest = read_manifest(output_dir)
     sources = [(source["file"], source["bytes"]) for source in manifest["sources"]]
-    if {**manifest, **identity} == manifest and sources == [(file.name, file.size) for file in files]:
+    wanted = {**identity, "format": manifest["format"]}  # an older one of the same contents serves as well
+    if {**manifest, **wanted} == manifest and sources == [(file.name, file.size) for file in files]:
         return manifest
     raise ConfigError(
         "--output-dir",
@@ -270,6 +271,7 @@ def finish(
             if len(records) < len(keys):
                 return None
             manifest = build_manifest(identity, records)
+            manifest[CHECKSUM] = manifest_checksum(manifest)
             write_json(partial / MANIFEST, manifest)
             if output_dir.exists():
                 shutil.rmtree(output_dir) if overwrite else output_dir.rmdir()

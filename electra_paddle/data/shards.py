@@ -9,6 +9,8 @@ A folder of shards holds `manifest.json` and for each shard
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from electra_paddle.arrays import Array
-from electra_paddle.errors import DataError
+from electra_paddle.errors import DataError, reason
 from electra_paddle.files import sha256
 from electra_paddle.parsing import parse_json
 
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from electra_paddle.text import Vocabulary
 
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, 3)  # 2 had no checksum of the manifest itself
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"  # of the manifest, in itself
 ADVICE = "build the shards again"
+CHECKED_AT_ONCE = 1_000_000  # examples
 
 
 Manifest = dict[str, Any]  # what manifest.json says
@@ -163,14 +168,29 @@ class Shards:
         if self.has_word_starts:
             self._words = [self._open(shard, "words", (-(-shard["num_tokens"] // 8),)) for shard in self._shards]
         self._starts = np.cumsum([0] + [shard["num_examples"] for shard in self._shards])
+        for shard, examples in zip(self._shards, self._examples, strict=True):
+            self._check_bounds(shard, examples)
+
+    def _check_bounds(self, shard: Mapping[str, Any], examples: Array) -> None:
+        """Refuse examples that lie outside of the tokens, are empty, or longer than they may be."""
+        path, most = self.folder / f"{shard['name']}.examples.npy", self.manifest["max_seq_length"]
+        for first in range(0, len(examples) - 1, CHECKED_AT_ONCE):
+            rows = examples[first : first + CHECKED_AT_ONCE + 1]
+            lengths, seconds = np.diff(rows[:, 0]), rows[:-1, 1]
+            is_sound = (lengths > 0) & (lengths <= most) & (seconds >= 0) & (seconds <= lengths)
+            if not is_sound.all():
+                number = first + int(np.argmin(is_sound))
+                raise DataError(path, f"a damaged example (number {number:,})", "the file of the manifest", ADVICE)
+        if examples[0, 0] != 0 or examples[-1, 0] != shard["num_tokens"]:
+            raise DataError(path, "examples that are not all of the tokens", "the file of the manifest", ADVICE)
 
     def _open(self, shard: Mapping[str, Any], kind: str, shape: tuple[int, ...]) -> Array:
         path = self.folder / f"{shard['name']}.{kind}.npy"
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of whatever type a damaged header leads to
             raise DataError(
-                path, f"a damaged or missing shard ({error})", "the file of the manifest", ADVICE
+                path, f"a damaged or missing shard ({reason(error)})", "the file of the manifest", ADVICE
             ) from error
         if array.shape != shape:
             raise DataError(path, f"an array of shape {array.shape}", f"{shape} as the manifest says", ADVICE)
@@ -198,6 +218,11 @@ class Shards:
             if word_starts is not None and self._words is not None:
                 bits = np.unpackbits(self._words[shard][begin // 8 : -(-end // 8)])
                 word_starts[row, : end - begin] = bits[begin % 8 : begin % 8 + end - begin]
+        if input_ids.size and input_ids.max() >= self.manifest["vocab_size"]:
+            row = int(np.argmax(input_ids.max(axis=1)))
+            name = self._shards[shards[row]]["name"]
+            path = self.folder / f"{name}.tokens.npy"
+            raise DataError(path, f"a damaged token (id {input_ids.max():,})", "the file of the manifest", ADVICE)
         return input_ids, ends - begins, seconds, word_starts
 
     def token_chunks(self, size: int, first: int = 0) -> Iterator[Array]:
@@ -240,10 +265,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(path, "no such file", "shards", "make them with tasks/build_pretraining_data.py") from error
     except ValueError as error:
         raise DataError(path, "no valid JSON", "a manifest", ADVICE) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise DataError(path, f"format {found}", f"format {FORMAT}", ADVICE)
+    if (manifest["format"] == FORMAT or CHECKSUM in manifest) and manifest.get(CHECKSUM) != manifest_checksum(manifest):
+        raise DataError(path, "damaged contents (their checksum is another)", "the manifest as it was written", ADVICE)
     return manifest
+
+
+def manifest_checksum(manifest: Manifest) -> str:
+    """SHA-256 of a manifest's entries but for the checksum, however they are laid out."""
+    entries = {name: value for name, value in manifest.items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def verify(folder: Path, on_bytes: Callable[[int], None] = lambda count: None) -> dict[str, Any]:

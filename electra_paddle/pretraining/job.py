@@ -46,6 +46,11 @@ class Job(NamedTuple):
     history: History
 
     @property
+    def shard_folders(self) -> list[Path]:
+        """Folders of the shards that are read."""
+        return [self.config.pretrain_shards, *([self.config.eval_shards] if self.config.eval_shards else [])]
+
+    @property
     def start(self) -> int:
         """Updates done before."""
         return self.checkpoint.step if self.checkpoint else self.config.init_step

@@ -91,6 +91,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
     from electra_paddle.models.encoder import fuse_attention
     from electra_paddle.models.warm_start import fill_networks
     from electra_paddle.pretraining.reports import Reports
+    from electra_paddle.pretraining.verification import ShardVerification
     from electra_paddle.training.callbacks import DecayOnRequest
     from electra_paddle.training.loggers import Run
     from electra_paddle.training.monitor import Monitor
@@ -108,6 +109,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
         config.rate_factors([name for name, _ in model.named_parameters()]),
         [
             *([DecayOnRequest(config.model_dir / DECAY_REQUEST, config.log_steps)] if config.num_decay_steps else []),
+            *([ShardVerification(job.shard_folders, config.verify_shards)] if config.do_train else []),
             reports,
             *load_callbacks(config.callbacks, callbacks),
         ],

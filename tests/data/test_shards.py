@@ -1,4 +1,6 @@
+import contextlib
 import json
+import random
 
 import numpy as np
 import pytest
@@ -134,3 +136,51 @@ def test_many_shards_fit_under_the_limit_of_open_files():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 1536
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def flip(path, rng):
+    """Change one bit of a file; returns what it held."""
+    data = bytearray(path.read_bytes())
+    before = bytes(data)
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    return before
+
+
+def test_every_flipped_bit_of_a_manifest_is_refused_or_changes_nothing(corpus):
+    manifest = build(corpus, size=3000)
+    rng, path, num_refused = random.Random(0), corpus / "shards/manifest.json", 0
+    for _ in range(300):
+        before = flip(path, rng)
+        try:
+            assert read_manifest(corpus / "shards") == manifest  # white space between entries
+        except DataError:
+            num_refused += 1
+        path.write_bytes(before)
+    assert num_refused > 250
+
+
+@pytest.mark.parametrize("kind", ["examples", "tokens"])
+def test_flipped_bits_of_shards_never_end_in_a_traceback_and_checksums_find_all(corpus, kind):
+    build(corpus, size=3000)
+    rng = random.Random(1)
+    paths = sorted((corpus / "shards").glob(f"*.{kind}.npy"))
+    for _ in range(60):
+        path = rng.choice(paths)
+        before = flip(path, rng)
+        with contextlib.suppress(DataError):
+            shards = Shards(corpus / "shards")
+            ids, lengths, seconds, _ = shards.read(range(len(shards)), 32)
+            assert ids.max() < len(WORDS) and (lengths > 0).all() and (seconds <= lengths).all()
+        with pytest.raises(DataError, match=f"{path.name} changed"):
+            verify(corpus / "shards")
+        path.write_bytes(before)
+
+
+def test_shards_of_the_format_before_are_read(corpus):
+    manifest = build(corpus, size=3000)
+    path = corpus / "shards/manifest.json"
+    del manifest["checksum"]
+    path.write_text(json.dumps({**manifest, "format": 2}))
+    assert len(Shards(corpus / "shards")) == manifest["num_examples"]
+    assert build(corpus, size=3000)["format"] == 2  # the same work is not done twice

@@ -9,7 +9,7 @@ from own_parts import Diary
 from small_corpus import random_text
 
 import electra_paddle
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.loggers.jsonl import read_metrics
 
@@ -174,3 +174,17 @@ def test_metrics_of_an_interrupted_run_are_those_of_a_whole_one(data_dir):
         for run in ("whole", "parts")
     }
     assert [row["step"] for row in rows["whole"]] == [3, 6] and rows["parts"] == rows["whole"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_damaged_token_ends_the_run(data_dir, tmp_path, at_once):
+    shutil.copytree(data_dir / "pretrain_shards", tmp_path / "shards")
+    path = next((tmp_path / "shards").glob("*.tokens.npy"))
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1  # one token is another of the vocabulary
+    path.write_bytes(content)
+    options = {**SETTINGS, "pretrain_shards": tmp_path / "shards", "model_dir": tmp_path / "model"}
+    with pytest.raises(DataError, match=rf"{path.name} changed, expected the files that the manifest describes"):
+        electra_paddle.pretrain(data_dir=data_dir, verify_shards=at_once, **options)
+    assert not (tmp_path / "model/discriminator").exists()
+    assert (tmp_path / "model/metrics.jsonl").read_text() == "" or not at_once
