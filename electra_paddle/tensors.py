@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from electra_paddle.errors import CheckpointError
+from electra_paddle.unpickling import BoundedStream, Buildable, UnpicklingError, unpickle
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -122,7 +124,7 @@ def assign(
 def read_state(path: str | Path) -> dict[str, Array]:
     """The arrays of a .safetensors file, or of a .pdparams file that Paddle saved.
 
-    A .pdparams file is a pickle, which could run anything: here it can build arrays and nothing else.
+    A .pdparams file is a pickle, which could run anything: here it can describe arrays and nothing else.
 
     Raises:
         CheckpointError: no such file, a damaged one, or one that holds more than arrays.
@@ -131,31 +133,81 @@ def read_state(path: str | Path) -> dict[str, Array]:
         return read_tensors(path)
     try:
         with open(path, "rb") as stream:
-            state = ArrayUnpickler(stream).load()
+            state = unpickle(BoundedStream(stream, Path(path).stat().st_size), PADDLE_NAMES)
+        if not isinstance(state, dict):
+            raise UnpicklingError(f"a {type(state).__name__} for arrays under names")
         # Paddle stores a parameter as (its own name, array) and adds one table of names.
-        state = {name: value[1] if isinstance(value, tuple) else value for name, value in state.items()}
-        return {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    except (OSError, pickle.UnpicklingError, EOFError, AttributeError, IndexError) as error:
+        values = {name: value[-1] if isinstance(value, tuple) and value else value for name, value in state.items()}
+        return {name: value.array() for name, value in values.items() if isinstance(value, PickledArray)}
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise CheckpointError(path, f"no readable parameters ({reason})", "a .safetensors or .pdparams file") from error
 
 
-class ArrayUnpickler(pickle.Unpickler):
-    """Builds numpy arrays, tuples and dicts, and refuses every other name."""
+class PickledType(Buildable):
+    """A numpy dtype as a pickle describes it."""
 
-    ALLOWED = {
-        ("builtins", "tuple"),
-        ("collections", "OrderedDict"),
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy.core.numeric", "_frombuffer"),
-        ("numpy._core.numeric", "_frombuffer"),
-        ("_codecs", "encode"),
-    }
+    def __init__(self, name: Any, *rest: Any) -> None:
+        if not isinstance(name, str) or not re.fullmatch(r"[iu][1248]|b1|f(2|4|8|16)", name):
+            raise UnpicklingError(f"numbers of the type {name if isinstance(name, str) else type(name).__name__}")
+        self.name, self.order = name, "<"
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is refused")
-        return super().find_class(module, name)
+    def build(self, state: Any) -> None:
+        _, order, *rest = state
+        if order not in ("<", ">", "|", "=") or any(rest[:3]):
+            raise UnpicklingError("numbers of a type that is put together")
+        self.order = order
+
+
+class PickledArray(Buildable):
+    """A numpy array as a pickle describes it."""
+
+    def __init__(self) -> None:
+        self.parts: tuple[Any, ...] = ()
+
+    def build(self, state: Any) -> None:
+        _, *parts = state
+        self.parts = tuple(parts)
+
+    @classmethod
+    def of_buffer(cls, content: Any, kind: Any, shape: Any, order: Any) -> PickledArray:
+        """As newer pickles describe it."""
+        array = cls()
+        array.parts = (shape, kind, order == "F", content)
+        return array
+
+    def array(self) -> Array:
+        """The array itself, once everything about it is checked."""
+        shape, kind, is_fortran, content = self.parts
+        if isinstance(content, str):  # of Python 2
+            content = content.encode("latin-1")
+        is_shape = isinstance(shape, tuple) and all(isinstance(size, int) and size >= 0 for size in shape)
+        if not (is_shape and isinstance(kind, PickledType) and isinstance(content, bytes | bytearray)):
+            raise UnpicklingError("an array that is described in another way than numpy does")
+        dtype = np.dtype(kind.order + kind.name)
+        if len(content) != math.prod(shape) * dtype.itemsize:
+            raise UnpicklingError(f"an array of {len(content)} bytes for {list(shape)} numbers")
+        return np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def latin1_bytes(text: Any, encoding: Any) -> bytes:
+    """Bytes as protocol 2 writes them."""
+    if encoding != "latin1" or not isinstance(text, str):
+        raise UnpicklingError(f"text in {encoding!r} for bytes")
+    return text.encode("latin-1")
+
+
+NDARRAY = "numpy.ndarray"
+PADDLE_NAMES: Mapping[tuple[str, str], Callable[[], Any]] = {
+    ("builtins", "tuple"): lambda: tuple,
+    ("__builtin__", "tuple"): lambda: tuple,
+    ("collections", "OrderedDict"): lambda: dict,
+    ("numpy", "dtype"): lambda: PickledType,
+    ("numpy", "ndarray"): lambda: NDARRAY,
+    **{
+        (f"numpy.{core}.multiarray", "_reconstruct"): lambda: lambda kind, shape, code: PickledArray()
+        for core in ("core", "_core")
+    },
+    **{(f"numpy.{core}.numeric", "_frombuffer"): lambda: PickledArray.of_buffer for core in ("core", "_core")},
+    ("_codecs", "encode"): lambda: latin1_bytes,
+}

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 LEVELS = [
     {"arrays"},
-    {"errors", "batch", "files", "parsing"},
+    {"errors", "batch", "files", "parsing", "unpickling"},
     {"registry", "locks"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},

@@ -1,15 +1,15 @@
 """PyTorch's files (`pytorch_model.bin`), read without PyTorch and without running code from them.
 
-Such a file consists of a pickle, which could run any code, and the bytes of the tensors. The unpickler here accepts
-four kinds of names and builds nothing but descriptions of tensors.
+Such a file consists of a pickle, which could run any code, and the bytes of the tensors. Here four kinds of names are
+accepted, and nothing is built but descriptions of tensors.
 Source: both formats of `torch.save`: a zip archive since PyTorch 1.6, a sequence of pickles before.
 """
 
-import collections
+import functools
+import io
 import math
-import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from electra_paddle.errors import CheckpointError
 from electra_paddle.tensors import widen_bfloat16
+from electra_paddle.unpickling import BoundedStream, UnpicklingError, unpickle
 
 MAGIC_NUMBER, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles in a file of the older format
 STORAGES = {
@@ -64,22 +65,23 @@ def read_archive(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         root = pickled.filename.removesuffix("data.pkl")
         if root + "byteorder" in archive.namelist() and archive.read(root + "byteorder") != b"little":
             raise ValueError("numbers with the highest byte first")
-        with archive.open(pickled) as stream:
-            unpickler = TensorUnpickler(stream)
-            tensors = tensors_of(unpickler.load())
+        names, content = Names(), archive.read(pickled)
+        tensors = tensors_of(names.unpickle(io.BytesIO(content), len(content)))
         storages = {
-            key: flat_array(storage, archive.read(f"{root}data/{key}")) for key, storage in unpickler.storages.items()
+            key: flat_array(storage, archive.read(f"{root}data/{key}")) for key, storage in names.storages.items()
         }
     return {name: array_of(tensor, storages) for name, tensor in tensors.items()}
 
 
 def read_stream(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """The format before PyTorch 1.6: pickles one after the other, then the storages."""
+    size = Path(path).stat().st_size
     with open(path, "rb") as stream:
-        unpicklers, values = [], []
+        names: list[Names] = []
+        values: list[Any] = []
         for _ in range(5):
-            unpicklers.append(TensorUnpickler(stream))
-            values.append(unpicklers[-1].load())
+            names.append(Names())
+            values.append(names[-1].unpickle(stream, size))
             if values[0] != MAGIC_NUMBER:
                 raise ValueError("another beginning than PyTorch's files have")
         _, protocol, system, state, keys = values
@@ -87,7 +89,7 @@ def read_stream(path: str | Path) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(f"protocol {protocol}, little_endian {system['little_endian']}")
         storages = {}
         for key in keys:
-            storage = unpicklers[3].storages[key]
+            storage = names[3].storages[key]
             length = int.from_bytes(stream.read(8), "little")
             if length != storage.length:
                 raise ValueError(f"a storage of {length} numbers where {storage.length} are announced")
@@ -114,38 +116,43 @@ class Tensor(NamedTuple):
     offset: int
     size: tuple[int, ...]
     strides: tuple[int, ...]
-    rest: tuple[object, ...] = ()  # whether it requires gradients, and its hooks; not used
 
 
-class TensorUnpickler(pickle.Unpickler):
-    """Builds descriptions of tensors in dictionaries, and refuses every other name.
+class Names:
+    """The names that may occur in a pickle, and the storages that it refers to.
 
     Attributes:
         storages: key -> Storage, for all storages in the pickle.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream)
+    def __init__(self) -> None:
         self.storages: dict[str, Storage] = {}
+        self.builders: dict[tuple[str, str], Callable[[], Any]] = {
+            ("collections", "OrderedDict"): lambda: dict,
+            ("torch._utils", "_rebuild_tensor_v2"): lambda: rebuild_tensor,
+            ("torch._utils", "_rebuild_parameter"): lambda: lambda tensor, *rest: tensor,
+            **{("torch", name): functools.partial(str, name) for name in STORAGES},
+        }
 
-    def find_class(self, module: str, name: str) -> object:
-        if module == "torch" and name in STORAGES:
-            return name
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        # New functions each time: a pickle can set attributes of what it is given.
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, offset, size, strides, *rest: Tensor(storage, offset, size, strides, rest)
-        if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return lambda tensor, *rest: tensor
-        raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is refused")
-
-    def persistent_load(self, pid: Any) -> Storage:
+    def find_stored(self, pid: Any) -> Storage:
         label, kind, key, _, length, *view = pid
-        if label != "storage" or any(view):
-            raise pickle.UnpicklingError(f"{label!r} {view}, which is not read here")
+        if label != "storage" or any(view) or kind not in STORAGES or not isinstance(length, int):
+            what = f"{label!r}" if isinstance(label, str) else type(label).__name__
+            raise UnpicklingError(f"{what} with {len(view)} more entries, which is not read here")
         self.storages[key] = Storage(kind, key, length)
         return self.storages[key]
+
+    def unpickle(self, stream: IO[bytes], size: int) -> Any:
+        """The value of the pickle at which a file of this size stands."""
+        return unpickle(BoundedStream(stream, size), self.builders, self.find_stored)
+
+
+def rebuild_tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: Any) -> Tensor:
+    """A Tensor, whether it requires gradients or not."""
+    numbers = [offset, *size, *strides]
+    if not isinstance(storage, Storage) or not all(isinstance(number, int) for number in numbers):
+        raise UnpicklingError("a tensor that is described in another way than PyTorch does")
+    return Tensor(storage, offset, size, strides)
 
 
 def tensors_of(state: object) -> dict[str, Tensor]:

@@ -86,7 +86,7 @@ def test_hand_written_tensor_is_read(tmp_path):
         ({"size": "I999999999\n", "stride": "I0\n"}, "beyond the 2 numbers"),
         ({"length": "I9\n"}, "8 bytes where 36 are announced"),
         ({"kind": "QInt8Storage"}, "torch.QInt8Storage, which is refused"),
-        ({"label": "module"}, "'module' [], which is not read here"),
+        ({"label": "module"}, "'module' with 0 more entries, which is not read here"),
     ],
 )
 def test_tensor_that_does_not_fit_its_bytes_is_refused(options, reason, tmp_path):
