@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, reason
 from electra_paddle.unpickling import BoundedStream, Buildable, UnpicklingError, unpickle
 
 if TYPE_CHECKING:
@@ -52,8 +53,22 @@ def read_tensors(path: str | Path) -> dict[str, Array]:
     except TypeError:  # numpy has no bfloat16
         return dict(map(read_tensor, deserialize(Path(path).read_bytes())))
     except (OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(path, f"no readable tensors ({reason})", "a safetensors file") from error
+        raise CheckpointError(path, f"no readable tensors ({reason(error)})", "a safetensors file") from error
+
+
+def read_shapes(path: str | Path) -> dict[str, list[int]]:
+    """name -> shape of a .safetensors file, without reading the arrays.
+
+    Raises:
+        CheckpointError: no such file, or a damaged one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(path, f"no readable tensors ({reason(error)})", "a safetensors file") from error
 
 
 def read_tensor(item: tuple[str, dict[str, Any]]) -> tuple[str, Array]:
@@ -116,6 +131,9 @@ def assign(
         raise CheckpointError(
             source, f"{extra[0]}, which this model lacks", f"{len(parameters)} parameters of the model"
         )
+    not_finite = [name for name in parameters if not np.isfinite(arrays[name]).all()]
+    if not_finite:
+        print(f"WARNING: {source}: numbers that are infinite or none, in {some_of(not_finite)}", file=sys.stderr)
     for name, parameter in parameters.items():
         parameter.set_value(arrays[name])
     return LoadReport(source, list(parameters), extra)
@@ -140,8 +158,9 @@ def read_state(path: str | Path) -> dict[str, Array]:
         values = {name: value[-1] if isinstance(value, tuple) and value else value for name, value in state.items()}
         return {name: value.array() for name, value in values.items() if isinstance(value, PickledArray)}
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CheckpointError(path, f"no readable parameters ({reason})", "a .safetensors or .pdparams file") from error
+        raise CheckpointError(
+            path, f"no readable parameters ({reason(error)})", "a .safetensors or .pdparams file"
+        ) from error
 
 
 class PickledType(Buildable):
@@ -149,7 +168,8 @@ class PickledType(Buildable):
 
     def __init__(self, name: Any, *rest: Any) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"[iu][1248]|b1|f(2|4|8|16)", name):
-            raise UnpicklingError(f"numbers of the type {name if isinstance(name, str) else type(name).__name__}")
+            found = name if isinstance(name, str) else type(name).__name__
+            raise UnpicklingError(f"numbers of the type {found}")
         self.name, self.order = name, "<"
 
     def build(self, state: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
+LITTLE_KEPT = 0.9  # share of the tokens below which a build warns
 DESCRIPTION = "Turn a corpus into shards for pre-training; interrupted, the same command goes on."
 
 
@@ -21,8 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="files, folders or patterns of .txt (one sentence or paragraph a line, a blank line between documents) "
-        "and .jsonl (a document a line), plain or as .gz, .xz, .zst",
+        help="files, folders or patterns of text (one sentence or paragraph a line, a blank line between documents) "
+        "and JSON (a document a line, or an array), told by their contents; plain or as .gz, .xz, .zst",
     )
     parser.add_argument(
         "--vocab-file", required=True, type=Path, help="vocabulary, one token a line, or the name of a published model"
@@ -46,7 +48,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="cut paragraphs into sentences at 。！？；; else the google and hfl rules lose much of a long line",
     )
-    text.add_argument("--text-field", default="text", metavar="KEY", help="key of the text in .jsonl files [text]")
+    text.add_argument(
+        "--text-field", default="text", metavar="KEY", help="key of the text in JSON; dots lead into objects [text]"
+    )
+    text.add_argument(
+        "--encoding", default="utf-8", metavar="NAME", help="of the text: gb18030, big5, utf-16 or another [utf-8]"
+    )
     text.add_argument(
         "--blanks-separate-docs",
         type=true_or_false,
@@ -134,6 +141,15 @@ def print_manifest(manifest: Mapping[str, Any], folder: Path) -> None:
     )
     for what, count in manifest["skipped"].items():
         print(f"skipped: {count:,} {what}")
+    kept = manifest["share_of_tokens_kept"]
+    if kept < LITTLE_KEPT:
+        lost = manifest["num_corpus_tokens"] - manifest["num_kept_tokens"]
+        print(
+            f"WARNING: {lost:,} tokens ({100 * (1 - kept):.1f} %) are lost to the {manifest['segment_rule']} rule, "
+            "which takes a line for a sentence and cuts what is too long; "
+            "--segment-rule lossless --split-sentences keeps them",
+            file=sys.stderr,
+        )
 
 
 def print_estimate(figures: Mapping[str, Any], arguments: Namespace) -> None:

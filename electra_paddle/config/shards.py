@@ -1,5 +1,6 @@
 """Settings of building shards; all of them are recorded in the manifest."""
 
+import codecs
 import dataclasses
 from pathlib import Path
 
@@ -19,7 +20,8 @@ class ShardSettings:
     single_segment_prob: float = entry(0.1, "share of the examples that are to have one segment")
     split_sentences: bool = entry(False, "cut paragraphs into sentences")
     blanks_separate_docs: bool = entry(True, "a blank line ends a document")
-    text_field: str = entry("text", "key of the text in .jsonl files")
+    text_field: str = entry("text", "key of the text in JSON; dots lead into objects")
+    encoding: str = entry("utf-8", "of the text, as Python names it")
     do_lower_case: bool = entry(True, "lower-case the text")
     strip_accents: bool | None = entry(None, "strip accents; as do_lower_case unless given")
     word_starts: bool = entry(False, "store where words begin, for whole-word masking")
@@ -36,6 +38,10 @@ class ShardSettings:
             raise ConfigError("segment_rule", self.segment_rule, f"one of {', '.join(SEGMENT_RULES)}")
         if self.on_error not in ("stop", "skip"):
             raise ConfigError("on_error", self.on_error, "stop or skip")
+        try:
+            object.__setattr__(self, "encoding", codecs.lookup(self.encoding).name)
+        except LookupError as error:
+            raise ConfigError("encoding", repr(self.encoding), "utf-8, gb18030, big5, utf-16 or another") from error
         for name in ("short_sequence_prob", "single_segment_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(name, getattr(self, name), "between 0 and 1")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from electra_paddle.conversion.directories import Network
-from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, name_table
+from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, count_layers, name_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.conversion.torch_file import read_torch_file
 from electra_paddle.errors import CheckpointError
@@ -114,7 +114,7 @@ def kind_of(arrays: Collection[str], path: Path) -> str | None:
 
 def num_layers(arrays: Iterable[str]) -> int:
     """The number of encoder layers among Hugging Face's names of parameters."""
-    return 1 + max((int(match[1]) for match in map(LAYER.match, arrays) if match), default=-1)
+    return count_layers(LAYER, arrays)
 
 
 def has_projection(arrays: Mapping[str, npt.NDArray[Any]]) -> bool:

@@ -6,8 +6,13 @@ the embeddings under `electra/`; the rest of the discriminator lies under `elect
 `generator/`.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
+
+from electra_paddle.errors import CheckpointError
+
+MOST_LAYERS = 1000
 
 # (Paddle's, TensorFlow's, Hugging Face's name of a parameter within its module, whether Hugging Face has it transposed)
 Parameter = tuple[str, str, str, bool]
@@ -152,3 +157,18 @@ def expand(modules: Iterable[Module], paddle: str = "", tensorflow: str = "", hu
 
 def join(module: str, separator: str, parameter: str) -> str:
     return f"{module}{separator}{parameter}" if parameter else module
+
+
+def count_layers(pattern: re.Pattern[str], names: Iterable[str]) -> int:
+    """The number of layers among names of parameters.
+
+    Args:
+        pattern: its first group is a layer's number.
+
+    Raises:
+        CheckpointError: a number that no network has.
+    """
+    last = max((int(match[1]) for match in map(pattern.match, names) if match), default=-1)
+    if last >= MOST_LAYERS:
+        raise CheckpointError("tensors", f"a layer of number {last:,}", f"numbers below {MOST_LAYERS:,}")
+    return 1 + last

@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from electra_paddle.config import Geometry
-from electra_paddle.conversion.names import name_table
+from electra_paddle.conversion.names import count_layers, name_table
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models.initialization import initial_value
 
@@ -65,7 +65,7 @@ def infer_geometry(
 
 def num_layers(shapes: Iterable[str]) -> int:
     """The number of encoder layers among Paddle's names of parameters."""
-    return 1 + max((int(match[1]) for match in map(LAYER.match, shapes) if match), default=-1)
+    return count_layers(LAYER, shapes)
 
 
 def shape_of(name: str, shapes: Mapping[str, Sequence[int]], source: str | Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from electra_paddle.conversion.directories import Network
-from electra_paddle.conversion.names import BODIES, Names, name_table, task_table
+from electra_paddle.conversion.names import BODIES, Names, count_layers, name_table, task_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.conversion.tensor_bundle import TensorBundle
 from electra_paddle.errors import CheckpointError
@@ -37,9 +37,8 @@ class Layout(NamedTuple):
         body = self.generator_body if network == "generator" else "electra"
         embeddings = self.generator_embeddings if network == "generator" else "electra"
         pattern = re.compile(rf"{body}/encoder/layer_(\d+)/")
-        layers = {int(match[1]) for match in map(pattern.match, variables) if match}
         has_projection = f"{body}/embeddings_project/kernel" in variables
-        return name_table(network, max(layers, default=-1) + 1, has_projection, body, embeddings)
+        return name_table(network, count_layers(pattern, variables), has_projection, body, embeddings)
 
 
 def find_layout(variables: Collection[str], source: str | Path, partial: bool = False) -> Layout:

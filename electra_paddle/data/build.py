@@ -14,6 +14,7 @@ import importlib.metadata
 import itertools
 import json
 import shutil
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.config.loading import build_config
 from electra_paddle.config.shards import ShardSettings
-from electra_paddle.data.corpus import corpus_files, part_size, plan_parts, reckoned_size
+from electra_paddle.data.corpus import corpus_files, notes_about, part_size, plan_parts, reckoned_size
 from electra_paddle.data.parts import Progress, Workers, storage_error, write_json
 from electra_paddle.data.shards import CHECKSUM, FORMAT, MANIFEST, manifest_checksum, read_manifest
 from electra_paddle.data.text_blocks import sample_text
@@ -129,7 +130,9 @@ def build_pretraining_data(
     settings, output_dir = settings or ShardSettings(), Path(output_dir)
     if num_workers < 1:
         raise ConfigError("--num-processes", num_workers, "at least 1")
-    files = corpus_files(corpus)
+    files = corpus_files(corpus, settings)
+    if share.rank == 0:
+        print("".join(f"{note}\n" for note in notes_about(files)), end="", file=sys.stderr)
     vocabulary = Vocabulary.load(vocab_file)
     identity = describe(settings, vocabulary)
     with writing_to(output_dir, identity, share):
@@ -178,6 +181,8 @@ def describe(settings: ShardSettings, vocabulary: Vocabulary) -> dict[str, Any]:
     """The manifest's entries about how the shards were made."""
     entries = dataclasses.asdict(settings)
     del entries["on_error"]  # a part without errors is the same either way
+    if entries["encoding"] == "utf-8":
+        del entries["encoding"]  # as before there was a choice
     if settings.user_dict:
         if not settings.word_starts:
             raise ConfigError("--user-dict", settings.user_dict, "--word-starts too")
@@ -343,7 +348,7 @@ def write_vocabulary(
     vocab_file = Path(vocab_file)
     if vocab_file.exists():
         raise ConfigError("--vocab-file", f"{vocab_file}, which exists", "a new file for --build-vocab")
-    lines = SampledLines(corpus_files(corpus), settings)
+    lines = SampledLines(corpus_files(corpus, settings), settings)
     vocabulary = build_vocabulary(lines, size, settings.do_lower_case, settings.strip_accents)
     with written_whole(vocab_file) as partial:
         vocabulary.save(partial)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import gzip
+import json
 import lzma
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from electra_paddle.errors import DataError
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 
 COMPRESSIONS = (".gz", ".xz", ".zst")
+SEPARATORS = re.compile(r"[\s,]*")
 BLOCK = 250_000  # bytes read at a time; what is made from them stays in a core's cache
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 
@@ -28,7 +33,14 @@ def decompressed(file: CorpusFile) -> Iterator[bytes]:
     num_bytes = 0
     try:
         with open(file.path, "rb") as raw:
-            for chunk in read_chunks(raw, file.compression):
+            chunks = read_chunks(raw, file.compression)
+            if file.encoding != "utf-8":
+                chunks = as_utf8(chunks, file)
+            if file.has_cr_lines:
+                chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
+            if file.layout == "array":
+                chunks = array_lines(chunks, file.name)
+            for chunk in chunks:
                 num_bytes += len(chunk)
                 yield chunk
     except DAMAGED as error:
@@ -38,6 +50,56 @@ def decompressed(file: CorpusFile) -> Iterator[bytes]:
             "a whole file",
             "fetch it again, or give --on-error skip",
         ) from error
+
+
+def as_utf8(chunks: Iterable[bytes], file: CorpusFile) -> Iterator[bytes]:
+    """The same text in UTF-8.
+
+    Raises:
+        DataError: it is not in the file's encoding.
+    """
+    decoder, num_bytes = codecs.getincrementaldecoder(file.encoding)(), 0
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+            num_bytes += len(chunk)
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        found = f"no {file.encoding} after some {num_bytes:,} bytes"
+        raise DataError(file.name, found, f"text in --encoding {file.encoding}") from error
+
+
+def array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """A JSON array of objects as lines of JSON, an element a line; no more is kept of it than a few elements.
+
+    Raises:
+        DamagedFileError: it is no such array.
+    """
+    decode, parse = codecs.getincrementaldecoder("utf-8-sig")().decode, json.JSONDecoder().raw_decode
+    text, place, count, is_open, is_over, iterator = "", 0, 0, False, False, iter(chunks)
+    while True:
+        if not is_open and (bracket := re.match(r"\s*\[", text)):
+            is_open, place = True, bracket.end()
+        if is_open:
+            place += len(SEPARATORS.match(text, place)[0])  # type: ignore[index]  # it matches nothing, too
+            if text[place : place + 1] == "]":
+                return
+            with contextlib.suppress(ValueError, RecursionError):  # an element that goes on behind the text so far
+                value, end = parse(text, place)
+                if end < len(text) or is_over:
+                    yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+                    place, count = end, count + 1
+                    continue
+        if is_over:
+            found = f"a JSON array that is damaged behind element {count:,}"
+            raise DamagedFileError(name, found, "a JSON array of objects")
+        text, place = text[place:], 0
+        more: list[str] = []
+        while not is_over and sum(map(len, more)) < max(BLOCK, len(text)):  # doubled: an element is parsed anew
+            chunk = next(iterator, None)
+            is_over = chunk is None
+            more.append(decode(chunk or b""))
+        text += "".join(more)
 
 
 class DamagedFileError(DataError):

@@ -1,27 +1,33 @@
 """Corpus files, and the plan that cuts them into parts.
 
-A document of a .txt file ends at a blank line and at the end of the file; each line of a .jsonl file is one
-document. Files may be plain or compressed. The plan cuts a corpus into parts of about the same size at document
-boundaries; it depends on the files alone, so any number of workers makes the same parts.
+A document of a text ends at a blank line and at the end of the file; of JSON, each object is one document, on a line of
+its own or in one array. Which of them a file is, is told from its contents. Files may be plain or compressed. The plan
+cuts a corpus into parts of about the same size at document boundaries; it depends on the files alone, so any number of
+workers makes the same parts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import glob
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from electra_paddle.config import ShardSettings
 from electra_paddle.data.compression import BLOCK, COMPRESSIONS, DamagedFileError, decompressed
-from electra_paddle.errors import DataError
+from electra_paddle.data.recognition import LONGEST_FIRST_LINE, SAMPLE_BYTES, recognise
+from electra_paddle.errors import ConfigError, DataError, reason
 
 if TYPE_CHECKING:
     from electra_paddle.config.shards import ShardSettings
 
 
-FORMATS = (".txt", ".jsonl")
+FORMATS = (".txt", ".jsonl", ".json")
+DEFAULTS = ShardSettings()
+EXPECTED = "a .txt or .jsonl file, a folder of them, or a pattern"
 EXPANSION = 4  # what a compressed byte is reckoned to become, where the plan needs a size
 SMALLEST_PART, MOST_PARTS = 8_000_000, 512  # bytes of text; beyond that many parts each becomes larger
 BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
@@ -34,8 +40,19 @@ class CorpusFile(NamedTuple):
     name: str  # in messages and in the manifest
     size: int  # bytes on the disk
     changed: int  # when, in nanoseconds
-    is_json: bool
     compression: str  # one of COMPRESSIONS, or nothing
+    layout: str = "text"  # or "lines" or "array" of JSON objects
+    encoding: str = "utf-8"
+    has_cr_lines: bool = False  # lines end with a carriage return alone
+
+    @property
+    def is_json(self) -> bool:
+        return self.layout != "text"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the text is made from the file's bytes, and so cannot be entered in the middle."""
+        return bool(self.compression) or self.layout == "array" or self.encoding != "utf-8" or self.has_cr_lines
 
 
 class Span(NamedTuple):
@@ -55,35 +72,65 @@ class Part(NamedTuple):
     spans: tuple[Span, ...]
 
 
-def corpus_files(paths: Sequence[Path] | Path) -> list[CorpusFile]:
+def corpus_files(paths: Sequence[Path] | Path, settings: ShardSettings = DEFAULTS) -> list[CorpusFile]:
     """The files of a corpus in a fixed order.
 
     Args:
-        paths: one or several files, folders (all .txt and .jsonl files below them, plain or compressed) or
-            patterns such as `news/*.txt.xz`.
+        paths: one or several files, folders (all files below them that end in .txt, .jsonl or .json, or in nothing
+            and hold JSON; plain or compressed) or patterns such as `news/*.txt.xz`.
+        settings: its `encoding` and `text_field` are compared with what the files hold.
 
     Raises:
-        DataError: nothing there, or nothing in it.
+        DataError: nothing there, or nothing in it; text in another encoding.
+        ConfigError: a text_field for files without JSON.
     """
     files = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.is_file() and corpus_format(file)[0] in FORMATS)
+            found = [corpus_file(file, file.relative_to(path).as_posix(), settings) for file in files_below(path)]
+            found = [file for file in found if corpus_format(file.path)[0] or file.is_json]
             if not found:
                 raise DataError(
-                    path, "no .txt or .jsonl file", "at least one", "name files of other endings by a pattern: FOLDER/*"
+                    path,
+                    "no .txt, .jsonl or .json file",
+                    "at least one",
+                    "name files of other endings by a pattern: FOLDER/*",
                 )
-            files += [corpus_file(file, file.relative_to(path).as_posix()) for file in found]
+            files += found
         elif path.is_file():
-            files.append(corpus_file(path, path.name))
+            files.append(corpus_file(path, path.name, settings))
+        elif path.exists():
+            raise DataError(
+                path, "neither a file nor a folder", "a .txt or .jsonl file, a folder of them, or a pattern"
+            )
         else:
             matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 (the pattern may be absolute)
-            found = sorted(file for file in map(Path, matches) if file.is_file())
-            if not found:
-                raise DataError(path, "no such file or folder", "a .txt or .jsonl file, a folder of them, or a pattern")
-            files += [corpus_file(file, file.name) for file in found]
+            named = sorted(file for file in map(Path, matches) if file.is_file())
+            if not named:
+                raise DataError(path, "no such file or folder", EXPECTED)
+            files += [corpus_file(file, file.name, settings) for file in named]
+    if settings.text_field != "text" and not any(file.is_json for file in files):
+        raise ConfigError("--text-field", settings.text_field, "none, as no file holds JSON")
     return files
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder that may be of a corpus, sorted.
+
+    Raises:
+        DataError: a folder that cannot be read.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(error.filename, reason(error), "a folder that can be read") from error
+
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in seen]  # links in a circle
+        found += [Path(parent, name) for name in names]
+    return sorted(file for file in found if file.is_file() and corpus_format(file)[0] in (*FORMATS, ""))
 
 
 def corpus_format(path: Path) -> tuple[str, str]:
@@ -92,10 +139,63 @@ def corpus_format(path: Path) -> tuple[str, str]:
     return (Path(path.stem).suffix, suffix) if suffix in COMPRESSIONS else (suffix, "")
 
 
-def corpus_file(path: Path, name: str) -> CorpusFile:
+def corpus_file(path: Path, name: str, settings: ShardSettings = DEFAULTS) -> CorpusFile:
+    """A file with what its beginning says of it.
+
+    Raises:
+        DataError: it cannot be read, or holds text in another encoding.
+    """
     ending, compression = corpus_format(path)
-    status = path.stat()
-    return CorpusFile(path, name, status.st_size, status.st_mtime_ns, ending == ".jsonl", compression)
+    try:
+        status = path.stat()
+        file = CorpusFile(path, name, status.st_size, status.st_mtime_ns, compression, encoding=settings.encoding)
+        contents = recognise(*beginning(file))
+    except OSError as error:
+        raise DataError(path, reason(error), "a file that can be read") from error
+    if contents.likely_encoding and settings.encoding == "utf-8":
+        raise DataError(
+            name,
+            f"text that is no UTF-8 but seems to be {contents.likely_encoding}",
+            "UTF-8 text",
+            f"give --encoding {contents.likely_encoding}, or convert it: "
+            f"iconv -f {contents.likely_encoding.upper()} -t UTF-8 {path} > NEW",
+        )
+    layout = "lines" if ending == ".jsonl" and contents.layout == "text" else contents.layout
+    return file._replace(layout=layout, has_cr_lines=contents.has_cr_lines)
+
+
+def beginning(file: CorpusFile) -> tuple[bytes, bool]:
+    """(first bytes of a file's text, whether that is all of it); of JSON up to its first line's end."""
+    sample = b""
+    with contextlib.suppress(DamagedFileError):  # reading for real tells of it
+        for chunk in decompressed(file):
+            sample += chunk
+            begins_json = sample.lstrip()[:1] == b"{" and b"\n" not in sample
+            if len(sample) >= SAMPLE_BYTES and (not begins_json or len(sample) >= LONGEST_FIRST_LINE):
+                return sample, False
+    return sample, True
+
+
+def notes_about(files: Sequence[CorpusFile]) -> list[str]:
+    """Lines that tell the user what was recognised in files, and which were given twice."""
+    notes = []
+    kinds = {"lines": "JSON lines by their contents", "array": "arrays of JSON objects"}
+    for layout, text in kinds.items():
+        names = [file.name for file in files if file.layout == layout and corpus_format(file.path)[0] != ".jsonl"]
+        if names:
+            notes.append(f"read as {text}: {some_of(names)}")
+    names = [file.name for file in files if file.has_cr_lines]
+    if names:
+        notes.append(f"lines end with a carriage return in: {some_of(names)}")
+    places = [file.path.resolve() for file in files]
+    twice = [file.name for number, file in enumerate(files) if places[number] in places[:number]]
+    if twice:
+        notes.append(f"given more than once, and read as often: {some_of(twice)}")
+    return notes
+
+
+def some_of(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def reckoned_size(file: CorpusFile) -> int:
@@ -131,7 +231,7 @@ def plan_parts(
     number, filled = 0, 0
     spans: list[Span] = []
     for file in files:
-        if file.compression and reckoned_size(file) > size:
+        if file.is_stream and reckoned_size(file) > size:
             if spans:
                 yield Part(number, tuple(spans))
                 number, spans, filled = number + 1, [], 0
@@ -141,9 +241,9 @@ def plan_parts(
             continue
         start: int | None = 0
         while start is not None:
-            stop = None if file.compression else boundary(file, start + size - filled, settings)
+            stop = None if file.is_stream else boundary(file, start + size - filled, settings)
             spans.append(Span(file, start, stop))
-            filled += reckoned_size(file) if file.compression else (stop or file.size) - start
+            filled += reckoned_size(file) if file.is_stream else (stop or file.size) - start
             start = stop
             if filled >= size:
                 yield Part(number, tuple(spans))

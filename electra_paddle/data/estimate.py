@@ -38,7 +38,7 @@ def estimate(
     Raises:
         DataError, ConfigError: as the build itself, for what the sample shows.
     """
-    files = corpus_files(corpus)
+    files = corpus_files(corpus, settings)
     vocabulary = Vocabulary.load(vocab_file)
     describe(settings, vocabulary)
     encoder = Encoder(settings, vocabulary)

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from electra_paddle.data.compression import BLOCK, DamagedFileError, decompressed
 from electra_paddle.data.corpus import Span, boundary, place_at, reckoned_size
@@ -36,7 +36,7 @@ def read_span(
     position = span.start
     decode = decode_json if span.file.is_json else decode_text
     try:
-        for data in line_blocks(span_chunks(span)):
+        for data in line_blocks(span_chunks(span), is_cut=not span.file.is_json):
             on_bytes(len(data))
             yield decode(data, span.file, position, settings, skipped)
             position += len(data)
@@ -58,7 +58,7 @@ def span_chunks(span: Span) -> Iterator[bytes]:
     """Yield the bytes of a span in chunks."""
     if span.is_damaged:
         return
-    if span.file.compression and span.spool is None:
+    if span.file.is_stream and span.spool is None:
         yield from decompressed(span.file)
         return
     with open(span.spool or span.file.path, "rb") as stream:
@@ -70,21 +70,31 @@ def span_chunks(span: Span) -> Iterator[bytes]:
             yield chunk
 
 
-def line_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut chunks of bytes anew so that each ends with a line; a very long line is cut between two characters."""
-    rest = b""
+def line_blocks(chunks: Iterable[bytes], is_cut: bool = True) -> Iterator[bytes]:
+    """Cut chunks of bytes anew so that each ends with a line.
+
+    Args:
+        is_cut: whether a line of more than LONGEST_LINE bytes is cut between two characters.
+    """
+    rest: list[bytes] = []  # without a line feed
+    length = 0
     for chunk in chunks:
-        rest += chunk
-        end = rest.rfind(b"\n") + 1
-        if not end and len(rest) > LONGEST_LINE:
-            end = len(rest) - 4  # so that a line feed right behind stays with its line
-            while rest[end] & 0xC0 == 0x80:
-                end -= 1
+        end = chunk.rfind(b"\n") + 1
         if end:
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        yield rest
+            yield b"".join([*rest, chunk[:end]])
+            rest, length = [], 0
+        rest.append(chunk[end:])
+        length += len(chunk) - end
+        if is_cut and length > LONGEST_LINE:
+            whole = b"".join(rest)
+            place = len(whole) - 4  # so that a line feed right behind stays with its line
+            while place and whole[place] & 0xC0 == 0x80:
+                place -= 1
+            if place:
+                yield whole[:place]
+            rest, length = [whole[place:]], len(whole) - place
+    if length:
+        yield b"".join(rest)
 
 
 def decode_text(data: bytes, file: CorpusFile, position: int, settings: ShardSettings, skipped: Counter[str]) -> str:
@@ -138,7 +148,8 @@ def json_text(line: bytes, file: CorpusFile, position: int, field: str) -> str:
         raise DataError(
             f"{file.name}:{line_number(file, position)}", f"no valid JSON ({error})", "an object", advice
         ) from error
-    if not isinstance(document, dict) or not isinstance(document.get(field), str):
+    text = look_up(document, field)
+    if not isinstance(text, str):
         keys = ", ".join(map(repr, document)) if isinstance(document, dict) else type(document).__name__
         if isinstance(document, dict) and field in document:
             keys = f"{type(document[field]).__name__} under {field!r}"
@@ -148,7 +159,16 @@ def json_text(line: bytes, file: CorpusFile, position: int, field: str) -> str:
             f"text under {field!r}",
             f"give --text-field; or {advice}",
         )
-    return document[field]
+    return text
+
+
+def look_up(document: Any, field: str) -> Any:
+    """`document[field]`, or for a field such as `doc.body` what lies there; None where there is no such thing."""
+    if isinstance(document, dict) and field in document:
+        return document[field]
+    for key in field.split("."):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def line_number(file: CorpusFile, position: int) -> int:
@@ -167,14 +187,14 @@ def sample_text(
 ) -> Iterator[tuple[str, int]]:
     """Yield (block of text, bytes it came from) from places all over a corpus until there are about `num_bytes`.
 
-    Compressed files are read from their beginning only.
+    Compressed and transcoded files are read from their beginning only.
     """
     total = sum(map(reckoned_size, files))
     places = [(file, 0) for file in files]
     if total > num_bytes:
         places = [place_at(files, total * number // num_places) for number in range(num_places)]
     for file, offset in places:
-        start = 0 if file.compression else boundary(file, offset, settings) or 0 if offset else 0
+        start = 0 if file.is_stream else boundary(file, offset, settings) or 0 if offset else 0
         counts: list[int] = []
         left = num_bytes // num_places
         for block in read_span(Span(file, start, None), settings, Counter(), counts.append):

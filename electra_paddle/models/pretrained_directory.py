@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.parsing import parse_json
-from electra_paddle.tensors import assign, read_state, save_tensors
+from electra_paddle.tensors import assign, read_shapes, read_state, save_tensors
 from electra_paddle.text import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -37,6 +39,24 @@ CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
 )
 OLD_WEIGHTS = "model_state.pdparams"
 ENCODER = "electra."  # how the names of its parameters begin
+SIZES = {  # entries of config.json -> the largest value that makes sense
+    "vocab_size": 10_000_000,
+    "embedding_size": 100_000,
+    "hidden_size": 100_000,
+    "num_hidden_layers": 1000,
+    "num_attention_heads": 1000,
+    "intermediate_size": 1_000_000,
+    "max_position_embeddings": 1_000_000,
+    "type_vocab_size": 1000,
+}
+ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu", "swish", "tanh", "sigmoid", "mish", "linear")  # of PaddleNLP
+SHAPES = {  # parameter of the encoder -> the entries that its shape shows
+    "embeddings.word_embeddings.weight": ("vocab_size", "embedding_size"),
+    "embeddings.position_embeddings.weight": ("max_position_embeddings", "embedding_size"),
+    "embeddings.token_type_embeddings.weight": ("type_vocab_size", "embedding_size"),
+    "encoder.layers.0.linear1.weight": ("hidden_size", "intermediate_size"),
+}
+LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
 
 
 def save_pretrained(
@@ -121,7 +141,58 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     Raises:
         CheckpointError: no such file, or no JSON object.
     """
-    return read_json(Path(folder) / CONFIG)
+    path = Path(folder) / CONFIG
+    entries = read_json(path)
+    check_entries(entries, path)
+    return entries
+
+
+def check_entries(entries: Mapping[str, Any], path: Path) -> None:
+    """Refuse sizes, rates and names in a config.json that no network has, before one is built."""
+    for name, most in SIZES.items():
+        value = entries.get(name, 1)
+        if type(value) is not int or not 1 <= value <= most:
+            raise CheckpointError(path, f"{name} {value!r}", f"a whole number from 1 to {most:,}")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        value = entries.get(name, 0)
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise CheckpointError(path, f"{name} {value!r}", "a number from 0 to 1")
+    for name in ("initializer_range", "layer_norm_eps"):
+        value = entries.get(name, 0)
+        if type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise CheckpointError(path, f"{name} {value!r}", "a number from 0 on")
+    activation = entries.get("hidden_act", "gelu")
+    if activation not in ACTIVATIONS:
+        raise CheckpointError(path, f"hidden_act {activation!r}", " or ".join(ACTIVATIONS))
+    hidden_size, heads = entries.get("hidden_size", 256), entries.get("num_attention_heads", 1)
+    if hidden_size % heads:
+        raise CheckpointError(path, f"num_attention_heads {heads}", f"a divisor of hidden_size {hidden_size}")
+    for name, kind in (("id2label", dict), ("architectures", list)):
+        if not isinstance(entries.get(name) or kind(), kind):
+            found = type(entries[name]).__name__
+            raise CheckpointError(path, f"{name} that is a {found}", "an object" if kind is dict else "a list")
+
+
+def check_sizes(entries: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a config.json that says other sizes than the weights beside it have, before a network is built.
+
+    Weights in another format than safetensors are compared once they are read.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        return
+    shapes = read_shapes(path)
+    found = {}
+    for place, names in SHAPES.items():
+        shape = shapes.get(f"{ENCODER}{place}")
+        if shape is not None and len(shape) == len(names):
+            found.update(dict(zip(names, shape, strict=True)))
+    layers = {match[1] for match in map(LAYER.match, shapes) if match}
+    if layers:
+        found["num_hidden_layers"] = len(layers)
+    for name, size in found.items():
+        if entries.get(name, size) != size:
+            raise CheckpointError(folder / CONFIG, f"{name} {entries[name]}", f"{size}, as in {path.name}")
 
 
 def read_json(path: Path | str) -> dict[str, Any]:
@@ -143,7 +214,9 @@ def load_config(folder: Path | str) -> ElectraConfig:
     """PaddleNLP's ElectraConfig of a pretrained directory, without its download logic."""
     from paddlenlp.transformers import ElectraConfig
 
-    return ElectraConfig.from_dict(read_config(folder))
+    entries = read_config(folder)
+    check_sizes(entries, Path(folder))
+    return ElectraConfig.from_dict(entries)
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:
