@@ -17,17 +17,25 @@ DESCRIPTION = "Pre-train a generator and a discriminator; the same command again
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_entries(parser, PretrainingConfig)
     parser.add_argument("--dry-run", action="store_true", help="print sizes, memory and lengths of the run, then exit")
+    parser.add_argument("--measure", action="store_true", help="with --dry-run: make some updates, and tell the hours")
 
 
 def run(arguments: argparse.Namespace) -> None:
     from electra_paddle import runtime
+    from electra_paddle.errors import ConfigError
     from electra_paddle.pretraining import dry_run
     from electra_paddle.pretraining.job import prepare
+    from electra_paddle.pretraining.measurement import seconds_per_update
     from electra_paddle.pretraining.run import pretrain
 
     config = resolve(PretrainingConfig, arguments)
+    if arguments.measure and not arguments.dry_run:
+        raise ConfigError("--measure", "without --dry-run", "both", "a run itself shows its rate")
     if arguments.dry_run:
-        dry_run.show(prepare(config), runtime.num_processes())
+        job = prepare(config)
+        seconds = seconds_per_update(job) if arguments.measure else None
+        if runtime.is_main():
+            dry_run.show(job, runtime.num_processes(), seconds)
         return
     result = pretrain(config)
     if runtime.is_main():

@@ -50,7 +50,7 @@ class FinetuningConfig:
     )
     embedding_size: int | None = entry(None, "refused if the pre-trained model has another")
     vocab_size: int | None = entry(None, "refused if the pre-trained model has another")
-    do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
+    do_lower_case: bool | None = entry(None, "whether text is lower-cased; default: as the model's tokenizer says")
     do_train: bool = entry(True, "train, instead of evaluating the models of an earlier run", group="what is done")
     do_eval: bool = entry(True, "evaluate on the dev split")
     do_test: bool = entry(True, "evaluate on the test and challenge splits, where there are any")

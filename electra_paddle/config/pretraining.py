@@ -56,7 +56,7 @@ class PretrainingConfig:
     vocab_file: Path = entry(None, "vocabulary; default DATA_DIR/vocab.txt")
     model_dir: Path = entry(None, "where the model is written; default DATA_DIR/models/MODEL_NAME")
     vocab_size: int | None = entry(None, "number of entries of the vocabulary; default: as the file has")
-    do_lower_case: bool = entry(True, "whether the vocabulary is lower-cased")
+    do_lower_case: bool | None = entry(None, "whether the text is lower-cased; default: as the shards say")
     max_seq_length: int = entry(128, "tokens of a sequence, at most those of the shards")
     model_size: str = entry("small", "small, base or large", group="model")
     model_hparam_overrides: dict[str, Any] = entry({}, "entries of the network's shape that differ from model_size's")

@@ -16,6 +16,7 @@ from electra_paddle.finetuning.formats import read_lines
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.models.pretrained_directory import agreed_case
 from electra_paddle.text import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -100,12 +101,15 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
         ElectraPaddleError: anything wrong with its files, its model or its configuration.
     """
     source, network, vocabulary = find_source(config)
+    do_lower_case, strip_accents = pretrained.read_case(source) if source else (config.do_lower_case is not False, None)
+    agreed_case(config.do_lower_case, do_lower_case, (source or config.data_dir) / pretrained.TOKENIZER)
+    tokenizer = Tokenizer(vocabulary, do_lower_case, strip_accents)
     folder = config.data_dir / "finetuning_data" / description.name
     files = find_files(config, description, folder)
     description = find_labels(config, description, folder)
     kind = make_kind(description, config)
     examples = {split: read_split(kind, path, split) for split, path in files.items()}
-    job = Job(config, kind, source, network, Tokenizer(vocabulary, config.do_lower_case), files, examples)
+    job = Job(config, kind, source, network, tokenizer, files, examples)
     if not config.do_train:
         for trial in range(1, config.num_trials + 1):
             check_head(job, job.model_dir(trial))

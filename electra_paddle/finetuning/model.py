@@ -51,8 +51,9 @@ def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity:
     """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
     config, name = job.config, job.kind.description.name
     card = f"# {config.model_name} fine-tuned on {name}\n\nTrial {trial}, seed {seed}.\n"
-    vocabulary, more = job.tokenizer.vocabulary, {TASK: task_text(job.kind, identity)}
-    pretrained.save_pretrained(network, job.model_dir(trial), vocabulary, config.do_lower_case, card, more)
+    tokenizer, more = job.tokenizer, {TASK: task_text(job.kind, identity)}
+    case = tokenizer.do_lower_case, tokenizer.strip_accents
+    pretrained.save_pretrained(network, job.model_dir(trial), tokenizer.vocabulary, case[0], card, more, case[1])
 
 
 def read_task(folder: str | Path) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def make_features(job: Job) -> dict[str, Features]:
 
 def identity_of(job: Job, seed: int, splits: Collection[str]) -> str:
     """A hash of everything that decides about a trial, as far as it uses some splits."""
-    config = dataclasses.asdict(job.config)
+    config = {**dataclasses.asdict(job.config), "do_lower_case": job.tokenizer.do_lower_case}
     deciding = {
         "version": __version__,
         "seed": seed,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.parsing import parse_json
 from electra_paddle.tensors import assign, read_shapes, read_state, save_tensors
@@ -66,6 +66,7 @@ def save_pretrained(
     do_lower_case: bool,
     card: str,
     more: Mapping[str, str] | None = None,
+    strip_accents: bool | None = None,
 ) -> None:
     """Write a model; the folder appears, or is replaced, when all of it is written.
 
@@ -73,9 +74,12 @@ def save_pretrained(
         model: a PaddleNLP ELECTRA model.
         card: text of README.md, in Markdown.
         more: name -> text of further files.
+        strip_accents: whether the tokenizer does; None: as do_lower_case.
     """
     config = {**json.loads(model.config.to_json_string()), "architectures": [type(model).__name__]}
-    tokenizer = {"do_lower_case": do_lower_case}
+    tokenizer: dict[str, Any] = {"do_lower_case": do_lower_case}
+    if strip_accents not in (None, do_lower_case):
+        tokenizer["strip_accents"] = strip_accents
     write_pretrained(config, model.state_dict(), folder, vocabulary, tokenizer, card, more)
 
 
@@ -225,14 +229,36 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Raises:
         DataError, CheckpointError: no vocabulary, or a tokenizer_config.json that is no JSON object.
     """
+    return Tokenizer(Vocabulary.load(Path(folder) / VOCABULARY), *read_case(folder))
+
+
+def read_case(folder: Path | str) -> tuple[bool, bool | None]:
+    """(do_lower_case, strip_accents or None for the same) of a pretrained directory's tokenizer.
+
+    Raises:
+        CheckpointError: a tokenizer_config.json that cannot be read.
+    """
     path = Path(folder) / TOKENIZER
     try:
         settings = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
-        do_lower_case = settings.get("do_lower_case", True)
-        strip_accents = settings.get("strip_accents")
+        values = settings.get("do_lower_case", True), settings.get("strip_accents")
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(path, f"no readable settings ({error})", "a tokenizer's settings in JSON") from error
-    return Tokenizer(Vocabulary.load(Path(folder) / VOCABULARY), do_lower_case, strip_accents)
+    if not isinstance(values[0], bool) or not isinstance(values[1], bool | None):
+        raise CheckpointError(path, f"do_lower_case {values[0]!r}, strip_accents {values[1]!r}", "true or false")
+    return values
+
+
+def agreed_case(asked: bool | None, said: bool, source: object) -> bool:
+    """Whether text is lower-cased: as a model or shards say, which a configuration may only repeat.
+
+    Raises:
+        ConfigError: it says otherwise.
+    """
+    if asked not in (None, said):
+        advice = "leave it out: the case travels with the data"
+        raise ConfigError("do_lower_case", str(asked).lower(), f"{str(said).lower()}, as in {source}", advice)
+    return said
 
 
 def read_weights(folder: Path | str) -> tuple[dict[str, Array], Path]:

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 MB = 1e6
+MANY_EPOCHS = 1000
 
 
-def show(job: Job, num_processes: int) -> None:
+def show(job: Job, num_processes: int, seconds: float | None = None) -> None:
     """Print shapes, sizes and lengths of a run.
 
     Args:
         job: the Job of `run_pretrain`.
         num_processes: that take part.
+        seconds: that an update takes, where it was measured.
     """
     config, generator, discriminator, batches = job.config, job.generator, job.discriminator, job.batches
     *parameters, total = cost.num_parameters(config, generator, discriminator)
@@ -41,7 +43,26 @@ def show(job: Job, num_processes: int) -> None:
     size, keep = cost.checkpoint_bytes(total), config.keep_checkpoint_max
     kept = f"at most {keep + 1} at a time, {(keep + 1) * size / MB:,.1f} MB" if keep else "all are kept"
     print(f"{'checkpoint:':16}{size / MB:,.1f} MB; {kept}")
+    if seconds is not None:
+        left = (config.num_train_steps - job.start) * seconds
+        print(
+            f"{'time:':16}{hours(left)} for {config.num_train_steps - job.start:,} updates of {seconds:,.2f} s, as "
+            "measured just now; evaluations and checkpoints come on top"
+        )
+    if epochs > MANY_EPOCHS:
+        print(
+            f"WARNING: {epochs:,.0f} epochs: the network sees each example as often; fewer updates "
+            "(num_train_steps) or more text would do"
+        )
     print("nothing was trained or written")
+
+
+def hours(seconds: float) -> str:
+    """A time in the unit that one thinks of it in."""
+    for unit, size in (("days", 172_800), ("hours", 7200), ("minutes", 120)):
+        if seconds >= size:
+            return f"{seconds / {'days': 86_400, 'hours': 3600, 'minutes': 60}[unit]:,.1f} {unit}"
+    return f"{seconds:,.0f} seconds"
 
 
 def describe(net: Geometry, count: int) -> str:

@@ -45,7 +45,7 @@ class History(NamedTuple):
             replace_text(model_dir / FILE, json.dumps(self.changes, indent=2, ensure_ascii=False) + "\n")
 
 
-def continue_history(config: PretrainingConfig, checkpoint: Checkpoint | None) -> History:
+def continue_history(config: PretrainingConfig, do_lower_case: bool, checkpoint: Checkpoint | None) -> History:
     """The history of a run that begins, or goes on from a checkpoint with the settings of now.
 
     Raises:
@@ -53,6 +53,7 @@ def continue_history(config: PretrainingConfig, checkpoint: Checkpoint | None) -
     """
     settings = {
         **plain_settings(config),
+        "do_lower_case": do_lower_case,
         "processes": runtime.num_processes(),
         "shards": sha256(config.pretrain_shards / MANIFEST),
         "init_weights": weights_digest(config.init_from),

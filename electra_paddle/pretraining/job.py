@@ -15,10 +15,10 @@ from electra_paddle.data.cloze import Cloze, read_cloze
 from electra_paddle.data.evaluation import EvaluationBatches, hold_out
 from electra_paddle.data.loader import PretrainingBatches
 from electra_paddle.data.masking import MaskingSettings
-from electra_paddle.data.shards import Shards
+from electra_paddle.data.shards import MANIFEST, Shards
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.models.informed import num_frequencies
-from electra_paddle.models.pretrained_directory import read_json
+from electra_paddle.models.pretrained_directory import TOKENIZER, agreed_case, read_case, read_json
 from electra_paddle.models.warm_start import find_networks
 from electra_paddle.pretraining.history import History, continue_history
 from electra_paddle.pretraining.objectives import OBJECTIVES, Objective
@@ -44,6 +44,8 @@ class Job(NamedTuple):
     cloze: Cloze | None
     first_weights: dict[str, Path]  # what `find_networks` found in init_from, to fill the networks from; {} for none
     history: History
+    do_lower_case: bool  # as the text of the shards was
+    strip_accents: bool
 
     @property
     def shard_folders(self) -> list[Path]:
@@ -71,6 +73,8 @@ def prepare(config: PretrainingConfig) -> Job:
     for shape in filter(None, (generator, discriminator)):
         config.check_length(shape)
     batches, eval_batches = open_shards(config, vocabulary)
+    manifest = batches.shards.manifest
+    do_lower_case = agreed_case(config.do_lower_case, manifest["do_lower_case"], config.pretrain_shards / MANIFEST)
     shapes = {"generator": generator, "discriminator": discriminator}
     identity = {name: dataclasses.asdict(shape) if shape else None for name, shape in shapes.items()}
     checkpoints = Checkpoints(
@@ -82,12 +86,14 @@ def prepare(config: PretrainingConfig) -> Job:
     first_weights: dict[str, Path] = {}
     if config.init_from and not checkpoint:
         first_weights = find_networks(pretrained_directories(config.init_from), vocabulary, shapes)
-    history = continue_history(config, checkpoint)
+        for folder in first_weights.values():
+            agreed_case(do_lower_case, read_case(folder)[0], folder / TOKENIZER)
+    history = continue_history(config, do_lower_case, checkpoint)
     if config.initialization == "informed":
         num_frequencies((generator, discriminator))
     cloze = None
     if config.cloze_file:
-        cloze = read_cloze(find_recipe(config.cloze_file), vocabulary, config.do_lower_case)
+        cloze = read_cloze(find_recipe(config.cloze_file), vocabulary, do_lower_case)
     return Job(
         config,
         vocabulary,
@@ -101,6 +107,8 @@ def prepare(config: PretrainingConfig) -> Job:
         cloze,
         first_weights,
         history,
+        do_lower_case,
+        manifest["strip_accents"],
     )
 
 

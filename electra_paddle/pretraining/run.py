@@ -224,7 +224,8 @@ def save_networks(job: Job, model: ElectraForJointPretraining, num_steps: int) -
     config = job.config
     for name, network in job.objective.networks(model):
         card = model_card(config, name, len(job.vocabulary), num_steps) + history_section(job.history)
-        save_pretrained(network, config.model_dir / name, job.vocabulary, config.do_lower_case, card)
+        folder, vocabulary = config.model_dir / name, job.vocabulary
+        save_pretrained(network, folder, vocabulary, job.do_lower_case, card, strip_accents=job.strip_accents)
 
 
 def history_section(history: History) -> str:

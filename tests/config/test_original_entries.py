@@ -59,7 +59,8 @@ REFUSED = {  # name -> (value that is like leaving it out, value that is refused
     "two_tower_generator": (False, True),
     "pretrain_tfrecords": (None, "pretrain_tfrecords/pretrain_data.tfrecord*"),
 }
-OWN_DEFAULTS = {"model_name", "vocab_size"}  # the original has to be told either; ours follow from nothing and the file
+# The original has to be told them; ours follow from nothing, the file and the shards.
+OWN_DEFAULTS = {"model_name", "vocab_size", "do_lower_case"}
 TOGETHER = {"do_train": {"do_eval": True}, "do_eval": {"do_train": False}}  # what else an entry needs
 
 

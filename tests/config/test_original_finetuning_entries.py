@@ -50,7 +50,14 @@ ENTRIES = {  # name -> (the original's default, another value)
     "vocab_size": (30522, 21128),
     "save_checkpoints_steps": (1_000_000, 100),
 }
-OWN_DEFAULTS = {"task_names", "model_size", "vocab_size", "save_checkpoints_steps", "max_answer_length"}
+OWN_DEFAULTS = {
+    "do_lower_case",
+    "task_names",
+    "model_size",
+    "vocab_size",
+    "save_checkpoints_steps",
+    "max_answer_length",
+}
 WITHOUT_EFFECT = {  # of tasks that are not Chinese, or of TPUs
     "double_unordered": False,
     "qa_na_threshold": -1.0,

@@ -69,3 +69,16 @@ def test_dry_run_tells_how_far_a_run_has_come_and_refuses_what_a_run_would_refus
     assert "6, 6 of them done" in project.pretrain("base", "--dry-run").stdout
     result = project.pretrain("base", "--dry-run", "--max-seq-length", "64", check=False)
     assert result.returncode == 2 and "max_seq_length: found 64, expected 32, as the shards" in result.stderr
+
+
+def test_measured_dry_run_tells_the_time_and_warns_of_absurd_numbers_of_epochs(project):
+    options = ["--dry-run", "--measure", "--num-train-steps", "1000000"]
+    output = project.pretrain("measured", *options).stdout
+    seconds = number(r"for 1,000,000 updates of ([\d.]+) s, as measured just now", output)
+    told = re.search(r"time: +([\d,.]+) (days|hours|minutes)", output)
+    size = {"days": 86_400, "hours": 3600, "minutes": 60}[told[2]]
+    assert float(told[1].replace(",", "")) * size == pytest.approx(1e6 * seconds, rel=0.6)  # of a rounded number
+    assert re.search(r"WARNING: [\d,]+ epochs: the network sees each example as often", output)
+    assert not (project.folder / "models/measured").exists()
+    result = project.pretrain("measured", "--measure", check=False)
+    assert result.returncode == 2 and "--measure: found without --dry-run, expected both" in result.stderr

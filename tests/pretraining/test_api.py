@@ -188,3 +188,42 @@ def test_a_damaged_token_ends_the_run(data_dir, tmp_path, at_once):
         electra_paddle.pretrain(data_dir=data_dir, verify_shards=at_once, **options)
     assert not (tmp_path / "model/discriminator").exists()
     assert (tmp_path / "model/metrics.jsonl").read_text() == "" or not at_once
+
+
+def test_case_travels_from_shards_to_networks_and_fine_tuning(data_dir, tmp_path):
+    folder = tmp_path / "cased"
+    settings = {"max_seq_length": 32, "do_lower_case": False, "strip_accents": True}
+    electra_paddle.build_shards(
+        data_dir / "corpus.txt", folder / "vocab.txt", folder / "pretrain_shards", build_vocab=150, **settings
+    )
+    result = electra_paddle.pretrain(data_dir=folder, model_name="cased", **SETTINGS)
+    case = {"do_lower_case": False, "strip_accents": True}
+    for network in (result.generator, result.discriminator):
+        tokenizer = json.loads((network / "tokenizer_config.json").read_text())
+        assert {name: tokenizer[name] for name in case} == case
+    message = r"do_lower_case: found true, expected false, as in .*manifest.json; leave it out"
+    with pytest.raises(ConfigError, match=message):
+        electra_paddle.pretrain(data_dir=folder, model_name="lower", do_lower_case=True, **SETTINGS)
+
+    task = folder / "finetuning_data/moods"
+    task.mkdir(parents=True)
+    (task / "train.tsv").write_text("good\tA好\nbad\tb坏\n" * 4, encoding="utf-8")
+    options = {"data_dir": folder, "init_checkpoint": result.discriminator, "loggers": ["jsonl"]}
+    description = electra_paddle.TaskDescription("moods", labels=("bad", "good"))
+    tuned = electra_paddle.finetune(description, output_dir=folder / "tuned", **options)
+    tokenizer = json.loads((tuned.models[0] / "tokenizer_config.json").read_text())
+    assert {name: tokenizer[name] for name in case} == case
+    assert not electra_paddle.from_finetuned(tuned.models[0]).tokenizer.do_lower_case
+    with pytest.raises(ConfigError, match="do_lower_case: found true, expected false, as in .*tokenizer_config.json"):
+        electra_paddle.finetune(description, output_dir=folder / "lower", do_lower_case=True, **options)
+    with pytest.raises(ConfigError, match="do_lower_case: found true, expected false, as in .*tokenizer_config.json"):
+        electra_paddle.pretrain(
+            data_dir=folder, vocab_file=folder / "vocab.txt", model_name="other", init_from=result.discriminator.parent,
+            pretrain_shards=lowered(data_dir, folder), **SETTINGS,
+        )  # fmt: skip
+
+
+def lowered(data_dir, folder):
+    """Shards of the same vocabulary with text in lower case."""
+    electra_paddle.build_shards(data_dir / "corpus.txt", folder / "vocab.txt", folder / "lower", max_seq_length=32)
+    return folder / "lower"
