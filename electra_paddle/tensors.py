@@ -135,7 +135,8 @@ def assign(
     if not_finite:
         print(f"WARNING: {source}: numbers that are infinite or none, in {some_of(not_finite)}", file=sys.stderr)
     for name, parameter in parameters.items():
-        parameter.set_value(arrays[name])
+        array = arrays[name]
+        parameter.set_value(array.astype("float32") if array.dtype == np.float16 else array)  # stored in half the room
     return LoadReport(source, list(parameters), extra)
 
 

@@ -63,3 +63,10 @@ def test_nothing_is_filled_unless_all_fits():
     with pytest.raises(CheckpointError, match="FILE: found no bias, expected bias"):
         assign(layer, {"weight": before + 1}, "FILE")
     assert (layer.weight.numpy() == before).all()
+
+
+def test_arrays_in_half_precision_are_loaded_as_float32():
+    layer = paddle.nn.Linear(3, 2)
+    weight = np.full((3, 2), 0.1, np.float16)
+    assign(layer, {"weight": weight, "bias": np.zeros(2, np.float32)}, "FILE")
+    assert layer.weight.dtype == paddle.float32 and (layer.weight.numpy() == weight.astype(np.float32)).all()

@@ -101,7 +101,7 @@ def test_informed_run_says_what_it_counted_and_resumes_as_it_began(project):
     assert_close(in_two, alone, atol=1e-4)
     refused = project.pretrain("informed", *wide, check=False)
     assert refused.returncode == 2
-    assert "found original for a run that began as informed and has made 6 updates" in refused.stderr
+    assert "found other settings than 6 updates were made with (initialization informed -> original)" in refused.stderr
 
 
 @pytest.mark.slow
