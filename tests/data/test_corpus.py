@@ -53,7 +53,11 @@ def test_patterns_and_lists_take_files_of_any_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("absent", "absent: found no such file"), ("*.csv", "found no such file"), (".", "found no .txt or .jsonl file")],
+    [
+        ("absent", "absent: found no such file"),
+        ("*.csv", "found no such file"),
+        (".", "found no .txt, .jsonl or .json file"),
+    ],
 )
 def test_nothing_there_is_said(tmp_path, path, message):
     (tmp_path / "table.tsv").touch()

@@ -274,7 +274,9 @@ def test_encoder_loads_strictly(joint, tmp_path):
         assert (parameter.numpy() == dict(joint.discriminator.electra.named_parameters())[name].numpy()).all()
     settings = json.loads((tmp_path / "d/config.json").read_text())
     (tmp_path / "d/config.json").write_text(json.dumps({**settings, "intermediate_size": 64}))
-    other = ElectraClassifier(pretrained.load_config(tmp_path / "d"))
+    with pytest.raises(CheckpointError, match=r"intermediate_size 64, expected 128, as in model.safetensors"):
+        pretrained.load_config(tmp_path / "d")
+    other = ElectraClassifier(ElectraConfig.from_dict({**settings, "intermediate_size": 64}))
     before = other.electra.encoder.layers[0].linear2.weight.numpy()
     with pytest.raises(CheckpointError, match=r"linear1.weight \[32, 128\], expected .*\[32, 64\]"):
         pretrained.load_encoder(other, tmp_path / "d")
