@@ -3,6 +3,7 @@
 import json
 import lzma
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +150,47 @@ def test_unknown_command_lists_the_known_ones(project):
     result = subprocess.run([sys.executable, "-m", "electra_paddle", "train"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "train: found an unknown command" in result.stderr and "run-pretrain" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a file system in which nobody can write")
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*BUILD, "--corpus-dir", "corpus.txt", "--vocab-file", "vocab.txt", "--output-dir", "/sys/out"],
+        [*PRETRAIN, "--model-name", "base", "--model-dir", "/sys/out"],
+        [*FINETUNE, "--output-dir", "/sys/out"],
+        ["tools/export_hub_module.py", "models/base", "/sys/out", "--name", "a-b"],
+        ["tools/convert_hf.py", "models/base", "/sys/out", "--to", "hf"],
+        ["tools/convert_tf.py", "models/base", "/sys/out", "--to", "tf"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_folder_that_cannot_be_written_is_one_line(broken, command):
+    result = broken.run(*command, check=False)
+    assert result.returncode == 2, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    assert "/sys/" in line and len(line) < 300 and "Traceback" not in result.stderr
+
+
+def test_files_of_others_stay_wherever_something_is_written_beside_them(broken):
+    """Folders called OUT.partial and OUT.old were emptied as if they were ours."""
+    folder = broken.folder
+    outs = {
+        "built": [*BUILD, "--corpus-dir", "corpus.txt", "--vocab-file", "vocab.txt", "--output-dir", "built"],
+        "module": ["tools/export_hub_module.py", "models/base", "module"],
+    }
+    outs["hf"] = ["tools/convert_hf.py", "models/base", "hf", "--to", "hf"]
+    outs["tf"] = ["tools/convert_tf.py", "models/base", "tf", "--to", "tf"]
+    for name, command in outs.items():
+        for other in (".partial", ".old"):
+            (folder / f"{name}{other}").mkdir()
+            (folder / f"{name}{other}/thesis.txt").write_text("mine")
+        more = ["--overwrite"] if name in ("built", "module") else []
+        for options in ([], more) if more else ([],):
+            result = broken.run(*command, *options, check=False)
+            assert result.returncode == 0, result.stderr
+    for name in outs:
+        for other in (".partial", ".old"):
+            assert (folder / f"{name}{other}/thesis.txt").read_text() == "mine"
+            shutil.rmtree(folder / f"{name}{other}")
+        shutil.rmtree(folder / name)

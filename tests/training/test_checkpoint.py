@@ -139,3 +139,18 @@ def test_what_cannot_be_written_leaves_the_older_ones(tmp_path, monkeypatch):
 
 def full(descriptor):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_folders_of_other_names_neither_count_nor_go(tmp_path):
+    """Copies such as step_best were taken for the newest, and the real ones deleted."""
+    for name in ("step_best", "step_00000099_copy", "step_7", "step_00000005.damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "step_00000098").write_text("a file")
+    checkpoints = Checkpoints(tmp_path, {}, keep=2)
+    layer = paddle.nn.Linear(3, 2)
+    optimizer = build_optimizer(layer, build_schedule(0.1, 200_000_000, 0, 1.0), 0.0)
+    for step in (8, 9, 100_000_001):
+        checkpoints.save(step, layer, optimizer)
+    assert [path.name for path in checkpoints.paths()] == ["step_00000009", "step_100000001"]
+    assert checkpoints.latest().step == 100_000_001
+    assert {path.name for path in tmp_path.iterdir()} >= {"step_best", "step_00000099_copy", "step_7", "step_00000098"}
