@@ -12,7 +12,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -39,6 +39,7 @@ ELSEWHERE = {  # entries of the original's configurations that have no counterpa
     "electric_objective": "Electric is not part of Chinese ELECTRA",
     "two_tower_generator": "two-tower generators are not part of Chinese ELECTRA",
 }
+MOST_LISTED = 20  # names in a message
 ONLY_WITH_TPU = ("num_tpu_cores", "iterations_per_loop")  # mean nothing without use_tpu, whatever they say
 
 
@@ -200,7 +201,7 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
             raise ConfigError(
                 f"{sources[key]}: {key}",
                 "an unknown hyper-parameter",
-                f"{near[0]!r}, perhaps" if near else "one of those that --help lists",
+                f"{near[0]!r}, perhaps" if near else known_entries(known),
             )
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     values = {key: value for key, value in values.items() if value is not None or fields[key].default is not None}
@@ -208,9 +209,12 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
     checked: dict[str, Any] = {}
     for key, value in values.items():
         try:
-            checked[key] = pydantic.TypeAdapter(types[key]).validate_python(value)
+            numbers_as_text = pydantic.ConfigDict(coerce_numbers_to_str=True)  # labels: [0, 1]
+            checked[key] = pydantic.TypeAdapter(types[key], config=numbers_as_text).validate_python(value)
         except pydantic.ValidationError as error:
-            raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key])) from error
+            has_yes = isinstance(value, list) and any(isinstance(part, bool) for part in value)
+            advice = "quote yes, no, on and off: YAML reads them as true and false" if has_yes else ""
+            raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key]), advice) from error
     if checked.get("debug"):
         defaults = getattr(config_class, "DEBUG", {})
         checked = {**{key: value for key, value in defaults.items() if key in known}, **checked}
@@ -221,6 +225,11 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
         if key in sources:
             error.args = (f"{sources[key]}: {error.args[0]}",)
         raise
+
+
+def known_entries(names: Sequence[str]) -> str:
+    """The entries that there are, as far as they fit into a message."""
+    return " or ".join(names) if len(names) <= MOST_LISTED else "one of those that --help lists"
 
 
 def is_elsewhere(key: str, value: Any, sources: Mapping[str, str]) -> bool:

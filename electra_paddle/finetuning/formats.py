@@ -186,7 +186,7 @@ def read_bio(path: str | Path, layout: TaskDescription, problems: Problems) -> I
     for number, line in enumerate([*read_bytes(path).split(b"\n"), b""], 1):
         where = f"{path}:{number}"
         try:
-            cells = re.split("[ \t]+", line.decode("utf-8").strip(" \t\r"))
+            cells = bio_cells(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             problems.add(where, f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text")
             is_bad = True
@@ -205,6 +205,14 @@ def read_bio(path: str | Path, layout: TaskDescription, problems: Problems) -> I
         tokens.append(cells[token_column])
         if not lacks_tag:
             tags.append(cells[tag_column])
+
+
+def bio_cells(line: str) -> list[str]:
+    """The cells of a line; [""] for a blank one. Between tabs a space is a token like any other."""
+    text = line.removesuffix("\r")
+    if "\t" not in text or not text.strip(" \t"):
+        return re.split(" +", text.strip(" \t"))
+    return [cell.strip(" ") or " " for cell in text.split("\t") if cell]
 
 
 def read_token_lists(path: str | Path, layout: TaskDescription, problems: Problems) -> Iterator[Sentence]:

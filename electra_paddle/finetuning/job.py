@@ -121,6 +121,8 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
 def find_files(config: FinetuningConfig, description: TaskDescription, folder: Path) -> dict[str, Path]:
     """split -> path of the splits that are wanted and there."""
     wanted = {"train": config.do_train, "dev": config.do_eval, "test": config.do_test, "challenge": config.do_test}
+    if not folder.is_dir():
+        raise DataError(folder, "no such folder", f"the files of {description.name}", "--data-dir leads there")
     files = {}
     for split in SPLITS:
         path = description.find_file(folder, split) if wanted[split] else None

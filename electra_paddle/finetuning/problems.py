@@ -6,6 +6,8 @@ from pathlib import Path
 
 from electra_paddle.errors import DataError
 
+MOST_SHOWN = 10  # rows
+
 
 class Problems:
     """Collects the rows of one file that cannot be used.
@@ -45,5 +47,7 @@ class Problems:
             print(f"{path}: {count:,} rows {reason}", file=sys.stderr)
         if self.errors:
             print(f"{path}: {len(self.errors):,} rows skipped:", file=sys.stderr)
-        for error in self.errors:
+        for error in self.errors[:MOST_SHOWN]:
             print(f"  {error}", file=sys.stderr)
+        if self.errors[MOST_SHOWN:]:
+            print(f"  and {len(self.errors) - MOST_SHOWN:,} more", file=sys.stderr)

@@ -118,3 +118,10 @@ def test_wrong_predictions_are_one_line(predictions, message, dataset, tmp_path,
 
 def test_script_of_tasks_is_the_command():
     assert (ROOT / "tasks" / f"{evaluate_cmrc.__name__.rpartition('.')[2]}.py").is_file()
+
+
+def test_of_no_answers_only_an_empty_prediction_is_right():
+    assert exact_match("", []) == 1 and f1(" ", ()) == 1.0
+    assert exact_match("某", []) == 0 and f1("某", ()) == 0.0
+    scores = score([("a", []), ("b", []), ("c", ["对"])], {"a": "", "b": "某", "c": "对"})
+    assert (scores.em, scores.f1, scores.total) == (pytest.approx(200 / 3), pytest.approx(200 / 3), 3)

@@ -136,3 +136,27 @@ def test_json_may_be_an_array_or_lines(tmp_path, content):
     assert rows(read(tmp_path / "t.json", content, description)[0]) == [("甲", None, 0)]
     with pytest.raises(DataError, match=r"t.json:1: found 2 labels, expected one"):
         read(tmp_path / "t.json", '{"fact": "甲", "meta": {"accusation": ["盗窃", "诈骗"]}}', description)
+
+
+def test_numbers_as_labels_are_text_and_words_that_yaml_takes_for_truth_are_explained(tmp_path):
+    path = tmp_path / "task.yaml"
+    path.write_text("labels: [0, 1]\naliases: {2: 1}\n")
+    assert load_description(str(path)).labels == ("0", "1")
+    path.write_text("labels: [yes, no]\n")
+    with pytest.raises(ConfigError, match="labels: found .True, False.*; quote yes, no, on and off: YAML reads"):
+        load_description(str(path))
+    path.write_text("lables: [a, b]\n")
+    with pytest.raises(ConfigError, match="'labels', perhaps"):
+        load_description(str(path))
+    path.write_text("zzz: 1\n")
+    with pytest.raises(ConfigError, match="expected name or kind or format or header"):
+        load_description(str(path))
+
+
+def test_many_bad_rows_are_shown_in_part_and_counted(capsys):
+    problems = Problems("skip")
+    for number in range(37):
+        problems.add(f"t.tsv:{number}", "x", "y")
+    problems.report("t.tsv")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 12 and lines[0] == "t.tsv: 37 rows skipped:" and lines[-1] == "  and 27 more"

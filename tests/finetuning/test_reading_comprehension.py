@@ -36,6 +36,13 @@ def read(path, split, *quizzes, on_error="skip", **entries):
     return [question.id for question in reader(**entries).read(path, split, problems)], problems
 
 
+def test_question_about_an_empty_context_is_told(tmp_path):
+    data = {"context": " ", "qas": [{"id": "1", "question": "?", "answers": [{"text": "a", "answer_start": 0}]}]}
+    for split in ("train", "dev"):
+        names, problems = read(tmp_path, split, data, quiz("2", ("三", 2)))
+        assert names == ["2"] and "found an empty context" in str(problems.errors[0])
+
+
 def test_training_questions_need_an_answer_that_stands_in_the_text(tmp_path):
     quizzes = [
         quiz("1", ("三四", 2)),

@@ -93,3 +93,16 @@ def test_entities_are_scored_as_wholes():
 def test_tags_that_mark_no_entities_need_accuracy_as_their_metric():
     with pytest.raises(ConfigError, match="metric: found f1, expected accuracy"):
         kind(TaskDescription("pos", "tagging", "bio", columns={"token": 0, "tag": 1}, labels=("NN", "VV")))
+
+
+def test_between_tabs_a_space_is_a_token_like_any_other(tmp_path):
+    content = "一\tB-PER\n \tO\n\u3000\tO\n七\tI-PER\r\n\n\t\n丁\tO\n"
+    examples, problems = read(tmp_path / "t.txt", content)
+    assert [example.tokens for example in examples] == [("一", " ", "\u3000", "七"), ("丁",)] and not problems.errors
+    (feature,) = kind().featurize(0, examples[0], TOKENIZER)
+    assert feature.firsts == [1, 2, 3, 4] and list(feature.tags) == list(examples[0].tags)
+
+
+def test_words_may_be_parted_by_spaces(tmp_path):
+    examples, _ = read(tmp_path / "t.txt", "一  B-PER\n 七 I-PER \n\n丁 O\n")
+    assert [example.tokens for example in examples] == [("一", "七"), ("丁",)]

@@ -47,13 +47,17 @@ def _words_of_part(part: str) -> Sequence[str]:
     return (part,) if IDEOGRAPH.match(part) else english_words(part)
 
 
-def exact_match(prediction: str, answers: Iterable[str]) -> int:
-    """1 if the prediction equals any answer but for case and punctuation, else 0."""
+def exact_match(prediction: str, answers: Sequence[str]) -> int:
+    """1 if the prediction equals any answer but for case and punctuation, else 0; of no answers, none is right."""
+    if not answers:
+        return int(not prediction.strip())
     return int(strip_punctuation(prediction) in map(strip_punctuation, answers))
 
 
-def f1(prediction: str, answers: Iterable[str]) -> float:
+def f1(prediction: str, answers: Sequence[str]) -> float:
     """Highest F1 of the prediction with any answer, 0 to 1; 0 if both are empty."""
+    if not answers:
+        return float(not prediction.strip())
     words, best = segment(prediction), 0.0
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(words)

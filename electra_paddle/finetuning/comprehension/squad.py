@@ -105,8 +105,6 @@ def read_paragraph(place: str, paragraph: Any) -> tuple[str, list[Any]]:
     """(context, list of its questions as they stand in the file)."""
     key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else "context"
     context = require(place, paragraph, key, str)
-    if not context.strip():
-        raise Unusable(place, "an empty context", "a text to ask about")
     return context, require(place, paragraph, "qas", list)
 
 

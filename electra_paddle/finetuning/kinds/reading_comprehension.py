@@ -72,6 +72,9 @@ class ReadingComprehension(
 
     def _is_usable(self, question: Question, split: str, problems: Problems) -> bool:
         """Whether a question serves a split; if not, the reason is noted."""
+        if not question.context.strip():  # nothing to read; the scores of `evaluate_cmrc` count it
+            problems.add(question.where, "an empty context", "a text to ask about")
+            return False
         if split in ("train", "dev") and not any(answer.strip() for answer in question.answers):
             problems.add(question.where, "no answer", "at least one in training and dev data")
             return False
