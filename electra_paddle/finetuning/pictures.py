@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from electra_paddle.arrays import Array
 
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei",
+    "Microsoft YaHei", "PingFang SC", "Heiti SC", "Noto Sans CJK JP", "Droid Sans Fallback",
+)  # fmt: skip
 MOST_NAMED = 20  # classes whose labels have room on an axis
 
 
@@ -25,7 +29,8 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 def confusion_figure(matrix: Array, labels: Sequence[str]) -> Figure:
     """A matplotlib Figure of counts [C, C], rows the right classes, columns the predicted ones.
 
-    Axes show labels where the font has them and there is room, else the classes' ids.
+    Axes show labels where a font has them and there is room, else the classes' ids, whose labels stand in the table
+    beside the picture.
     """
     from matplotlib.figure import Figure
 
@@ -35,7 +40,7 @@ def confusion_figure(matrix: Array, labels: Sequence[str]) -> Figure:
     figure.colorbar(axes.imshow(shares, cmap="Blues", vmin=0, vmax=1), label="share of the row")
     axes.set(xlabel="predicted", ylabel="right")
     if len(labels) <= MOST_NAMED:
-        names = [label if label.isascii() else str(number) for number, label in enumerate(labels)]
+        names = list(labels) if can_show("".join(labels)) else [str(number) for number in range(len(labels))]
         axes.set_xticks(range(len(labels)), names, rotation=45)
         axes.set_yticks(range(len(labels)), names)
         for row, counts in enumerate(matrix):
@@ -43,6 +48,27 @@ def confusion_figure(matrix: Array, labels: Sequence[str]) -> Figure:
                 color = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, f"{count:,}", ha="center", va="center", color=color)
     return figure
+
+
+def can_show(text: str) -> bool:
+    """Whether there is a font for a text; if so, matplotlib takes it from now on."""
+    import matplotlib
+
+    if text.isascii():
+        return True
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    families = matplotlib.rcParams["font.sans-serif"]
+    for family in (*CHINESE_FONTS, *families):
+        try:
+            path = font_manager.findfont(family, fallback_to_default=False)
+        except ValueError:
+            continue
+        if {ord(char) for char in text} <= FT2Font(path).get_charmap().keys():
+            matplotlib.rcParams["font.sans-serif"] = [family, *families]
+            return True
+    return False
 
 
 def spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:

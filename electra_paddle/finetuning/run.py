@@ -113,6 +113,8 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
             results.write()
             if number > 1 and config.do_train and not config.keep_all_models:
                 shutil.rmtree(job.model_dir(number - 1), ignore_errors=True)
+    if runtime.is_main() and not results.summary:
+        print(f"{job.name}: nothing was measured, as there is no dev or test split with labels")
     return results
 
 
