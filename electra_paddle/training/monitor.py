@@ -68,7 +68,8 @@ class Monitor:
         """
         for name, value in metrics.items():
             detached = value if isinstance(value, (int, float)) else value.detach()
-            self._sums[name] = self._sums.get(name, 0.0) + detached
+            before = self._sums.get(name)
+            self._sums[name] = detached if before is None else like(detached, before) + detached
         self._count += 1
         self._latest = {"learning_rate": learning_rate, **latest}
         self.pass_over(step)
@@ -142,3 +143,12 @@ class Monitor:
     def close(self) -> None:
         for logger in self.loggers:
             logger.close()
+
+
+def like(value: float | Tensor, number: float | Tensor) -> float | Tensor:
+    """A number that a checkpoint kept as the tensor that it was: Paddle 2 adds numbers to tensors in float32."""
+    if isinstance(value, int | float) or not isinstance(number, int | float):
+        return number
+    import paddle
+
+    return paddle.full(value.shape, number, value.dtype)
