@@ -106,7 +106,7 @@ def listing(folder):
         ([*PRETRAIN, "--pretrain-shards", "none"], "none/manifest.json: found no such file, expected shards"),
         ([*FINETUNE, "--task-names", "mood.yaml"], "train.tsv:2: found label 'angry', expected sad or glad"),
         ([*FINETUNE, "--task-names", "mood"], "task_names: found 'mood', expected bqcorpus or cail2018 or chnsenticorp"),
-        ([*FINETUNE, "--task", "lcqmc"], "finetuning_data/lcqmc/train.tsv: found no such file, expected the training data of lcqmc"),
+        ([*FINETUNE, "--task", "lcqmc"], "finetuning_data/lcqmc: found no such folder, expected the files of lcqmc; --data-dir leads there"),
         ([*FINETUNE, "--suite", "none.yaml"], "none.yaml: found No such file or directory"),
         ([*FINETUNE, "--model-size", "base"], "hidden_size: found 768, expected 16 as in models/base/discriminator/config.json"),
         ([*FINETUNE, "--do-train", "false"], "models/new/finetuning_models/chnsenticorp_model_1/config.json: found no readable configuration"),
