@@ -70,7 +70,7 @@ def test_workers_end_within_seconds_of_their_launchers_death_and_the_next_start_
     while workers(project, "orphaned"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    log = (project.folder / "log_orphaned/workerlog.0").read_text()
+    log = (project.folder / "log_orphaned" / "workerlog.0").read_text()
     assert f"the launcher (process {process.pid}) has died: process {pids[0]} ends" in log
     step = max(int(folder.name[5:]) for folder in (project.folder / "models/orphaned/checkpoints").glob("step_*"))
     assert f"update {step:,} of 100,000 is saved" in log
