@@ -70,7 +70,10 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: found {reason(error)}, expected room and permission", file=sys.stderr)
+        print(
+            f"error: {error.filename}: found {reason(error)}, expected a file or folder that can be read and written",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Mistakes a user can mend, told in one line: where, what was found, what was expected, what to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -20,6 +21,11 @@ class ElectraPaddleError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that it travels between processes
         return _restore, (type(self), str(self))
+
+
+def some_of(names: Sequence[str], most: int = 4) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def shortened(value: object, most: int = 400) -> str:

@@ -64,6 +64,13 @@ def check_size(value: Any) -> None:
             waiting += part
 
 
+def look_up(value: Any, path: str) -> Any:
+    """`value["a"]["b"]` for the path a.b; None where there is no such thing."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def in_one_line(error: BaseException) -> str:
     """An error's message without its line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

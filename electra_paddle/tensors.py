@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from electra_paddle.errors import CheckpointError, reason
+from electra_paddle.errors import CheckpointError, reason, some_of
 from electra_paddle.unpickling import BoundedStream, Buildable, UnpicklingError, unpickle
 
 if TYPE_CHECKING:
@@ -97,11 +97,6 @@ class LoadReport(NamedTuple):
         line = f"{self.source}: {len(self.loaded)} parameters loaded, {len(self.untrained)} missing"
         line += f", {len(self.extra)} extra{extra}"
         return f"{line}; UNTRAINED: {some_of(self.untrained)}" if self.untrained else line
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def assign(

@@ -74,7 +74,7 @@ def unpickle(stream: BoundedStream, builders: Builders, find_stored: Callable[[A
                 if operation.name == "STOP":
                     return machine.pop()
                 machine.do(operation.name, argument)
-    except (IndexError, KeyError, ValueError, TypeError, OverflowError) as error:
+    except (IndexError, KeyError, ValueError, TypeError, OverflowError, StopIteration) as error:
         if isinstance(error, UnpicklingError):
             raise
         raise UnpicklingError(f"a damaged pickle ({type(error).__name__}: {error})") from error
@@ -102,7 +102,7 @@ class Machine:
 
     def pop_to_mark(self) -> list[tuple[Any, int]]:
         """The values above the last mark, which goes too."""
-        place = max(number for number, (value, _) in enumerate(self.stack) if value is MARK)
+        place = next(number for number in range(len(self.stack) - 1, -1, -1) if self.stack[number][0] is MARK)
         values = self.stack[place + 1 :]
         del self.stack[place:]
         return values

@@ -12,10 +12,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.formats import read_rows
 from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.hub.tasks.base import Task, encode
-from electra_paddle.task_kinds import KindEntry
 from electra_paddle.text import encode_pair, pad
-
-ENTRY = KindEntry("stars", "own_kind:Stars", "ElectraStars", "stars", "own_kind:StarsTask")
 
 
 class ElectraStars(ElectraPretrainedModel):
@@ -103,7 +100,7 @@ class StarsTask(Task):
     trained_by = "ElectraStars"
     components = [("Number", {"label": "stars"})]
 
-    def build(self, module, config, head):
+    def build(self, module, config, parameter_names):
         module.model = ElectraStars(config)
         return module.model.electra
 

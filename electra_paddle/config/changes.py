@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -32,9 +32,3 @@ def plain_settings(config: Any) -> dict[str, Any]:
 def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     """The entries that both have with different values; one that an earlier version did not know is no change."""
     return [Change(name, before[name], now[name]) for name in now if name in before and before[name] != now[name]]
-
-
-def divide(changes: Collection[Change], allowed: Collection[str]) -> tuple[list[Change], list[Change]]:
-    """(changes of entries that may change, the others)."""
-    free = [change for change in changes if change.name in allowed]
-    return free, [change for change in changes if change.name not in allowed]

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from electra_paddle.config.recipes import find_recipe
 from electra_paddle.errors import ConfigError
+from electra_paddle.files import replace_text
 from electra_paddle.parsing import parse_json, parse_yaml
 
 
@@ -132,10 +133,15 @@ def load_config(config_class: type[Config], path: str | Path) -> Config:
     return build(config_class, values, dict.fromkeys(values, name))
 
 
-def save_config(config: Any, path: str | Path) -> None:
-    """Write a resolved configuration as JSON."""
-    text = json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False, default=str)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+def save_config(config: Any, path: str | Path, history: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write a resolved configuration as JSON.
+
+    Args:
+        history: what it changed while a run lasted, kept under that name.
+    """
+    entries = dataclasses.asdict(config) | ({"history": list(history)} if history else {})
+    text = json.dumps(entries, indent=2, ensure_ascii=False, default=str)
+    replace_text(path, text + "\n")
 
 
 def read_hparams(source: str) -> tuple[dict[str, Any], str]:

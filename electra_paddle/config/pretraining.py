@@ -32,10 +32,8 @@ class PretrainingConfig:
         "intermediate_size": 576,
         "num_attention_heads": 4,
     }
-    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = (
-        "results_txt",
-        "results_pkl",
-    )  # as in the original, which writes neither
+    # As in the original, which writes neither; and the record that a saved configuration carries.
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("results_txt", "results_pkl", "history")
 
     # What a run may go on with other values of: where things lie, how often it reports, how the work is divided. The
     # shapes are compared by themselves, and so are the shards.

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 
 COMPRESSIONS = (".gz", ".xz", ".zst")
-SEPARATORS = re.compile(r"[\s,]*")
+SPACE = re.compile(r"\s*")
 BLOCK = 250_000  # bytes read at a time; what is made from them stays in a core's cache
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
 
 
-def decompressed(file: CorpusFile) -> Iterator[bytes]:
+def decompressed(file: CorpusFile, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the bytes of a file's text in chunks.
+
+    Args:
+        size: bytes that are read at a time.
 
     Raises:
         DataError: damaged or truncated compressed data.
@@ -33,7 +36,7 @@ def decompressed(file: CorpusFile) -> Iterator[bytes]:
     num_bytes = 0
     try:
         with open(file.path, "rb") as raw:
-            chunks = read_chunks(raw, file.compression)
+            chunks = read_chunks(raw, file.compression, size)
             if file.encoding != "utf-8":
                 chunks = as_utf8(chunks, file)
             if file.has_cr_lines:
@@ -50,6 +53,12 @@ def decompressed(file: CorpusFile) -> Iterator[bytes]:
             "a whole file",
             "fetch it again, or give --on-error skip",
         ) from error
+
+
+def behind_space(text: str, place: int) -> int:
+    """The first place from one on that holds no white space."""
+    space = SPACE.match(text, place)
+    return space.end() if space else place
 
 
 def as_utf8(chunks: Iterable[bytes], file: CorpusFile) -> Iterator[bytes]:
@@ -81,15 +90,17 @@ def array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         if not is_open and (bracket := re.match(r"\s*\[", text)):
             is_open, place = True, bracket.end()
         if is_open:
-            place += len(SEPARATORS.match(text, place)[0])  # type: ignore[index]  # it matches nothing, too
+            place = behind_space(text, place)
             if text[place : place + 1] == "]":
                 return
-            with contextlib.suppress(ValueError, RecursionError):  # an element that goes on behind the text so far
-                value, end = parse(text, place)
-                if end < len(text) or is_over:
-                    yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
-                    place, count = end, count + 1
-                    continue
+            if not count or text[place : place + 1] == ",":
+                begin = behind_space(text, place + bool(count))
+                with contextlib.suppress(ValueError, RecursionError):  # an element that goes on behind the text so far
+                    value, end = parse(text, begin)
+                    if end < len(text) or is_over:
+                        yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+                        place, count = end, count + 1
+                        continue
         if is_over:
             found = f"a JSON array that is damaged behind element {count:,}"
             raise DamagedFileError(name, found, "a JSON array of objects")
@@ -106,10 +117,10 @@ class DamagedFileError(DataError):
     """Compressed data that ends too early or is none."""
 
 
-def read_chunks(raw: BinaryIO, compression: str) -> Iterator[bytes]:
+def read_chunks(raw: BinaryIO, compression: str, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the text of an open file in chunks."""
     if compression == ".zst":
-        yield from read_zstandard(raw)
+        yield from read_zstandard(raw, size)
         return
     stream: gzip.GzipFile | lzma.LZMAFile | BinaryIO = raw
     if compression == ".gz":
@@ -119,24 +130,24 @@ def read_chunks(raw: BinaryIO, compression: str) -> Iterator[bytes]:
     waiting = bytearray()
     while True:
         try:
-            piece = stream.read1(BLOCK)  # type: ignore[union-attr]  # raw is an open file, which has it too
+            piece = stream.read1(size)  # type: ignore[union-attr]  # raw is an open file, which has it too
         except DAMAGED:
             yield bytes(waiting)  # what came before the damage
             raise
         waiting += piece
-        if waiting and (not piece or len(waiting) >= BLOCK):
+        if waiting and (not piece or len(waiting) >= size):
             yield bytes(waiting)
             waiting.clear()
         if not piece:
             return
 
 
-def read_zstandard(raw: BinaryIO) -> Iterator[bytes]:
+def read_zstandard(raw: BinaryIO, size: int) -> Iterator[bytes]:
     """Frame by frame: the library's own reader takes a truncated file for a short one."""
     import zstandard
 
     frame = zstandard.ZstdDecompressor().decompressobj()
-    data, begun = raw.read(BLOCK), False
+    data, begun = raw.read(size), False
     while data:
         begun = True
         try:
@@ -148,7 +159,7 @@ def read_zstandard(raw: BinaryIO) -> Iterator[bytes]:
         data = frame.unused_data if frame.eof else b""
         if frame.eof:
             frame, begun = zstandard.ZstdDecompressor().decompressobj(), False
-        data = data or raw.read(BLOCK)
+        data = data or raw.read(size)
     if begun:
         raise EOFError("the last frame is not whole")
 

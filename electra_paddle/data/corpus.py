@@ -12,6 +12,7 @@ import contextlib
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from electra_paddle.config import ShardSettings
 from electra_paddle.data.compression import BLOCK, COMPRESSIONS, DamagedFileError, decompressed
 from electra_paddle.data.recognition import LONGEST_FIRST_LINE, SAMPLE_BYTES, recognise
-from electra_paddle.errors import ConfigError, DataError, reason
+from electra_paddle.errors import ConfigError, DataError, reason, some_of
 
 if TYPE_CHECKING:
     from electra_paddle.config.shards import ShardSettings
@@ -166,14 +167,17 @@ def corpus_file(path: Path, name: str, settings: ShardSettings = DEFAULTS) -> Co
 
 def beginning(file: CorpusFile) -> tuple[bytes, bool]:
     """(first bytes of a file's text, whether that is all of it); of JSON up to its first line's end."""
-    sample = b""
+    chunks: list[bytes] = []
+    size, is_first_line = 0, True
     with contextlib.suppress(DamagedFileError):  # reading for real tells of it
-        for chunk in decompressed(file):
-            sample += chunk
-            begins_json = sample.lstrip()[:1] == b"{" and b"\n" not in sample
-            if len(sample) >= SAMPLE_BYTES and (not begins_json or len(sample) >= LONGEST_FIRST_LINE):
-                return sample, False
-    return sample, True
+        for chunk in decompressed(file, SAMPLE_BYTES):
+            chunks.append(chunk)
+            size += len(chunk)
+            is_first_line = is_first_line and b"\n" not in chunk
+            needs_more = is_first_line and chunks[0].lstrip()[:1] == b"{" and size < LONGEST_FIRST_LINE
+            if size >= SAMPLE_BYTES and not needs_more:
+                return b"".join(chunks), False
+    return b"".join(chunks), True
 
 
 def notes_about(files: Sequence[CorpusFile]) -> list[str]:
@@ -187,15 +191,11 @@ def notes_about(files: Sequence[CorpusFile]) -> list[str]:
     names = [file.name for file in files if file.has_cr_lines]
     if names:
         notes.append(f"lines end with a carriage return in: {some_of(names)}")
-    places = [file.path.resolve() for file in files]
-    twice = [file.name for number, file in enumerate(files) if places[number] in places[:number]]
+    counts = Counter(file.path.resolve() for file in files)
+    twice = sorted({file.name for file in files if counts[file.path.resolve()] > 1})
     if twice:
         notes.append(f"given more than once, and read as often: {some_of(twice)}")
     return notes
-
-
-def some_of(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def reckoned_size(file: CorpusFile) -> int:

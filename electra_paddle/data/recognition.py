@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from electra_paddle.parsing import parse_json
 
-SAMPLE_BYTES = 200_000
+SAMPLE_BYTES = 50_000  # read of every file of a corpus before the work begins
 LONGEST_FIRST_LINE = 50_000_000  # of a file of JSON lines
 COMMON = frozenset("的一是不了人在有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后")
 COMMON_TRADITIONAL = frozenset(

@@ -6,11 +6,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from electra_paddle.data.compression import BLOCK, DamagedFileError, decompressed
 from electra_paddle.data.corpus import Span, boundary, place_at, reckoned_size
 from electra_paddle.errors import DataError
+from electra_paddle.parsing import look_up
 
 if TYPE_CHECKING:
     from electra_paddle.config.shards import ShardSettings
@@ -148,7 +149,8 @@ def json_text(line: bytes, file: CorpusFile, position: int, field: str) -> str:
         raise DataError(
             f"{file.name}:{line_number(file, position)}", f"no valid JSON ({error})", "an object", advice
         ) from error
-    text = look_up(document, field)
+    has_key = isinstance(document, dict) and field in document  # which may have a dot in it
+    text = document[field] if has_key else look_up(document, field)
     if not isinstance(text, str):
         keys = ", ".join(map(repr, document)) if isinstance(document, dict) else type(document).__name__
         if isinstance(document, dict) and field in document:
@@ -160,15 +162,6 @@ def json_text(line: bytes, file: CorpusFile, position: int, field: str) -> str:
             f"give --text-field; or {advice}",
         )
     return text
-
-
-def look_up(document: Any, field: str) -> Any:
-    """`document[field]`, or for a field such as `doc.body` what lies there; None where there is no such thing."""
-    if isinstance(document, dict) and field in document:
-        return document[field]
-    for key in field.split("."):
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
 
 
 def line_number(file: CorpusFile, position: int) -> int:

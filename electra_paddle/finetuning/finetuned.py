@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from electra_paddle.config.loading import build
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.features import make_features
+from electra_paddle.finetuning.job import read_split
 from electra_paddle.finetuning.kinds.base import TASK, make_kind
-from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
@@ -118,14 +119,9 @@ class Finetuned:
             on_error: what a bad row does: stop, or skip it and list it.
         """
         description = self._describe(task)
-        kind = make_kind(description, self.kind.config)
-        problems = Problems(on_error)
+        kind = make_kind(description, dataclasses.replace(self.kind.config, on_error=on_error))
         split = next((split for split in SPLITS if Path(file).name in description.names(split)), "test")
-        examples = kind.read(Path(file), split, problems)
-        problems.report(file)
-        if not examples:
-            raise DataError(file, "no examples", "at least one")
-        return self._evaluate(kind, examples, batch_size)
+        return self._evaluate(kind, read_split(kind, file, split), batch_size)
 
     def _describe(self, task: str | Path | TaskDescription | None) -> TaskDescription:
         """The description of a task's files, with this model's labels."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import DataError, reason
-from electra_paddle.parsing import parse_json
+from electra_paddle.parsing import look_up, parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.description import TaskDescription
@@ -147,13 +147,6 @@ def objects(path: str | Path, problems: Problems) -> Iterator[tuple[str, Any]]:
             problems.add(where, f"no valid JSON ({error})", "one JSON object a line")
             continue
         yield where, value
-
-
-def look_up(value: Any, key: str) -> Any:
-    """`value["a"]["b"]` for the key a.b; None where there is no such thing."""
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def read_sentences(

@@ -67,13 +67,14 @@ class Results:
     @property
     def best_model(self) -> Path | None:
         """The model of the best trial on dev, or on the first split with labels; None if no model was kept."""
-        split = next(iter(self.summary), None) if self.rows else None
-        scored = [
-            (trial[split][self.metric] if split else 0.0, -number, self._job.model_dir(number))
-            for number, trial in enumerate(self.trials, 1)
-        ]
-        kept = [entry for entry in scored if entry[2].is_dir()]
-        return max(kept)[2] if kept else None
+        split = next(iter(self.summary), None)
+
+        def score(number: int) -> float:
+            return self.trials[number - 1][split][self.metric] if split else 0.0
+
+        folders = {number: self._job.model_dir(number) for number in range(1, len(self.rows) + 1)}
+        kept = [number for number, folder in folders.items() if folder.is_dir()]
+        return folders[max(kept, key=score)] if kept else None  # the first of equals
 
     def cells(self) -> dict[str, str]:
         """Split -> what stands in a table's cell."""

@@ -63,12 +63,12 @@ def build_layers(module: ElectraModule, load_checkpoint: str | Path | None, has_
         load_checkpoint: file of fine-tuned parameters, or None.
         has_own_head: whether the head comes with the weights.
     """
-    head = module.handler
+    handler = module.handler
     arrays, path = pretrained.read_weights(module.assets)
     checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
     names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if has_own_head else [])
-    encoder = head.build(module, module.config, names)
-    if head.has_pretrained_head or (has_own_head and not checkpoint):
+    encoder = handler.build(module, module.config, names)
+    if handler.has_pretrained_head or (has_own_head and not checkpoint):
         assign(module.model, arrays, path)
     else:
         assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)

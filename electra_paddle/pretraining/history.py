@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from electra_paddle import runtime
 from electra_paddle.config import PretrainingConfig
-from electra_paddle.config.changes import Change, changes_between, divide, plain_settings, shown
+from electra_paddle.config.changes import changes_between, plain_settings, shown
 from electra_paddle.data.shards import MANIFEST
 from electra_paddle.errors import ConfigError
-from electra_paddle.files import replace_text, sha256
+from electra_paddle.files import sha256
 from electra_paddle.models.pretrained_directory import WEIGHTS
 from electra_paddle.training.checkpoint import Checkpoint
 
-FILE = "pretraining_history.json"  # in the run's folder
-UNTOLD = {"do_train", "do_eval", "allow_changes", "debug"}  # changes of these are no news
+UNTOLD = {  # changes of these are no news: what is done now, and where things lie
+    "do_train", "do_eval", "allow_changes", "debug", "data_dir", "model_name", "model_dir", "pretrain_shards",
+    "vocab_file",
+}  # fmt: skip
 ANEW = "choose another model_name to begin anew; --allow-changes true goes on all the same, and records it"
 
 
@@ -38,11 +39,6 @@ class History(NamedTuple):
             f"{shown(change['now'])}"
             for change in self.changes
         ]
-
-    def write(self, model_dir: Path) -> None:
-        """Write FILE; where there was no change, there is none."""
-        if self.changes:
-            replace_text(model_dir / FILE, json.dumps(self.changes, indent=2, ensure_ascii=False) + "\n")
 
 
 def continue_history(config: PretrainingConfig, do_lower_case: bool, checkpoint: Checkpoint | None) -> History:
@@ -68,13 +64,14 @@ def continue_history(config: PretrainingConfig, do_lower_case: bool, checkpoint:
             "choose another model_name to begin anew",
         )
     before = checkpoint.progress.get("settings")
-    if before is None:
+    if before is None:  # of an earlier version, which kept one entry
+        before = {name: checkpoint.progress[name] for name in ("initialization",) if name in checkpoint.progress}
         if runtime.is_main():
-            print(f"{checkpoint.path}: says nothing of the settings it was made with, so they are not compared")
-        return History(settings, [])
-    settings |= first_weights_entries(config, before)
+            print(f"{checkpoint.path}: does not say which settings it was made with, so few can be compared")
+    else:
+        settings |= first_weights_entries(config, before)
     changes = changes_between(before, settings)
-    allowed, others = divide(changes, config.MAY_CHANGE)
+    others = [change for change in changes if change.name not in config.MAY_CHANGE]
     if others and not config.allow_changes and config.do_train:
         raise ConfigError(
             config.model_dir,
@@ -82,7 +79,7 @@ def continue_history(config: PretrainingConfig, do_lower_case: bool, checkpoint:
             "the same experiment",
             ANEW,
         )
-    told = [change for change in changes if change.name not in UNTOLD and change not in lying_elsewhere(allowed)]
+    told = [change for change in changes if change.name not in UNTOLD]
     if told and runtime.is_main() and config.do_train:
         print(f"changed after update {checkpoint.step:,}: {', '.join(map(str, told))}")
     entries = [{"after_update": checkpoint.step, **change._asdict()} for change in told]
@@ -109,9 +106,3 @@ def weights_digest(folder: Path | None) -> str | None:
     files = [folder / WEIGHTS, *(folder / name / WEIGHTS for name in ("generator", "discriminator"))]
     digests = [sha256(file) for file in files if file.is_file()]
     return " ".join(digests) or None
-
-
-def lying_elsewhere(changes: list[Change]) -> list[Change]:
-    """Changes of paths and names, which say where things lie and not what they are."""
-    places = ("data_dir", "model_name", "model_dir", "pretrain_shards", "vocab_file")
-    return [change for change in changes if change.name in places]

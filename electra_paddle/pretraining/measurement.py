@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Mapping
@@ -36,29 +37,27 @@ def seconds_per_update(job: Job) -> float:
     """The median over some updates of the real network on the real shards, from random weights."""
     runtime.start()
     from electra_paddle.models.encoder import fuse_attention
+    from electra_paddle.pretraining.run import session_settings
     from electra_paddle.training.loop import TrainingLoop
-    from electra_paddle.training.optimizer import build_optimizer
-    from electra_paddle.training.schedule import build_schedule
+    from electra_paddle.training.session import Session
 
-    config = job.config
+    config, count = job.config, NUM_FIRST + NUM_MEASURED
     model = job.objective.build(job.generator, job.discriminator)
-    precision, _ = runtime.usable_precision(config.precision)
-    fuse_attention(model, precision)
+    session = Session(model, session_settings(config), job.checkpoints)
+    fuse_attention(model, session.precision)
     if config.recompute:
         runtime.recompute(model.encoder_layers())
-    schedule = build_schedule(config.learning_rate, config.num_train_steps, config.num_warmup_steps, 1.0)
-    optimizer = build_optimizer(model, schedule, config.weight_decay_rate, shard=config.sharding_stage == 1)
     clock = Clock()
     loop = TrainingLoop(
         runtime.distribute(model, config.recompute),
-        optimizer,
-        schedule,
+        session.optimizer,
+        session.schedule,
         clock,
         job.objective.training_metrics,
         num_accumulated=config.gradient_accumulation_steps,
-        precision=precision,
-        max_bad_steps=NUM_FIRST + NUM_MEASURED,
+        precision=session.precision,
+        loss_scale=session.loss_scale,
+        max_bad_steps=count,
     )
-    loop.run(job.batches.iterate(0, NUM_FIRST + NUM_MEASURED))
-    times = clock.times[NUM_FIRST - 1 :]
-    return statistics.median(after - before for before, after in zip(times, times[1:], strict=False))
+    loop.run(job.batches.iterate(0, count))
+    return statistics.median(after - before for before, after in itertools.pairwise(clock.times[NUM_FIRST - 1 :]))

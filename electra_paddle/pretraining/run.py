@@ -114,7 +114,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
             *load_callbacks(config.callbacks, callbacks),
         ],
     )
-    session.progress |= {"initialization": config.initialization, **job.history.progress()}
+    session.progress |= job.history.progress()
     notes = [*session.notes, fuse_attention(model, session.precision)]
     lines = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
     if config.initialization == "informed" and not job.checkpoint:
@@ -125,8 +125,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
         print("".join(note + "\n" for note in notes if note), end="")
         if config.do_train:
             config.model_dir.mkdir(parents=True, exist_ok=True)
-            save_config(config, config.model_dir / SETTINGS)
-            job.history.write(config.model_dir)
+            save_config(config, config.model_dir / SETTINGS, job.history.changes)
     if config.recompute:
         runtime.recompute(model.encoder_layers())
     moments = session.optimizer.moment_bytes if config.sharding_stage else []

@@ -132,7 +132,7 @@ def test_arrays_are_cut_into_lines_at_any_chunks(size):
         data = text.encode()
         chunks = [data[start : start + size] for start in range(0, len(data), size)]
         assert [json.loads(line) for line in array_lines(chunks, "a")] == values
-    for broken in ("[{}", "[{}, {", '[{"a": 1} x]', "["):
+    for broken in ("[{} {}]", "[{},,{}]", "[{}", "[{}, {", '[{"a": 1} x]', "["):
         with pytest.raises(DataError, match="a JSON array that is damaged behind element"):
             list(array_lines([broken.encode()], "a"))
 

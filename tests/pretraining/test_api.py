@@ -9,7 +9,9 @@ from own_parts import Diary
 from small_corpus import random_text
 
 import electra_paddle
+from electra_paddle.config import load_config
 from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.files import sha256
 from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.loggers.jsonl import read_metrics
 
@@ -116,8 +118,9 @@ def test_settings_of_another_experiment_are_refused_on_a_run_that_goes_on(data_d
     assert "changed after update 4: log_steps 1 -> 2, num_train_steps 4 -> 6\n" in sorted_changes(capsys)
     assert "log_steps 1 -> 2" in (folder / "discriminator/README.md").read_text()
     pretrain(**{**SETTINGS, "num_train_steps": 8, "log_steps": 2, "seed": 1}, allow_changes=True)
-    history = json.loads((folder / "pretraining_history.json").read_text())
+    history = json.loads((folder / "pretraining_config.json").read_text())["history"]
     assert {"after_update": 6, "name": "seed", "before": 0, "now": 1} in history
+    assert load_config(electra_paddle.PretrainingConfig, folder / "pretraining_config.json").seed == 1
     pretrain(**{**SETTINGS, "num_train_steps": 9, "log_steps": 2, "seed": 1})  # what is recorded is no change
 
 
@@ -129,6 +132,20 @@ def sorted_changes(capsys):
         is_change = head.startswith("changed after update")
         lines.append(head + colon + (", ".join(sorted(changes.split(", "))) if is_change else changes))
     return "\n".join(lines) + "\n"
+
+
+def test_checkpoint_of_an_earlier_version_is_compared_by_what_it_says(data_dir, capsys):
+    pretrain = functools.partial(electra_paddle.pretrain, data_dir=data_dir, model_name="earlier")
+    pretrain(**SETTINGS)
+    (folder,) = (data_dir / "models/earlier/checkpoints").glob("step_*")
+    state = json.loads((folder / "state.json").read_text())
+    state["progress"] = {"initialization": "informed"}
+    (folder / "state.json").write_text(json.dumps(state))
+    sums = [f"{sha256(path)}  {path.name}\n" for path in folder.iterdir() if path.name != "SHA256SUMS"]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+    with pytest.raises(ConfigError, match="made with .initialization informed -> original., expected the same exper"):
+        pretrain(**{**SETTINGS, "num_train_steps": 6})
+    assert "does not say which settings it was made with, so few can be compared" in capsys.readouterr().out
 
 
 def test_other_shards_are_another_experiment(data_dir, tmp_path):

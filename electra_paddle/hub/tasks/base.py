@@ -81,11 +81,11 @@ class Task:
     batch_names: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "labels")
     components: ClassVar[list[tuple[str, dict[str, Any]]]] = []
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         """Give the module its layers; returns the encoder.
 
         Args:
-            head: names of the parameters that will be filled in, without "model."; none for a new head.
+            parameter_names: those that will be filled in, without "model."; none for a new head.
         """
         raise NotImplementedError
 

@@ -43,8 +43,8 @@ class Classification(Task):
     trained_by: ClassVar[str | None] = "ElectraClassifier"
     components = [("Label", {"label": "probabilities", "num_top_classes": 10})]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
-        is_official = "classifier.dense.weight" in head
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> nn.Layer:
+        is_official = "classifier.dense.weight" in parameter_names
         module.model = (OfficialClassifier if is_official else ElectraClassifier)(config)
         return module.model.electra
 
@@ -67,7 +67,7 @@ class PairClassification(Classification):
 
     num_texts = (2,)
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> nn.Layer:
         module.model = ElectraClassifier(config)
         return module.model.electra
 
@@ -80,7 +80,7 @@ class TextMatching(Classification):
     trained_by = None
     batch_names = ("query_input_ids", "query_token_type_ids", "title_input_ids", "title_token_type_ids", "labels")
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> nn.Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> nn.Layer:
         module.model = ElectraModel(config)
         module.dropout = nn.Dropout(0.1)
         module.classifier = nn.Linear(3 * config.hidden_size, module.num_classes)

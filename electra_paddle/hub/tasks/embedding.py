@@ -30,7 +30,7 @@ class Embedding(Task):
     num_texts: ClassVar[tuple[int, ...]] = (1, 2)
     components = [("Textbox", {"label": "embedding of [CLS]", "lines": 8, "show_copy_button": True})]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraModel(config)
         return module.model
 

@@ -43,7 +43,7 @@ class ReplacedTokenDetection(TokenTask):
     has_pretrained_head = True
     components = [("HighlightedText", {"label": "the redder, the more probably not what once stood there"})]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraDiscriminator(config)
         return module.model.electra
 
@@ -83,7 +83,7 @@ class FillMask(TokenTask):
         ("Dataframe", {"label": "candidates", "headers": ["mask", "token", "score"]}),
     ]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraGenerator(config)
         return module.model.electra
 

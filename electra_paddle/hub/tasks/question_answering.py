@@ -49,9 +49,9 @@ class QuestionAnswering(Task):
         ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
     ]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
-        if head:
-            config.reading = {**getattr(config, "reading", {}), **variant_of(head)}
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
+        if parameter_names:
+            config.reading = {**getattr(config, "reading", {}), **variant_of(parameter_names)}
         module.model = ElectraReader(config)
         return module.model.electra
 

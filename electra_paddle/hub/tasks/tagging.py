@@ -39,7 +39,7 @@ class TokenClassification(TokenTask):
     batch_names = ("input_ids", "token_type_ids", "seq_lengths", "labels")
     components = [("HighlightedText", {"label": "labels"})]
 
-    def build(self, module: ElectraModule, config: ElectraConfig, head: Sequence[str]) -> Layer:
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraTagger(config)
         return module.model.electra
 
