@@ -25,12 +25,14 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.config.recipes import find_recipe
     from electra_paddle.data.mixture import mix, read_mixture
     from electra_paddle.files import replace_text
+    from electra_paddle.locks import only_writer
 
     output = arguments.output_dir
-    if output.exists() and any(output.iterdir()):
-        raise ConfigError("output_dir", f"{output}, which is not empty", "a new folder")
-    record = mix(arguments.folder, output, read_mixture(find_recipe(arguments.mixture)))
-    replace_text(output / "sources.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    with only_writer(output):
+        if output.exists() and any(output.iterdir()):
+            raise ConfigError("output_dir", f"{output}, which is not empty", "a new folder")
+        record = mix(arguments.folder, output, read_mixture(find_recipe(arguments.mixture)))
+        replace_text(output / "sources.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     total = sum(entry["training"]["characters"] for entry in record.values())
     for name, entry in record.items():
         count = entry["training"]["characters"]

@@ -249,10 +249,14 @@ def name_of(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
     if kind in words:
         return words[kind]
-    if typing.get_origin(kind) is dict:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is dict and arguments[1] is Any:
         return "a mapping such as {'hidden_size': 256}"
-    inner = [argument for argument in typing.get_args(kind) if argument not in (type(None), ...)]
-    return name_of(inner[0]) if typing.get_origin(kind) is not tuple else "a list of names"
+    if origin is dict:
+        return f"a mapping to {name_of(arguments[1])}"
+    if origin is tuple:
+        return "a list of names"
+    return " or ".join(name_of(argument) for argument in arguments if argument is not type(None))
 
 
 def describe(error: BaseException) -> str:

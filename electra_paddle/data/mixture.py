@@ -57,7 +57,10 @@ def read_mixture(path: str | Path) -> Mixture:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigError(f"{path}: {place}", repr(first["input"])[:80], first["msg"]) from error
+        if first["type"] == "missing":
+            raise ConfigError(f"{path}: {place}", "nothing", "an entry of this name") from error
+        expected = first["msg"].removeprefix("Input should be ")
+        raise ConfigError(f"{path}: {place}", repr(first["input"]), expected) from error
 
 
 def mix(folder: str | Path, output: str | Path, mixture: Mixture) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,5 @@
 """Several tasks and one report on them, beside published scores where the data is the published one."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import re
@@ -12,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
 from electra_paddle.errors import ConfigError
-from electra_paddle.finetuning.description import SPLITS, refuse_unknown
+from electra_paddle.finetuning.description import SPLITS, TaskDescription, refuse_unknown
 
 if TYPE_CHECKING:
-    from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.job import Job
     from electra_paddle.finetuning.report import Results
 
+JobsAndResults = Sequence[tuple["Job", "Results"]]
 STYLE = (
     "body{font-family:sans-serif;margin:2em}"
     "table{border-collapse:collapse}"
@@ -71,7 +69,7 @@ def is_published_data(description: TaskDescription, num_examples: Mapping[str, i
     )
 
 
-def report(suite: Suite, jobs_and_results: Sequence[tuple[Job, Results]], title: str) -> str:
+def report(suite: Suite, jobs_and_results: JobsAndResults, title: str) -> str:
     """The report as Markdown, with a table for each task.
 
     Args:
@@ -133,7 +131,7 @@ def html_table(lines: Sequence[str]) -> str:
     return "<table>\n" + "\n".join(rows) + "\n</table>"
 
 
-def write_report(suite: Suite, jobs_and_results: Sequence[tuple[Job, Results]], name: str, folder: str | Path) -> Path:
+def write_report(suite: Suite, jobs_and_results: JobsAndResults, name: str, folder: str | Path) -> Path:
     """Write `results/NAME_report.{md,html}` below a folder; returns the Markdown's path."""
     from electra_paddle.files import replace_text
 

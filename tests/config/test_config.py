@@ -1,12 +1,24 @@
 import argparse
+import dataclasses
 import json
 
 import pytest
 from conftest import ROOT
 
-from electra_paddle.config import FinetuningConfig, PretrainingConfig, add_entries, load_config, resolve, save_config
+from electra_paddle.config import (
+    FinetuningConfig,
+    PretrainingConfig,
+    ShardSettings,
+    add_entries,
+    load_config,
+    resolve,
+    save_config,
+)
 from electra_paddle.config.geometry import Geometry, discriminator_geometry, generator_geometry, training_flops
+from electra_paddle.config.loading import metavar_of, name_of
 from electra_paddle.errors import ConfigError
+from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.finetuning.suite import Suite
 
 
 def parse(config_class, *arguments):
@@ -164,3 +176,11 @@ def test_intervals_follow_from_one_another():
     assert intervals(eval_steps=5, histogram_steps=9) == (5, 5, 9)
     with pytest.raises(ConfigError, match="samples_steps: found 0, expected at least 1"):
         PretrainingConfig(samples_steps=0)
+
+
+@pytest.mark.parametrize("config_class", [PretrainingConfig, FinetuningConfig, ShardSettings, TaskDescription, Suite])
+def test_types_of_entries_are_types_and_have_words(config_class):
+    """With `from __future__ import annotations` they would be text, which nothing can be compared with."""
+    for field in dataclasses.fields(config_class):
+        assert not isinstance(field.type, str), field.name
+        assert name_of(field.type) and metavar_of(field.type)

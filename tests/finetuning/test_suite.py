@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,3 +63,18 @@ def test_mistake_in_a_suite_names_the_entry(tmp_path, text, message):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_suite(str(tmp_path / "s.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tasks: 3", "tasks: found 3, expected a list of names"),
+        ("tasks: [lcqmc]\nhparams: 3", "hparams: found 3, expected a mapping such as"),
+        ("tasks: [lcqmc]\npublished: {lcqmc: 3}", "published: found {'lcqmc': 3}, expected a mapping to a mapping to"),
+    ],
+)
+def test_value_of_another_type_is_one_line(tmp_path, text, message):
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_suite(path)
