@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from electra_paddle.errors import reason
 from electra_paddle.files import written_whole
 from electra_paddle.text import Vocabulary
 
@@ -38,7 +40,7 @@ def count_pairs(
 
     Args:
         file: where the counts are kept. Interrupted, the same call goes on from there; finished, it reads them. Counts
-            of other shards that lie there are replaced.
+            of other shards that lie there are replaced, which is said.
         on_tokens: is told how many more tokens were counted.
     """
     from scipy import sparse
@@ -83,9 +85,13 @@ def read_counts(file: Path, key: str, size: int) -> tuple[csr_array | None, int]
 
     try:
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as state:
-            if str(state["key"]) != key:
-                return None, 0
-            entries = (state["data"], state["indices"], state["indptr"])
-            return sparse.csr_array(entries, shape=(size, size)), int(state["done"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            if str(state["key"]) == key:
+                entries = (state["data"], state["indices"], state["indptr"])
+                return sparse.csr_array(entries, shape=(size, size)), int(state["done"])
+            found = "counts of other shards or of another vocabulary"
+    except FileNotFoundError:
         return None, 0
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = f"a damaged file ({reason(error)})"
+    print(f"{file}: found {found}, expected those of this run; they are counted anew", file=sys.stderr)
+    return None, 0

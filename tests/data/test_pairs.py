@@ -57,10 +57,16 @@ def test_interrupted_count_goes_on_where_it_was_saved(shards, tmp_path, share_he
     assert pairs.count_pairs(part, vocabulary, file, pytest.fail).sum() == straight.sum()  # read, not counted
 
 
-def test_counts_of_other_shards_or_damaged_ones_are_not_taken(shards, tmp_path):
+def test_counts_of_other_shards_or_damaged_ones_are_not_taken_which_is_said(shards, tmp_path, capsys):
     vocabulary, file = Vocabulary(WORDS), tmp_path / "pair_counts.npz"
     pairs.count_pairs(shards, vocabulary, file)
     part = hold_out(shards, 0.1)[0]
+    assert capsys.readouterr().err == ""
     assert (pairs.count_pairs(part, vocabulary, file).toarray() == counted_by_hand(part)).all()
+    wanted = "expected those of this run; they are counted anew\n"
+    found = f"{file}: found counts of other shards or of another vocabulary, {wanted}"
+    assert capsys.readouterr().err == found
     file.write_bytes(file.read_bytes()[:500])
     assert (pairs.count_pairs(part, vocabulary, file).toarray() == counted_by_hand(part)).all()
+    said = capsys.readouterr().err
+    assert said.startswith(f"{file}: found a damaged file (") and said.endswith(wanted)
