@@ -33,7 +33,8 @@ def read_network(source: Path, partial: bool = False) -> Network:
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
     """
     path = find_weights(source)
-    config = pretrained.read_config(source) if (source / pretrained.CONFIG).exists() else {}
+    has_config = (source / pretrained.CONFIG).exists()
+    config = pretrained.read_config(source, check_weights=False) if has_config else {}
     arrays = rename_old(read_torch_file(path) if path.suffix == ".bin" else read_tensors(path))
     check_is_electra(arrays, config, path)
     kind = kind_of(arrays, path)

@@ -61,7 +61,6 @@ def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], 
     beside = config.data_dir / pretrained.VOCABULARY
     vocabulary = Vocabulary.load(beside if not path.is_file() and beside.is_file() else path)
     network = pretrained.read_config(source)
-    pretrained.check_sizes(network, source)
     check_shape(config, network, source / pretrained.CONFIG)
     dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
     return source, {**network, **dropout}, vocabulary

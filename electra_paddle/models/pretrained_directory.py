@@ -139,15 +139,20 @@ def find_pretrained(folder: Path | str) -> Path:
     )
 
 
-def read_config(folder: Path | str) -> dict[str, Any]:
+def read_config(folder: Path | str, check_weights: bool = True) -> dict[str, Any]:
     """The entries of a pretrained directory's config.json.
 
+    Args:
+        check_weights: compare the sizes with those of the weights beside it.
+
     Raises:
-        CheckpointError: no such file, or no JSON object.
+        CheckpointError: no such file, no JSON object, values that no network has, or other sizes than the weights.
     """
     path = Path(folder) / CONFIG
     entries = read_json(path)
     check_entries(entries, path)
+    if check_weights:
+        check_sizes(entries, path.parent)
     return entries
 
 
@@ -218,9 +223,7 @@ def load_config(folder: Path | str) -> ElectraConfig:
     """PaddleNLP's ElectraConfig of a pretrained directory, without its download logic."""
     from paddlenlp.transformers import ElectraConfig
 
-    entries = read_config(folder)
-    check_sizes(entries, Path(folder))
-    return ElectraConfig.from_dict(entries)
+    return ElectraConfig.from_dict(read_config(folder))
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

@@ -74,6 +74,24 @@ def test_configuration_that_no_network_has_is_refused(folder, entries, message):
     assert message in str(caught.value) and str(caught.value).startswith(f"{folder / 'config.json'}: found ")
 
 
+@pytest.mark.parametrize("command", ["convert_tf --to tf", "export_hub_module"])
+def test_sizes_that_are_not_the_weights_are_refused_before_anything_is_written(folder, tmp_path, capsys, command):
+    change(folder, num_hidden_layers=3)
+    name, *options = command.split()
+    out = tmp_path / "out.tar.gz" if name == "export_hub_module" else tmp_path / "out"
+    assert main([name, str(folder), str(out), *options]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert "num_hidden_layers 3, expected 2, as in model.safetensors" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_sizes_that_are_not_the_weights_are_said_where_the_weights_count(folder, tmp_path, capsys):
+    change(folder, num_hidden_layers=3)
+    assert main(["convert_hf", str(folder), str(tmp_path / "out"), "--to", "hf"]) == 0
+    assert "num_hidden_layers" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["num_hidden_layers"] == 2
+
+
 def test_json_without_end_is_one_line(folder):
     for text in ('{"a": ' * 100_000, "[" * 100_000, "{", "[]", "\x00"):
         (folder / "config.json").write_text(text)

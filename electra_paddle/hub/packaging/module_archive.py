@@ -133,7 +133,8 @@ def write_module(source: Path, folder: Path, name: str, version: str, summary: s
 
 
 def copy_model(directory: Path, folder: Path) -> None:
-    """A pretrained directory, after its weights were read once to see that they are whole."""
+    """A pretrained directory, after all of it was read once to see that it is whole."""
+    pretrained.read_config(directory)
     arrays, _ = pretrained.read_weights(directory)
     folder.mkdir()
     save_tensors(arrays, folder / pretrained.WEIGHTS)
