@@ -75,14 +75,15 @@ def test_configuration_that_no_network_has_is_refused(folder, entries, message):
 
 
 @pytest.mark.parametrize("command", ["convert_tf --to tf", "export_hub_module"])
-def test_sizes_that_are_not_the_weights_are_refused_before_anything_is_written(folder, tmp_path, capsys, command):
-    change(folder, num_hidden_layers=3)
+def test_sizes_that_are_not_the_weights_are_refused_before_anything_is_written(whole, tmp_path, capsys, command):
+    for component in ("generator", "discriminator"):
+        change(shutil.copytree(whole, tmp_path / "run" / component), num_hidden_layers=3)
     name, *options = command.split()
     out = tmp_path / "out.tar.gz" if name == "export_hub_module" else tmp_path / "out"
-    assert main([name, str(folder), str(out), *options]) == 2
+    assert main([name, str(tmp_path / "run"), str(out), *options]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert "num_hidden_layers 3, expected 2, as in model.safetensors" in line
-    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_sizes_that_are_not_the_weights_are_said_where_the_weights_count(folder, tmp_path, capsys):
