@@ -30,8 +30,8 @@ hub-modules: $(VENV)/.complete
 		$(RUN) tools/export_hub_module.py $$folder dist/hub_modules/$$(basename $$folder).tar.gz --overwrite || exit; \
 	done
 
-# PyTorch, transformers and TensorFlow in an environment of their own: `tools/benchmark.py pretrain` and `predict` measure
-# themselves against them, and slow tests let them read and write what is converted.
+# PyTorch, transformers and TensorFlow in an environment of their own: `tools/benchmark.py pretrain`, `finetune` and
+# `predict` measure themselves against them, and slow tests let them read and write what is converted.
 peers: .venv-peers/.complete
 
 .venv-peers/.complete: requirements/peers.txt

@@ -78,12 +78,13 @@ def test_pretrain_stops_with_the_message_of_a_side_that_fails():
 
 
 @pytest.mark.slow
-def test_finetune_compares_padding_of_batches_by_length_with_padding_all(tmp_path):
+def test_finetune_compares_padding_by_length_with_padding_all_and_our_command_with_peers(tmp_path):
     for split, count in (("train", 40), ("dev", 12)):
         rows = [f"{number % 2}\t{'好' * (3 + number)}" for number in range(count)]
         (tmp_path / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     command = [sys.executable, "tools/benchmark.py", "finetune", "--json", "--task-dir", str(tmp_path)]
     command += ["--rounds", "1", "--max-seq-length", "64", "--batch-size", "4", "--vocab-size", "150"]
+    command += ["--examples", "18", "--model-hparam-overrides", '{"num_hidden_layers": 1, "hidden_size": 64}']
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
@@ -91,6 +92,13 @@ def test_finetune_compares_padding_of_batches_by_length_with_padding_all(tmp_pat
     for prefix in ("", "eval_", "predict_"):
         rates = [figures[f"{prefix}examples_per_s{suffix}"] for suffix in ("", "_fixed_padding")]
         assert figures[f"{prefix}ratio_to_fixed_padding"] == pytest.approx(rates[0] / rates[1])
+    assert figures["trained_examples"] == 16  # whole batches
+    ours, hf, paddlenlp = (figures[f"{name}_trainer_examples_per_s"] for name in ("ours", "hf", "paddlenlp"))
+    assert figures["ratio_to_paddlenlp"] == pytest.approx(ours / paddlenlp)
+    has_torch = (ROOT / ".venv-peers/bin/python").exists()
+    assert (figures["ratio_to_hf"] is None) is not has_torch
+    if has_torch:
+        assert figures["ratio_to_hf"] == pytest.approx(ours / hf)
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ OPTIONS = {  # option -> arguments of add_argument, but for the default, which e
     "model-hparam-overrides": {"metavar": "JSON", "help": "shape, as in run_pretrain"},
     "task": {"help": "a task, or a file that describes one"},
     "task-dir": {"type": Path, "help": "folder of its files", "required": True},
+    "examples": {"type": int, "help": "rows of a turn of the trainers that are compared"},
     "texts": {"type": int, "help": "so many of the test split are predicted [all]"},
 }
 
@@ -279,7 +280,17 @@ BENCHMARKS = {  # name -> (function, {option: default})
         },
     ),
     "convert": (convert, {"size": "base", "vocab-size": 21128}),
-    "finetune": (finetune, {**NETWORK, **TASK, "max-seq-length": 256}),
+    "finetune": (
+        finetune,
+        {
+            **NETWORK,
+            **TASK,
+            "max-seq-length": 256,
+            "examples": 512,
+            "processes": None,
+            "model-hparam-overrides": "{}",
+        },
+    ),
     "predict": (predict, {**NETWORK, **TASK, "texts": None, "model-hparam-overrides": "{}"}),
 }
 

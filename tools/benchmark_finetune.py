@@ -1,4 +1,4 @@
-"""`python tools/benchmark.py finetune`: batches by length beside batches padded to max_seq_length.
+"""`python tools/benchmark.py finetune`: batches by length beside batches padded to max_seq_length, and beside peers.
 
 An epoch is too long for a benchmark; batches evenly spread over the lengths of one stand for it.
 """
@@ -7,6 +7,8 @@ import statistics
 import time
 
 import numpy as np
+from benchmark_pretrain import has_gpu
+from benchmark_trainers import trainers
 
 NUM_STRATA = 8  # batches of an epoch that stand for all of it
 NUM_EVALUATED = 256  # examples
@@ -17,6 +19,7 @@ def finetune(arguments):
     from electra_paddle import runtime
 
     runtime.start()
+    arguments.processes = arguments.processes or (1 if has_gpu() else runtime.num_cores())
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.features import make_features
@@ -51,7 +54,7 @@ def finetune(arguments):
         figures[f"{prefix}examples_per_s"] = 1 / medians["ours"]
         figures[f"{prefix}examples_per_s_fixed_padding"] = 1 / medians["fixed"]
         figures[f"{prefix}ratio_to_fixed_padding"] = medians["fixed"] / medians["ours"]
-    return figures
+    return figures | trainers(arguments, kind, tokenizer, examples["train"])
 
 
 def strata(kind, rows, batch_size, by_length, length):
