@@ -25,8 +25,20 @@ def shown(value: Any) -> str:
 
 def plain_settings(config: Any) -> dict[str, Any]:
     """A configuration as JSON has it: paths as text, tuples as lists."""
-    entries: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
-    return entries
+    return as_json(dataclasses.asdict(config))
+
+
+def default_settings(config_class: type[Any]) -> dict[str, Any]:
+    """The defaults of a configuration's class, as JSON has them; None where there is none."""
+    fields = dataclasses.fields(config_class)
+    made = {field.name: field.default_factory() for field in fields if field.default_factory is not dataclasses.MISSING}
+    plain = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    return as_json({**plain, **made})
+
+
+def as_json(entries: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(json.dumps(entries, default=str))
+    return values
 
 
 def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:

@@ -27,8 +27,8 @@ class FinetuningConfig:
         "use_tfrecords_if_existing": False,
     }
     DEBUG_SHAPE: ClassVar[dict[str, Any]] = PretrainingConfig.DEBUG_SHAPE
-    # Of GLUE and SQuAD 2.0, which are not among the tasks.
-    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "qa_na_threshold")
+    # Of GLUE and SQuAD 2.0, which are not among the tasks; and the record that a saved configuration carries.
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "qa_na_threshold", "experiment")
 
     data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/", group="data")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
@@ -40,6 +40,7 @@ class FinetuningConfig:
         None, "pre-trained model, folder or published name; default DATA_DIR/models/MODEL_NAME"
     )
     output_dir: Path = entry(None, "where results are written; default DATA_DIR/models/MODEL_NAME")
+    begin_anew: bool = entry(False, "results of other settings in this place are removed; else they are refused")
     recommended: bool = entry(False, "begin with the task's recommended values for this size of model; yours win")
     random_init: bool = entry(
         False, "keep the model's shape but not its weights: the baseline of pre-training", group="model"
@@ -126,5 +127,7 @@ class FinetuningConfig:
             raise ConfigError("num_trials", 0, "at least 1, or -1 for trials without end")
         if self.early_stopping and not self.eval_steps:
             raise ConfigError("early_stopping", self.early_stopping, "0 without eval_steps", "give eval_steps")
+        if self.begin_anew and not self.do_train:
+            raise ConfigError("begin_anew", "true without do_train", "false", "models would be removed, and none made")
         if not 0 <= self.warmup_proportion <= 1:
             raise ConfigError("warmup_proportion", self.warmup_proportion, "between 0 and 1")

@@ -133,13 +133,13 @@ def load_config(config_class: type[Config], path: str | Path) -> Config:
     return build(config_class, values, dict.fromkeys(values, name))
 
 
-def save_config(config: Any, path: str | Path, history: Sequence[Mapping[str, Any]] = ()) -> None:
+def save_config(config: Any, path: str | Path, **more: Any) -> None:
     """Write a resolved configuration as JSON.
 
     Args:
-        history: what it changed while a run lasted, kept under that name.
+        more: what is kept beside the entries, under names that the configuration's class has among WITHOUT_EFFECT.
     """
-    entries = dataclasses.asdict(config) | ({"history": list(history)} if history else {})
+    entries = dataclasses.asdict(config) | {name: value for name, value in more.items() if value}
     text = json.dumps(entries, indent=2, ensure_ascii=False, default=str)
     replace_text(path, text + "\n")
 

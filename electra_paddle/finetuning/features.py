@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electra_paddle import __version__, runtime
+from electra_paddle.config.changes import as_json, default_settings
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import sha256, written_whole
 from electra_paddle.finetuning.workers import in_processes
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 TokenizerSettings = tuple["Vocabulary", bool, "bool | None"]  # the arguments of Tokenizer
 
 VERSION = 1  # of the features; a change of what `featurize` returns makes it another
+FIRST_ENTRIES = {  # of a task's description; later ones count where they say something, so that features stay valid
+    "name", "kind", "format", "header", "columns", "language", "labels", "labels_file", "aliases", "metric", "files",
+    "splits", "recommended", "published_sizes",
+}  # fmt: skip
 LEAST = 2000  # examples for which further processes are worth their start
 
 
@@ -106,12 +111,15 @@ def len_of(parts: Sequence[Features], field: str) -> int:
 
 def fingerprint(kind: AnyKind, path: Path, split: str, tokenizer: Tokenizer) -> str:
     """A hash of everything that shapes the features of a file."""
+    description = kind.description.of_split(split)
+    defaults = default_settings(type(description))
+    entries = as_json(dataclasses.asdict(description)).items()
     shaping = {
         "version": [VERSION, __version__],
         "file": sha256(path),
         "vocabulary": tokenizer.vocabulary.sha256,
         "tokenizer": [tokenizer.do_lower_case, tokenizer.strip_accents],
-        "description": dataclasses.asdict(kind.description.of_split(split)),
+        "description": {name: value for name, value in entries if name in FIRST_ENTRIES or value != defaults[name]},
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, "on_error", "debug")},
     }
     return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()

@@ -14,7 +14,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.features import make_features
 from electra_paddle.finetuning.job import read_split
-from electra_paddle.finetuning.kinds.base import TASK, make_kind
+from electra_paddle.finetuning.kinds.base import TASK, make_kind, read_task
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def from_finetuned(folder: str | Path) -> Finetuned:
         CheckpointError: the folder is not whole.
     """
     runtime.start()
-    from electra_paddle.finetuning.model import TaskModel, read_task
+    from electra_paddle.finetuning.model import TaskModel
 
     folder = Path(folder)
     task = read_task(folder)

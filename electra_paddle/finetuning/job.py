@@ -12,6 +12,7 @@ from electra_paddle.config.geometry import SIZES, discriminator_geometry
 from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS
+from electra_paddle.finetuning.experiment import check_experiment
 from electra_paddle.finetuning.formats import read_lines
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.problems import Problems
@@ -112,6 +113,7 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     if not config.do_train:
         for trial in range(1, config.num_trials + 1):
             check_head(job, job.model_dir(trial))
+    check_experiment(job)
     if runtime.is_main():
         note_missing(config, folder, files)
     return job

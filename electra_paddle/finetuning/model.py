@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle import nn
 
-from electra_paddle.errors import CheckpointError
-from electra_paddle.finetuning.kinds.base import TASK, TASK_ENTRIES, task_text
+from electra_paddle.finetuning.kinds.base import TASK, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import initialize
-from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.job import Job
@@ -54,20 +51,3 @@ def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity:
     tokenizer, more = job.tokenizer, {TASK: task_text(job.kind, identity)}
     case = tokenizer.do_lower_case, tokenizer.strip_accents
     pretrained.save_pretrained(network, job.model_dir(trial), tokenizer.vocabulary, case[0], card, more, case[1])
-
-
-def read_task(folder: str | Path) -> dict[str, Any]:
-    """Read task.json of a fine-tuned directory.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    path = Path(folder) / TASK
-    try:
-        task: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error
-    missing = [name for name in TASK_ENTRIES if name not in task] if isinstance(task, dict) else TASK_ENTRIES
-    if missing:
-        raise CheckpointError(path, f"no {missing[0]!r}", f"an object with {', '.join(TASK_ENTRIES)}")
-    return task

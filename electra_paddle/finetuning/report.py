@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle.files import replace_text
+from electra_paddle.config.changes import changes_between
+from electra_paddle.files import replace_text, sha256
 from electra_paddle.finetuning.pictures import save_figure, spread_figure
 from electra_paddle.parsing import parse_json
 
@@ -37,7 +38,9 @@ class Results:
         self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
         self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
         self.rows: list[dict[str, Any]] = []
-        self._earlier = read_rows(Path(f"{self.stem}.json"))
+        self._files = {split: sha256(path) for split, path in job.files.items() if split != "train"}
+        self._earlier, files = read_rows(Path(f"{self.stem}.json"))
+        self._is_of_same_files = files is not None and not changes_between(files, self._files)
 
     def earlier(self, number: int, identity: str) -> dict[str, dict[str, float]] | None:
         """The scores of a trial that an earlier run has finished, or None."""
@@ -92,13 +95,15 @@ class Results:
             for number, trial in enumerate(self.trials, 1)
             for split, scores in trial.items()
         ]
-        kept = self._earlier[len(self.rows) :]  # finished before, and not looked at yet
+        further = self._earlier[len(self.rows) :] if self._is_of_same_files else []
         result = {
             "task": self.task,
             "metric": self.metric,
             "num_examples": self.num_examples,
-            "trials": self.rows + kept,
+            "trials": self.rows,
             "summary": summary,
+            "files": self._files,
+            **({"further_trials": further} if further else {}),  # finished before, and not, or not yet, asked for again
         }
         table = markdown_table([(self.model_name, self.cells())])
         replace_text(f"{self.stem}.txt", "\n".join(lines) + "\n")
@@ -116,13 +121,13 @@ class Results:
         return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} trials"
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The trials in a results file; [] where there is none."""
+def read_rows(path: Path) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
+    """(trials in a results file, split -> SHA-256 of the file that they were evaluated on); [] where there are none."""
     try:
-        trials: list[dict[str, Any]] = parse_json(path.read_text(encoding="utf-8"))["trials"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return trials
+        results = parse_json(path.read_text(encoding="utf-8"))
+        return [*results["trials"], *results.get("further_trials", [])], results.get("files")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [], None
 
 
 def split_scores(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:

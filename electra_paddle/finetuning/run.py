@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import itertools
-import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle import __version__, runtime
-from electra_paddle.config import FinetuningConfig, save_config
+from electra_paddle import runtime
+from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
 from electra_paddle.errors import CheckpointError, ConfigError
-from electra_paddle.files import sha256
 from electra_paddle.finetuning.description import TaskDescription, load_description
-from electra_paddle.finetuning.features import Features, fingerprint, load_features
+from electra_paddle.finetuning.experiment import begin_experiment, deciding_splits, identity_of
+from electra_paddle.finetuning.features import Features, load_features
 from electra_paddle.finetuning.job import Job, prepare, recommended_for
+from electra_paddle.finetuning.kinds.base import read_task
 from electra_paddle.finetuning.report import Results
 from electra_paddle.locks import only_writer
-from electra_paddle.models.pretrained_directory import WEIGHTS
 from electra_paddle.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.evaluation import Evaluation
-
-# Entries that change where or when, but not what: a run may go on with others.
-NOT_OF_IDENTITY = {
-    "data_dir", "model_name", "task_names", "init_checkpoint", "output_dir", "do_train", "do_eval", "do_test",
-    "num_trials", "keep_all_models", "log_examples", "write_test_outputs", "n_writes_test", "write_probabilities",
-    "use_tfrecords_if_existing", "num_processes", "save_checkpoints_steps", "log_steps", "seed", "predict_batch_size",
-    "eval_batch_size", "recommended", "loggers", "callbacks",
-}  # fmt: skip
-ADDED = {"lr_schedule": "linear"}  # entries of later versions, with the values that earlier ones had
 
 
 def finetune(
@@ -95,17 +83,18 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
     from electra_paddle.finetuning.model import build_model
 
     build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written
+    if runtime.is_main():
+        begin_experiment(job)
     features = make_features(job)
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
     config, results = job.config, Results(job)
     for number in itertools.count(1) if config.num_trials < 0 else range(1, config.num_trials + 1):
         seed = config.seed + number - 1
-        deciding = ["train", "dev"] if config.eval_steps else ["train"]  # for the weights
         identity = identity_of(job, seed, job.files)
         scores = results.earlier(number, identity) if config.do_train else None
         if scores is None:
-            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding), callbacks)
+            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding_splits(config)), callbacks)
         elif runtime.is_main():
             print(f"{job.name}, trial {number}: finished before with the same settings, its scores are taken")
         results.add(seed, identity, scores)
@@ -132,32 +121,8 @@ def make_features(job: Job) -> dict[str, Features]:
     }
 
 
-def identity_of(job: Job, seed: int, splits: Collection[str]) -> str:
-    """A hash of everything that decides about a trial, as far as it uses some splits."""
-    config = {**dataclasses.asdict(job.config), "do_lower_case": job.tokenizer.do_lower_case}
-    deciding = {
-        "version": __version__,
-        "seed": seed,
-        "config": {
-            name: value
-            for name, value in config.items()
-            if name not in NOT_OF_IDENTITY and ADDED.get(name, ...) != value
-        },
-        "network": job.network,
-        "weights": sha256(job.source / WEIGHTS) if job.source else None,
-        "files": {
-            split: fingerprint(job.kind, path, split, job.tokenizer)
-            for split, path in job.files.items()
-            if split in splits
-        },
-    }
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def is_trained(job: Job, number: int, identity: str) -> bool:
     """Whether the folder of a trial holds the model of this identity."""
-    from electra_paddle.finetuning.model import read_task
-
     try:
         return read_task(job.model_dir(number)).get("identity") == identity
     except CheckpointError:
@@ -174,8 +139,6 @@ def run_trial(
     if not job.config.do_train or is_trained(job, number, identity):
         trial.load()
     else:
-        if runtime.is_main():
-            save_config(job.config, make_parent(job.config.output_dir / f"finetuning_config_{job.name}.json"))
         trial.train()
     scores = {}
     for split in (split for split in job.examples if split != "train"):
@@ -211,8 +174,3 @@ def show_examples(job: Job, features: Mapping[str, Features], count: int = 3) ->
         for row, _ in zip(rows, range(count), strict=False):
             example = job.examples[split][row.example]
             print(f"{example.where}: {' '.join(tokens[token] for token in row.input_ids)}")
-
-
-def make_parent(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

@@ -124,11 +124,7 @@ class Trial:
         return layerwise_factors(names, self.job.network["num_hidden_layers"], self.config.layerwise_lr_decay)
 
     def _checkpoint(self, checkpoints: Checkpoints, num_steps: int) -> Checkpoint | None:
-        """The checkpoint to go on from; those of other settings are removed."""
-        if runtime.is_main():
-            for folder in self.checkpoint_dir.parent.glob(f"{self.job.name}_{self.number}_{'[0-9a-f]' * 8}"):
-                if folder != self.checkpoint_dir:
-                    shutil.rmtree(folder, ignore_errors=True)
+        """The checkpoint to go on from."""
         checkpoint = checkpoints.latest()
         if checkpoint and runtime.is_main():
             print(f"{self.title}: resuming after {checkpoint.step:,} of {num_steps:,}")

@@ -125,7 +125,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
         print("".join(note + "\n" for note in notes if note), end="")
         if config.do_train:
             config.model_dir.mkdir(parents=True, exist_ok=True)
-            save_config(config, config.model_dir / SETTINGS, job.history.changes)
+            save_config(config, config.model_dir / SETTINGS, history=job.history.changes)
     if config.recompute:
         runtime.recompute(model.encoder_layers())
     moments = session.optimizer.moment_bytes if config.sharding_stage else []

@@ -82,13 +82,18 @@ def test_finished_run_given_again_reports_the_same_and_trains_no_more(project, u
 
 
 @pytest.mark.slow
-def test_another_split_is_evaluated_without_training_again_and_other_settings_begin_anew(project):
+def test_another_split_is_evaluated_without_training_again_and_other_settings_are_refused(project):
     finetune(project, "changed", "--num-train-epochs", "0.5", "--do-test", "false")
     trained = project.folder / "models/changed/finetuning_models/chnsenticorp_model_1/model.safetensors"
     before = trained.stat().st_mtime_ns
     finetune(project, "changed", "--num-train-epochs", "0.5")
     assert trained.stat().st_mtime_ns == before and set(results(project, "changed")["summary"]) == {"dev", "test"}
-    finetune(project, "changed", "--num-train-epochs", "1")
+    process = start(project, "changed", "--num-train-epochs", "1")
+    output, _ = process.communicate()
+    assert process.returncode == 2 and output.count("error: ") == 1
+    difference = "from another experiment (num_train_epochs 0.5 -> 1.0), expected the same experiment"
+    assert f"error: models/changed: found results of chnsenticorp {difference}; choose another --output-dir" in output
+    finetune(project, "changed", "--num-train-epochs", "1", "--begin-anew", "true")
     assert trained.stat().st_mtime_ns > before
 
 

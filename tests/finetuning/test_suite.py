@@ -17,7 +17,9 @@ SUITE = Suite(("mood",), source="a paper", published={"mood": {"Great": {"dev": 
 def job_and_results(folder, num_train):
     kind = SimpleNamespace(description=DESCRIPTION, main_metric="accuracy", table_metrics=())
     config = SimpleNamespace(output_dir=Path(folder) / "mine", num_trials=2)
-    job = SimpleNamespace(name="mood", kind=kind, config=config, examples={"train": [0] * num_train, "dev": [0] * 2})
+    job = SimpleNamespace(
+        name="mood", kind=kind, config=config, files={}, examples={"train": [0] * num_train, "dev": [0] * 2}
+    )
     results = Results(job)
     for seed, accuracy in enumerate((50.0, 100.0)):
         results.add(seed, "x", {"dev": {"accuracy": accuracy, "loss": 1.0}})

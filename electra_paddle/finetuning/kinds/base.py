@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.parsing import parse_json
 from electra_paddle.task_kinds import KINDS, load_class
 
 if TYPE_CHECKING:
@@ -64,6 +65,23 @@ def task_text(kind: AnyKind, identity: str | None = None) -> str:
         "identity": identity,
     }
     return json.dumps(task, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_task(folder: str | Path) -> dict[str, Any]:
+    """Read task.json of a fine-tuned directory.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(folder) / TASK
+    try:
+        task: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(path, f"no readable description ({error})", "a fine-tuned model's folder") from error
+    missing = [name for name in TASK_ENTRIES if name not in task] if isinstance(task, dict) else TASK_ENTRIES
+    if missing:
+        raise CheckpointError(path, f"no {missing[0]!r}", f"an object with {', '.join(TASK_ENTRIES)}")
+    return task
 
 
 def make_kind(description: TaskDescription, config: FinetuningConfig) -> AnyKind:
