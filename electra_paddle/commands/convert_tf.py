@@ -28,6 +28,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--cased", action="store_true", help="the vocabulary tells upper from lower case")
     parser.add_argument("--check", metavar="NPZ", type=Path, help="logits to compare the result with")
     parser.add_argument(
+        "--tolerance",
+        type=tolerance,
+        help="largest difference to them [1e-5; more for deep networks and logits in 16 bits]",
+    )
+    parser.add_argument(
+        "--num-attention-heads",
+        metavar="N",
+        type=int,
+        help="of the discriminator [as a configuration beside it says, else one for each 64 hidden units]",
+    )
+    parser.add_argument(
         "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
     )
     parser.add_argument("--prefix", help="--to tf: name of the checkpoint's files")
@@ -36,6 +47,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="--to tf: with moments of 0 where there are none, so that TensorFlow trains",
     )
+
+
+def tolerance(text: str) -> float:
+    """A number between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise ValueError(text)
+    return value
 
 
 def run(arguments: Namespace) -> None:
@@ -52,6 +71,8 @@ def run(arguments: Namespace) -> None:
             arguments.partial,
             arguments.check,
             describe,
+            arguments.tolerance,
+            arguments.num_attention_heads,
         )
     print("\n".join(report))
     if arguments.to != "tf":

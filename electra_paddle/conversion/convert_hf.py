@@ -4,20 +4,19 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
 from electra_paddle.conversion.directories import check_vocabulary, new_folder, write_network
-from electra_paddle.conversion.huggingface import PREFIX, WEIGHTS_FILES, complaint, read_network
+from electra_paddle.conversion.huggingface import PREFIX, WEIGHTS_FILES, check_activation, complaint, read_network
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
+from electra_paddle.conversion.tokenizer_files import read_vocabulary, tokenizer_settings
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
 from electra_paddle.text import Vocabulary
 
 ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining", None: "ElectraModel"}
-SETTINGS = ("do_lower_case", "strip_accents")  # of a Hugging Face tokenizer that this package's has too
 
 
 def convert_from_hf(
@@ -59,20 +58,10 @@ def convert_folder(
     """
     source = Path(source)
     network = read_network(source, partial)
-    vocab_file = Path(vocab_file or source / pretrained.VOCABULARY)
-    if not vocab_file.is_file():
-        raise CheckpointError(vocab_file, "no such file", "the vocabulary of these weights", "give --vocab-file")
-    vocabulary = Vocabulary.load(vocab_file)
-    check_vocabulary(network.geometry, vocabulary, vocab_file)
+    vocabulary, notes = read_vocabulary(source, vocab_file)
+    check_vocabulary(network.geometry, vocabulary, vocab_file or source)
     write_network(network, folder, vocabulary, tokenizer_settings(source), name or source.resolve().name)
-    return network.report
-
-
-def tokenizer_settings(folder: Path) -> dict[str, Any]:
-    """The settings of normalisation in tokenizer_config.json; `do_lower_case` is true if it is not there."""
-    path = folder / pretrained.TOKENIZER
-    settings = pretrained.read_json(path) if path.exists() else {}
-    return {"do_lower_case": True} | {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+    return network.report + notes
 
 
 def convert_to_hf(source: str | Path, out: str | Path) -> list[str]:
@@ -111,6 +100,7 @@ def write_hf_folder(source: Path, folder: Path) -> str:
     kind, (arrays, path) = kinds[architecture], pretrained.read_weights(source)
     geometry, notes = infer_geometry({name: array.shape for name, array in arrays.items()}, path, config)
     table = name_table(kind, geometry.num_hidden_layers, geometry.embedding_size != geometry.hidden_size)
+    check_activation(kind, config, source / pretrained.CONFIG)
     missing = [names.paddle for names in table if names.paddle not in arrays]
     extra = sorted(arrays.keys() - {names.paddle for names in table})
     if missing or extra:

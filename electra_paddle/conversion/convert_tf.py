@@ -25,10 +25,11 @@ from electra_paddle.conversion.directories import (
     write_network,
 )
 from electra_paddle.conversion.names import Names, name_table
-from electra_paddle.conversion.shapes import num_layers
+from electra_paddle.conversion.shapes import head_size_of, num_layers
 from electra_paddle.conversion.sources import open_source
 from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
-from electra_paddle.conversion.validation import check, fingerprint, load_networks
+from electra_paddle.conversion.tokenizer_files import agreed_settings
+from electra_paddle.conversion.validation import check, check_task, fingerprint, fingerprint_of_task, load_networks
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.parsing import parse_json
@@ -36,6 +37,8 @@ from electra_paddle.tensors import read_tensors
 from electra_paddle.text import Vocabulary
 
 if TYPE_CHECKING:
+    from paddle.nn import Layer
+
     from electra_paddle.models.pretraining import ElectraForJointPretraining
 
 NETWORKS = tuple(filter(None, ARCHITECTURES))
@@ -52,6 +55,8 @@ def convert_from_tf(
     partial: bool = False,
     check_file: str | Path | None = None,
     describe: Describe | None = None,
+    tolerance: float | None = None,
+    num_attention_heads: int | None = None,
 ) -> list[str]:
     """Convert a checkpoint, and compute logits with the result.
 
@@ -60,11 +65,14 @@ def convert_from_tf(
         out: the new folder with `generator/` and `discriminator/`, or with a folder for each task of a fine-tuned
             checkpoint; if the source has Adam's moments also with `checkpoints/`, from which pre-training goes on.
         vocab_file: the vocabulary [vocab.txt beside the checkpoint].
-        do_lower_case: whether the tokenizer of the result lower-cases text.
+        do_lower_case: whether the tokenizer of the result lower-cases text, where no tokenizer_config.json beside the
+            checkpoint says so; to ask for False against one is refused.
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
-        check_file: a .npz of logits to compare with, see `check`.
+        check_file: a .npz of logits to compare with, see `check` and `check_task`.
         describe: for fine-tuned checkpoints: called with a task, its kind and entries of the head's configuration,
             returns (labels or None, name -> text of further files).
+        tolerance: the largest difference to those logits [see `default_tolerance`].
+        num_attention_heads: of the discriminator, or of a fine-tuned network; a generator's heads are as large.
 
     Returns:
         Lines that tell the user what was done.
@@ -85,9 +93,11 @@ def convert_from_tf(
         report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
         report += [f"PARTIAL: {name} is left out" for name in extra]
         geometries: dict[str, Geometry] = {}
-        tokenizer = {"do_lower_case": do_lower_case}
+        tokenizer = agreed_settings(found.tokenizer, not do_lower_case, found.prefix.parent)
+        first = tables.get("discriminator") or next(iter(tables.values()))
+        head_size = head_size_of(tf.shapes_of(bundle, first), num_attention_heads, source)
         for name, table in tables.items():
-            network = tf.read_network(bundle, table, name, found.configs.get(name), source)
+            network = tf.read_network(bundle, table, name, found.configs.get(name), source, head_size)
             check_vocabulary(network.geometry, vocabulary, source)
             geometries[name] = network.geometry
             if layout.tasks:
@@ -96,14 +106,31 @@ def convert_from_tf(
                 write_network(network, folder / name, vocabulary, tokenizer, Path(source).name)
             report += [*network.report, f"{out / name}: {len(network.arrays)} parameters"]
         if layout.tasks:
+            for task in tables:
+                network_of_task = from_folder(folder / task)
+                report += fingerprint_of_task(network_of_task, task)
+                if check_file:
+                    report += check_task(network_of_task, check_file, tolerance)
             return report
         model = load_networks(folder, geometries, layout)
         report += fingerprint(model)
         if check_file:
-            report += check(model, check_file)
+            report += check(model, check_file, tolerance)
         if tf.STEP in bundle.entries and not partial:
             report += write_checkpoint(bundle, tables, model, geometries, vocabulary, folder)
     return report
+
+
+def from_folder(folder: Path) -> Layer:
+    """The network of a task's folder, in evaluation mode."""
+    from electra_paddle.models.heads import ElectraClassifier
+    from electra_paddle.models.reading_comprehension import ElectraReader
+
+    config = pretrained.load_config(folder)
+    network = {kind.__name__: kind for kind in (ElectraClassifier, ElectraReader)}[config.architectures[0]](config)
+    pretrained.load_model(network, folder)
+    network.eval()
+    return network
 
 
 def last_part(variable: str) -> str:

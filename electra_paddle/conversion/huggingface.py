@@ -23,11 +23,12 @@ LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
-def read_network(source: Path, partial: bool = False) -> Network:
+def read_network(source: Path, partial: bool = False, head_size: int | None = None) -> Network:
     """Read the Network in a Hugging Face folder.
 
     Args:
         partial: whether to accept missing parameters, which get random initial values, and unknown ones.
+        head_size: hidden units of an attention head, where that is known.
 
     Raises:
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
@@ -50,10 +51,14 @@ def read_network(source: Path, partial: bool = False) -> Network:
         for names in table
         if names.huggingface in arrays
     }
-    geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config)
+    geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config, head_size)
+    check_activation(kind, config, source / pretrained.CONFIG)
     fill(converted, kind, geometry, path)
     if config.get("layer_norm_eps", EPSILON) != EPSILON:
-        report.append(f"NOTE: {path}: the configuration's layer_norm_eps is {config['layer_norm_eps']}, ours {EPSILON}")
+        report.append(
+            f"NOTE: {path}: the configuration's layer_norm_eps is {config['layer_norm_eps']}, ours {EPSILON}: where "
+            "hidden states vary little, outputs differ"
+        )
     report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
     report += [f"PARTIAL: {name} is left out" for name in extra]
     report += [f"skipped: {name}" for name in skipped]
@@ -103,6 +108,18 @@ def check_is_electra(arrays: Mapping[str, object], config: Mapping[str, Any], pa
         kind = "BERT" if poolers or first.startswith("bert.") else "another architecture"
     expected = "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)"
     raise CheckpointError(path, f"a checkpoint of {kind} ({first})", expected)
+
+
+def check_activation(kind: str | None, config: Mapping[str, Any], path: Path) -> None:
+    """Refuse a generator of another activation than GELU.
+
+    transformers computes the generator's head with GELU whatever the configuration says, the original and PaddleNLP as
+    it says: no configuration describes both.
+    """
+    activation = config.get("hidden_act", "gelu")
+    if kind == "generator" and activation != "gelu":
+        expected = "'gelu': transformers computes a generator's head with it, and the rest of it with hidden_act"
+        raise CheckpointError(path, f"hidden_act {activation!r} of a generator", expected)
 
 
 def kind_of(arrays: Collection[str], path: Path) -> str | None:

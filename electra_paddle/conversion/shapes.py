@@ -14,23 +14,28 @@ from electra_paddle.errors import CheckpointError
 from electra_paddle.models.initialization import initial_value
 
 LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
-WIDTH_OF_A_HEAD = 64  # hidden units of an attention head in all published models
+HEAD_SIZE = 64  # hidden units of an attention head in all published models
 
 
 def infer_geometry(
-    shapes: Mapping[str, Sequence[int]], source: str | Path, config: Mapping[str, Any] | None = None
+    shapes: Mapping[str, Sequence[int]],
+    source: str | Path,
+    config: Mapping[str, Any] | None = None,
+    head_size: int | None = None,
 ) -> tuple[Geometry, list[str]]:
     """The Geometry of a network, and notes about entries of its configuration that do not fit.
 
     Where parameters and configuration differ, the parameters count: some published configurations are wrong, for
     example that of the legal small generator is the discriminator's. Two things do not show in parameters. The number
-    of attention heads is taken from the configuration if its hidden size is right, dropout if it is there. Else they
-    are as in all published models: a head for every 64 hidden units, dropout 0.1.
+    of attention heads follows from `head_size`, or is taken from the configuration if its hidden size is right, dropout
+    if it is there. Else they are as in all published models: a head for every 64 hidden units, which a note says, as
+    nothing else would; dropout 0.1.
 
     Args:
         shapes: Paddle's name -> shape of the parameter, at least for the encoder.
         source: shown in messages.
         config: entries of a config.json with the keys of Hugging Face and the original.
+        head_size: hidden units of an attention head, see `head_size_of`.
 
     Returns:
         (Geometry, list of lines for the user).
@@ -57,10 +62,37 @@ def infer_geometry(
     ]
     rest = {field.name for field in dataclasses.fields(Geometry)} - {*told, "num_attention_heads"}
     told.update({name: config[name] for name in rest if config.get(name) is not None})
-    heads = max(1, hidden_size // WIDTH_OF_A_HEAD)
-    if config.get("hidden_size") == hidden_size:
-        heads = config.get("num_attention_heads", heads)
+    is_told = config.get("hidden_size") == hidden_size and "num_attention_heads" in config
+    heads = max(1, hidden_size // (head_size or HEAD_SIZE))
+    if is_told and head_size is None:
+        heads = config["num_attention_heads"]
+    elif head_size is None:
+        notes.append(
+            f"NOTE: {source}: {heads} attention heads are a guess, one for each {HEAD_SIZE} of {hidden_size} hidden "
+            "units: tensors do not tell it; --num-attention-heads does"
+        )
+    if hidden_size % heads:
+        raise CheckpointError(source, f"{heads} attention heads for {hidden_size} hidden units", "a divisor of them")
     return Geometry(num_attention_heads=heads, **told), notes
+
+
+def head_size_of(
+    shapes: Mapping[str, Sequence[int]], num_attention_heads: int | None, source: str | Path
+) -> int | None:
+    """Hidden units of an attention head of a network with so many heads; None for None.
+
+    Of two networks the generator's heads are as large as the discriminator's, and fewer.
+
+    Raises:
+        CheckpointError: the hidden units cannot be shared out among so many heads.
+    """
+    if num_attention_heads is None:
+        return None
+    hidden_size, _ = shape_of("electra.encoder.layers.0.self_attn.q_proj.weight", shapes, source)
+    if num_attention_heads < 1 or hidden_size % num_attention_heads:
+        found = f"--num-attention-heads {num_attention_heads} for {hidden_size} hidden units"
+        raise CheckpointError(source, found, "a divisor of them")
+    return hidden_size // num_attention_heads
 
 
 def num_layers(shapes: Iterable[str]) -> int:

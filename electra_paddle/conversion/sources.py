@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from electra_paddle.conversion.tokenizer_files import TOKENIZER_JSON, tokenizer_settings
 from electra_paddle.errors import CheckpointError
+from electra_paddle.models.pretrained_directory import TOKENIZER
 from electra_paddle.parsing import parse_json
 
 # The files that are unpacked from a zip. Weights hardly shrink when compressed: the published ones to 90 %.
@@ -24,6 +26,7 @@ class Source(NamedTuple):
 
     prefix: Path
     vocab_file: Path | None
+    tokenizer: dict[str, Any]  # settings of normalisation, as far as a file beside the checkpoint says them
     configs: dict[str, dict[str, Any]]  # "generator", "discriminator" -> entries of its configuration, if it was found
 
 
@@ -95,7 +98,15 @@ def find_source(path: Path, shown: Path) -> Source:
         )
     folders = [prefix.parent] + ([path] if path.is_dir() else [])
     vocab_file = next((folder / "vocab.txt" for folder in folders if (folder / "vocab.txt").is_file()), None)
-    return Source(prefix, vocab_file, find_configs(folders))
+    return Source(prefix, vocab_file, find_tokenizer(folders), find_configs(folders))
+
+
+def find_tokenizer(folders: Sequence[Path]) -> dict[str, Any]:
+    """The settings in the first tokenizer's file of some folders; {} where there is none."""
+    for folder in folders:
+        if (folder / TOKENIZER).is_file() or (folder / TOKENIZER_JSON).is_file():
+            return tokenizer_settings(folder)
+    return {}
 
 
 def find_prefix(folder: Path, shown: Path) -> Path:

@@ -121,8 +121,22 @@ def is_skipped(name: str) -> bool:
     return last in SLOTS or last in (STEP, *IGNORED)
 
 
+def shapes_of(bundle: TensorBundle, table: Sequence[Names]) -> dict[str, tuple[int, ...]]:
+    """Paddle's name -> shape, of the parameters that the checkpoint has."""
+    return {
+        names.paddle: tuple(bundle.entries[names.tensorflow].shape)
+        for names in table
+        if names.tensorflow in bundle.entries
+    }
+
+
 def read_network(
-    bundle: TensorBundle, table: Sequence[Names], name: str, config: Mapping[str, Any] | None, source: str | Path
+    bundle: TensorBundle,
+    table: Sequence[Names],
+    name: str,
+    config: Mapping[str, Any] | None,
+    source: str | Path,
+    head_size: int | None = None,
 ) -> Network:
     """Read a network; parameters that the checkpoint lacks get random initial values.
 
@@ -131,13 +145,13 @@ def read_network(
         name: "generator", "discriminator", or a task.
         config: entries of the configuration found beside the checkpoint, or None.
         source: shown in messages.
+        head_size: hidden units of an attention head, where that is known.
 
     Raises:
         CheckpointError: a variable has another shape than the others imply, or its bytes are damaged.
     """
     present = [names for names in table if names.tensorflow in bundle.entries]
-    shapes = {names.paddle: bundle.entries[names.tensorflow].shape for names in present}
-    geometry, notes = infer_geometry(shapes, source, config)
+    geometry, notes = infer_geometry(shapes_of(bundle, present), source, config, head_size)
     kind = name if name in BODIES else None
     arrays = {names.paddle: bundle[names.tensorflow].astype("float32", copy=False) for names in present}
     fill(arrays, kind, geometry, source)

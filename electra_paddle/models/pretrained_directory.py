@@ -49,7 +49,8 @@ SIZES = {  # entries of config.json -> the largest value that makes sense
     "max_position_embeddings": 1_000_000,
     "type_vocab_size": 1000,
 }
-ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu", "swish", "tanh", "sigmoid", "mish", "linear")  # of PaddleNLP
+ACTIVATIONS = ("gelu", "relu", "silu", "swish", "tanh", "sigmoid", "mish")  # that PaddleNLP's encoder and heads have
+FIXED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
 SHAPES = {  # parameter of the encoder -> the entries that its shape shows
     "embeddings.word_embeddings.weight": ("vocab_size", "embedding_size"),
     "embeddings.position_embeddings.weight": ("max_position_embeddings", "embedding_size"),
@@ -173,6 +174,9 @@ def check_entries(entries: Mapping[str, Any], path: Path) -> None:
     activation = entries.get("hidden_act", "gelu")
     if activation not in ACTIVATIONS:
         raise CheckpointError(path, f"hidden_act {activation!r}", " or ".join(ACTIVATIONS))
+    for name, only in FIXED.items():
+        if entries.get(name) not in (None, only):
+            raise CheckpointError(path, f"{name} {entries[name]!r}", f"{json.dumps(only)}, as every ELECTRA has it")
     hidden_size, heads = entries.get("hidden_size", 256), entries.get("num_attention_heads", 1)
     if hidden_size % heads:
         raise CheckpointError(path, f"num_attention_heads {heads}", f"a divisor of hidden_size {hidden_size}")

@@ -2,6 +2,7 @@ import json
 import zipfile
 
 import numpy as np
+import paddle
 import pytest
 from conftest import shared_file
 from small_checkpoint import SHAPE, TOKENS, random_variables, write_checkpoint
@@ -10,7 +11,8 @@ import electra_paddle
 from electra_paddle.cli import run_command
 from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
 from electra_paddle.conversion.tensor_bundle import TensorBundle, data_path
-from electra_paddle.errors import CheckpointError
+from electra_paddle.conversion.validation import default_tolerance
+from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.models.pretrained_directory import load_encoder, read_config
 from electra_paddle.tensors import read_tensors
 
@@ -34,7 +36,7 @@ def test_checkpoint_of_the_reference_computes_the_same_and_goes_back_to_the_same
     source = shared_file(f"golden/{name}.index").with_suffix("")
     golden = shared_file("golden/pretraining_forward" + (".npz" if "release/" in name else "_micro.npz"))
     report = convert_from_tf(source.parent, tmp_path / "out", check_file=golden)
-    assert sum("_logits within" in line for line in report) == 4
+    assert sum("_logits within" in line for line in report) == 5
     convert_to_tf(tmp_path / "out", tmp_path / "back", prefix=source.name)
     for path in source.parent.iterdir():
         assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
@@ -110,8 +112,6 @@ def test_tensors_win_over_a_configuration_that_is_another_networks(tmp_path):
 
 
 def test_fine_tuned_checkpoint_becomes_a_classifier(tmp_path):
-    import paddle
-
     from electra_paddle.models.heads import ElectraClassifier
     from electra_paddle.models.pretrained_directory import load_config, load_model
 
@@ -262,6 +262,96 @@ def test_logits_that_differ_leave_nothing_behind(tmp_path):
     with pytest.raises(CheckpointError, match="B_disc_logits off by 0.001, expected at most 1e-05"):
         convert_from_tf(source, tmp_path / "out", check_file=tmp_path / "golden.npz")
     assert not list(tmp_path.glob("out*"))
+
+
+def golden_with(tmp_path, **changes):
+    """The golden logits of the micro release, with arrays replaced, or left out where they are None."""
+    golden = {**np.load(shared_file("golden/pretraining_forward_micro.npz"), allow_pickle=False), **changes}
+    np.savez(tmp_path / "golden.npz", **{name: array for name, array in golden.items() if array is not None})
+    return tmp_path / "golden.npz"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda folder: np.savez(folder / "golden.npz"),
+            "found no arrays, expected input_ids, segment_ids, input_mask",
+        ),
+        (lambda folder: np.savez(folder / "golden.npz", a=np.zeros(3)), "found no gen_input_ids among a, expected"),
+        (lambda folder: golden_with(folder, segment_ids=None), "found no segment_ids among"),
+        (lambda folder: golden_with(folder, B_masked_lm_positions=None), "found no B_masked_lm_positions among"),
+        (lambda folder: golden_with(folder, B_disc_logits=None), "found no B_disc_logits among"),
+        (lambda folder: golden_with(folder, B_gen_logits=np.zeros((1, 2))), r"found B_gen_logits \[1, 2\], expected"),
+        (lambda folder: (folder / "golden.npz").write_text("none"), "found no readable logits"),
+        (lambda folder: None, "found no readable logits .no such file"),
+    ],
+)
+def test_logits_that_cannot_be_compared_are_refused(tmp_path, make, message):
+    source = shared_file("golden/tf_release_micro/electra_small.index").with_suffix("")
+    make(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        convert_from_tf(source, tmp_path / "out", check_file=tmp_path / "golden.npz")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_tolerance_follows_depth_and_numbers_unless_it_is_given(tmp_path):
+    assert default_tolerance(12, np.dtype("float32")) == (1e-5, "float32")
+    assert default_tolerance(24, np.dtype("float32")) == (2e-5, "float32, 24 layers")
+    assert default_tolerance(2, np.dtype("float16")) == (1e-2, "the file's logits are float16")
+    source = shared_file("golden/tf_release_micro/electra_small.index").with_suffix("")
+    logits = np.load(shared_file("golden/pretraining_forward_micro.npz"))["B_disc_logits"] + np.float32(0.001)
+    golden = golden_with(tmp_path, B_disc_logits=logits)
+    arguments = [str(source), str(tmp_path / "out"), "--check", str(golden)]
+    assert run_command("convert_tf", arguments, "convert_tf") == 2
+    assert run_command("convert_tf", [*arguments, "--tolerance", "0.0011"], "convert_tf") == 0
+    for bad in ("0", "2", "nan", "much"):
+        with pytest.raises(SystemExit):
+            run_command("convert_tf", [*arguments, "--tolerance", bad], "convert_tf")
+
+
+def test_fine_tuned_checkpoint_is_compared_too(tmp_path):
+    variables = encoder_only(random_variables(("discriminator",)))
+    variables["task_specific/reviews/dense/kernel"] = np.ones((32, 2), "float32")
+    variables["task_specific/reviews/dense/bias"] = np.array([1, 2], "float32")
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    with pytest.raises(CheckpointError, match=r"nosuch.npz: found no readable logits \(no such file"):
+        convert_from_tf(prefix, tmp_path / "out", check_file=tmp_path / "nosuch.npz")
+    report = convert_from_tf(prefix, tmp_path / "out")
+    assert any(line.startswith("fingerprint of reviews: logits from ") for line in report)
+    rows = {"input_ids": np.array([[2, 7, 8, 3]]), "segment_ids": np.zeros((1, 4)), "input_mask": np.ones((1, 4))}
+    model = electra_paddle.from_pretrained(tmp_path / "out/reviews")
+    logits = model(paddle.to_tensor(rows["input_ids"])).numpy()
+    np.savez(tmp_path / "right.npz", **rows, logits=logits)
+    np.savez(tmp_path / "wrong.npz", **rows, logits=logits + np.float32(0.1))
+    report = convert_from_tf(prefix, tmp_path / "again", check_file=tmp_path / "right.npz")
+    assert any("logits within 0 (at most 1e-05: float32)" in line for line in report)
+    with pytest.raises(CheckpointError, match="logits off by 0.1, expected at most 1e-05"):
+        convert_from_tf(prefix, tmp_path / "third", check_file=tmp_path / "wrong.npz")
+
+
+def test_number_of_heads_that_nothing_tells_is_said_and_can_be_given(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    report = convert_from_tf(prefix, tmp_path / "guessed")
+    guesses = [line for line in report if "--num-attention-heads" in line]
+    assert "1 attention heads are a guess, one for each 64 of 32 hidden units" in guesses[1] and len(guesses) == 2
+    report = convert_from_tf(prefix, tmp_path / "told", num_attention_heads=4)
+    assert not [line for line in report if "guess" in line]
+    heads = [read_config(tmp_path / "told" / name)["num_attention_heads"] for name in ("generator", "discriminator")]
+    assert heads == [1, 4]  # of 8 units each
+    with pytest.raises(CheckpointError, match="--num-attention-heads 5 for 32 hidden units, expected a divisor"):
+        convert_from_tf(prefix, tmp_path / "odd", num_attention_heads=5)
+
+
+def test_case_is_that_of_the_tokenizer_beside_the_checkpoint(tmp_path):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    (tmp_path / "tf/tokenizer_config.json").write_text('{"do_lower_case": false, "strip_accents": false}')
+    convert_from_tf(prefix, tmp_path / "out")
+    settings = json.loads((tmp_path / "out/generator/tokenizer_config.json").read_text())
+    assert settings["do_lower_case"] is False and settings["strip_accents"] is False
+    (tmp_path / "tf/tokenizer_config.json").write_text('{"do_lower_case": true}')
+    with pytest.raises(ConfigError, match="--cased"):
+        convert_from_tf(prefix, tmp_path / "other", do_lower_case=False)
 
 
 def test_folder_that_is_there_is_not_touched(tmp_path):

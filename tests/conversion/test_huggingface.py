@@ -239,7 +239,10 @@ def write_config(folder, **entries):
         (lambda folder: cut(folder / "model.safetensors"), "model.safetensors: found no readable tensors"),
         (lambda folder: (folder / "model.safetensors").unlink(), "source: found neither model.safetensors nor"),
         (lambda folder: shutil.rmtree(folder), "source: found no such folder"),
-        (lambda folder: (folder / "vocab.txt").unlink(), "vocab.txt: found no such file"),
+        (
+            lambda folder: (folder / "vocab.txt").unlink(),
+            "source: found no vocabulary, expected vocab.txt or tokenizer.json",
+        ),
         (lambda folder: cut(folder / "vocab.txt"), "word embeddings of 400 entries and a vocabulary of"),
         (
             lambda folder: write_config(folder, model_type="bert"),

@@ -1,0 +1,113 @@
+"""Vocabulary and case of other people's models: vocab.txt, tokenizer_config.json, tokenizer.json, added_tokens.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from electra_paddle.errors import CheckpointError, ConfigError, some_of
+from electra_paddle.models import pretrained_directory as pretrained
+from electra_paddle.text import Vocabulary
+
+TOKENIZER_JSON, ADDED = "tokenizer.json", "added_tokens.json"
+SETTINGS = ("do_lower_case", "strip_accents")  # of a Hugging Face tokenizer that this package's has too
+NORMALIZER = {"lowercase": "do_lower_case", "strip_accents": "strip_accents"}  # their names in tokenizer.json
+
+
+def read_vocabulary(folder: Path, vocab_file: str | Path | None = None) -> tuple[Vocabulary, list[str]]:
+    """(the vocabulary of a model, notes): vocab.txt, else tokenizer.json, with the tokens that were added later.
+
+    Args:
+        vocab_file: the one to take instead.
+
+    Raises:
+        CheckpointError, DataError: there is none, or one that is no word pieces or has gaps.
+    """
+    if vocab_file is not None:
+        if not Path(vocab_file).is_file():
+            raise CheckpointError(vocab_file, "no such file", "the vocabulary of these weights")
+        return Vocabulary.load(vocab_file), []
+    tokenizer = read_object(folder / TOKENIZER_JSON)
+    added = read_object(folder / ADDED) | {
+        entry["content"]: entry["id"]
+        for entry in tokenizer.get("added_tokens") or []
+        if isinstance(entry, dict) and entry.keys() >= {"content", "id"}
+    }
+    path = folder / pretrained.VOCABULARY
+    if path.is_file():
+        vocabulary = Vocabulary.load(path)
+        ids = dict(zip(vocabulary.tokens, range(len(vocabulary)), strict=True))
+    elif tokenizer:
+        path = folder / TOKENIZER_JSON
+        vocabulary, ids = None, word_pieces(tokenizer, path)
+    else:
+        expected = f"{pretrained.VOCABULARY} or {TOKENIZER_JSON}"
+        raise CheckpointError(folder, "no vocabulary", expected, "give --vocab-file")
+    new = sorted((token for token in added if token not in ids), key=lambda token: str(added[token]).zfill(12))
+    if vocabulary and not new:
+        return vocabulary, []
+    return extended(ids | {token: added[token] for token in new}, path), notes_of(new, path)
+
+
+def notes_of(new: list[str], path: Path) -> list[str]:
+    """What is said of tokens that were added to a vocabulary."""
+    if not new:
+        return []
+    return [f"NOTE: {path}: {len(new):,} added tokens ({some_of(new)}) have rows, but text is not searched for them"]
+
+
+def word_pieces(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
+    """token -> id, of a tokenizer.json of word pieces."""
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    kind = model.get("type", "WordPiece") if isinstance(model, dict) else None
+    if kind != "WordPiece" or not isinstance(vocabulary, dict):
+        raise CheckpointError(path, f"a model of type {kind}", "WordPiece with its vocabulary")
+    return vocabulary
+
+
+def extended(ids: Mapping[str, Any], path: Path) -> Vocabulary:
+    """The Vocabulary of token -> id, whose ids count from 0 without a gap."""
+    tokens = sorted(ids, key=lambda token: str(ids[token]).zfill(12))
+    for number, token in enumerate(tokens):
+        if type(ids[token]) is not int or ids[token] != number:
+            raise CheckpointError(path, f"token {token!r} of id {ids[token]!r}", f"{number}: ids from 0 without a gap")
+    return Vocabulary(tokens, str(path))
+
+
+def tokenizer_settings(folder: Path) -> dict[str, Any]:
+    """The settings of normalisation of a model's tokenizer, as transformers takes them.
+
+    tokenizer_config.json's, else those of tokenizer.json; `do_lower_case` is true where neither says so.
+
+    Raises:
+        CheckpointError: no JSON, or another normalizer than BERT's.
+    """
+    settings = read_object(folder / pretrained.TOKENIZER)
+    path = folder / TOKENIZER_JSON
+    normalizer = read_object(path).get("normalizer") or {}
+    if normalizer and (not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer"):
+        found = normalizer.get("type") if isinstance(normalizer, dict) else normalizer
+        raise CheckpointError(path, f"a normalizer {json.dumps(found)}", "BertNormalizer, as ELECTRA's tokenizers have")
+    told = {ours: normalizer.get(theirs) for theirs, ours in NORMALIZER.items()} | {
+        name: settings[name] for name in SETTINGS if settings.get(name) is not None
+    }
+    return {"do_lower_case": True} | {name: value for name, value in told.items() if value is not None}
+
+
+def agreed_settings(told: Mapping[str, Any], is_cased: bool, folder: Path) -> dict[str, Any]:
+    """The settings of a tokenizer whose files may say otherwise than the user.
+
+    Raises:
+        ConfigError: they do.
+    """
+    if is_cased and told.get("do_lower_case") is True:
+        raise ConfigError("--cased", "an option", f"none: do_lower_case is true in the tokenizer's files in {folder}")
+    return {"do_lower_case": not is_cased, **told}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The entries of a JSON object; {} where there is no such file."""
+    return pretrained.read_json(path) if path.is_file() else {}
