@@ -57,13 +57,14 @@ def run(arguments: Namespace) -> None:
 
 
 def say_what_now(job: Job, results: Results) -> None:
-    """Print where the best trial's model lies and what one does with it."""
-    model = results.best_model
+    """Print where the ensemble's or the best trial's model lies, and what one does with it."""
+    model = results.ensemble_model or results.best_model
     if model is None:
         return
     print(f"\n{model}: {job.name}, written")
     print(f'in Python: electra_paddle.from_finetuned("{model}").predict([...])')
-    print(f"as a PaddleHub module: python tools/export_hub_module.py {model} {job.name}.tar.gz")
+    if model != results.ensemble_model:  # a module holds one network
+        print(f"as a PaddleHub module: python tools/export_hub_module.py {model} {job.name}.tar.gz")
 
 
 def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:

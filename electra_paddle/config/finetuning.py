@@ -56,6 +56,8 @@ class FinetuningConfig:
     do_eval: bool = entry(True, "evaluate on the dev split")
     do_test: bool = entry(True, "evaluate on the test and challenge splits, where there are any")
     num_trials: int = entry(1, "runs with different seeds, of which maximum and mean are reported; -1: without end")
+    folds: int = entry(0, "parts of the training data; each trains one model on the others and is predicted by it")
+    ensemble: bool = entry(False, "also predict with all trials or folds together: the mean of their probabilities")
     keep_all_models: bool = entry(True, "false: keep the last trial's model only")
     on_error: str = entry("stop", "what a bad row does: stop, or skip it and list it")
     log_examples: bool = entry(False, "print the first examples as the network sees them")
@@ -127,7 +129,30 @@ class FinetuningConfig:
             raise ConfigError("num_trials", 0, "at least 1, or -1 for trials without end")
         if self.early_stopping and not self.eval_steps:
             raise ConfigError("early_stopping", self.early_stopping, "0 without eval_steps", "give eval_steps")
+        self.check_members()
         if self.begin_anew and not self.do_train:
             raise ConfigError("begin_anew", "true without do_train", "false", "models would be removed, and none made")
         if not 0 <= self.warmup_proportion <= 1:
             raise ConfigError("warmup_proportion", self.warmup_proportion, "between 0 and 1")
+
+    def check_members(self) -> None:
+        """Refuse folds and ensembles of what a run does not make, or does not keep."""
+        if self.folds < 0 or self.folds == 1:
+            raise ConfigError("folds", self.folds, "at least 2, or 0 for none")
+        if self.folds and self.num_trials != 1:
+            raise ConfigError("num_trials", f"{self.num_trials} with folds", "1", "every fold is one model")
+        if self.ensemble and self.num_models < 2:
+            found = f"true with num_trials {self.num_trials}"
+            raise ConfigError("ensemble", found, "2 trials or folds at least", "give num_trials or folds")
+        if (self.folds or self.ensemble) and not self.keep_all_models:
+            raise ConfigError("keep_all_models", "false with folds or an ensemble", "true", "all models are needed")
+
+    @property
+    def num_models(self) -> int:
+        """Models that are trained on a task: one a trial, or one a fold; -1: without end."""
+        return self.folds or self.num_trials
+
+    @property
+    def unit(self) -> str:
+        """What each of them is called."""
+        return "fold" if self.folds else "trial"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
@@ -11,7 +11,8 @@ from electra_paddle.training.evaluation import answer
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.features import Features
-    from electra_paddle.finetuning.model import TaskModel
+    from electra_paddle.finetuning.job import Job
+    from electra_paddle.finetuning.model import AnyModel
     from electra_paddle.text import Tokenizer
 
 
@@ -22,8 +23,16 @@ class Evaluation(NamedTuple):
     scores: dict[str, float]  # metric -> value in percent, and loss; {} without labels
 
 
+def evaluate_split(model: AnyModel, job: Job, features: Mapping[str, Features], split: str) -> Evaluation:
+    """The Evaluation of a split of a job."""
+    config, examples = job.config, job.examples[split]
+    size = config.eval_batch_size if job.kind.is_labelled(examples) else config.predict_batch_size
+    length = config.max_seq_length if config.pad_to_max_length else None
+    return evaluate_features(model, job.tokenizer, examples, features[split], size, config.length_batching, length)
+
+
 def evaluate_features(
-    model: TaskModel,
+    model: AnyModel,
     tokenizer: Tokenizer,
     examples: Sequence[Any],
     features: Features,

@@ -30,9 +30,9 @@ NOT_OF_IDENTITY = {
     "data_dir", "model_name", "task_names", "init_checkpoint", "output_dir", "do_train", "do_eval", "do_test",
     "num_trials", "keep_all_models", "log_examples", "write_test_outputs", "n_writes_test", "write_probabilities",
     "use_tfrecords_if_existing", "num_processes", "save_checkpoints_steps", "log_steps", "seed", "predict_batch_size",
-    "eval_batch_size", "recommended", "loggers", "callbacks", "begin_anew",
+    "eval_batch_size", "recommended", "loggers", "callbacks", "begin_anew", "ensemble",
 }  # fmt: skip
-ADDED = {"lr_schedule": "linear"}  # entries of later versions, with the values that earlier ones had
+ADDED = {"lr_schedule": "linear", "folds": 0}  # entries of later versions, with the values that earlier ones had
 RESOLVED = {"do_lower_case"}  # entries that a model decides where they say nothing
 RECORD = "experiment"  # in the saved configuration: what decides beside its entries
 
@@ -168,11 +168,11 @@ def paths_of(job: Job) -> Iterator[Path]:
     names = [name for split in SPLITS for name in (split, *job.kind.description.names(split))]
     stem = f"{re.escape(job.name)}_({'|'.join(sorted({re.escape(Path(name).stem) for name in names}))})"
     written = {
-        "finetuning_models": rf"{re.escape(job.name)}_model_\d+",
+        "finetuning_models": rf"{re.escape(job.name)}_model_(\d+|ensemble)",
         "finetuning_checkpoints": rf"{re.escape(job.name)}_\d+_[0-9a-f]{{8}}",
         "finetuning_logs": rf"{re.escape(job.name)}_\d+",
-        "test_predictions": rf"{stem}_\d+_predictions\..*",
-        "results": rf"{stem}_\d+_.*|{re.escape(job.name)}_(results\..*|qa)",
+        "test_predictions": rf"{stem}_(\d+|ensemble)_predictions\..*",
+        "results": rf"{stem}_(\d+|ensemble)_.*|{re.escape(job.name)}_((results|out_of_fold)\..*|qa)",
     }
     for folder, pattern in written.items():
         for path in sorted((job.config.output_dir / folder).glob("*")):
@@ -188,9 +188,10 @@ def is_result(path: Path) -> bool:
 
 def is_foreign_model(job: Job, path: Path) -> bool:
     """Whether a path is a trial's model that this job would not have made."""
-    if path.parent.name != "finetuning_models":
+    number = path.name.rpartition("_")[2]
+    if path.parent.name != "finetuning_models" or not number.isdecimal():
         return False
-    seed = job.config.seed + int(path.name.rpartition("_")[2]) - 1
+    seed = job.config.seed + int(number) - 1
     try:
         return read_task(path).get("identity") != identity_of(job, seed, deciding_splits(job.config))
     except CheckpointError:

@@ -70,6 +70,23 @@ class Features:
             columns[name] = np.concatenate(arrays)
         return cls(parts[0].row_class, columns)
 
+    def of_examples(self, numbers: Array) -> Features:
+        """The rows of some examples, which get new numbers: their places in `numbers`."""
+        examples = self.columns["example"]
+        places = np.full(max(examples.max(), numbers.max()) + 1, -1)
+        places[numbers] = np.arange(len(numbers))
+        is_kept = places[examples] >= 0  # [N]
+        columns = {}
+        for field in self.row_class._fields:
+            bounds = self.columns.get(f"{field}.bounds")
+            if bounds is None:
+                columns[field] = self.columns[field][is_kept]
+                continue
+            lengths = np.diff(bounds)
+            columns[field] = self.columns[field][np.repeat(is_kept, lengths)]
+            columns[f"{field}.bounds"] = np.cumsum([0, *lengths[is_kept]])
+        return Features(self.row_class, {**columns, "example": places[columns["example"]]})
+
     def __len__(self) -> int:
         return len(self.columns["example"])
 

@@ -12,46 +12,56 @@ from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
+from electra_paddle.finetuning.ensemble import agreed_task, check_combines, members_of
 from electra_paddle.finetuning.features import make_features
 from electra_paddle.finetuning.job import read_split
-from electra_paddle.finetuning.kinds.base import TASK, make_kind, read_task
+from electra_paddle.finetuning.kinds.base import TASK, make_kind
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.evaluation import Evaluation
     from electra_paddle.finetuning.kinds.base import AnyKind
-    from electra_paddle.finetuning.model import TaskModel
+    from electra_paddle.finetuning.model import AnyModel
     from electra_paddle.text import Tokenizer
 
 
-def from_finetuned(folder: str | Path) -> Finetuned:
+def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
     """The model of a folder that fine-tuning wrote, `finetuning_models/TASK_model_1` for instance.
 
+    Args:
+        folder: that of a model or of an ensemble, or several, which answer as one.
+
     Raises:
-        CheckpointError: the folder is not whole.
+        CheckpointError: a folder is not whole, or the models are of different tasks or take texts in different ways.
     """
     runtime.start()
-    from electra_paddle.finetuning.model import TaskModel
+    from electra_paddle.finetuning.model import load_finetuned
 
-    folder = Path(folder)
-    task = read_task(folder)
+    given = [folder] if isinstance(folder, str | Path) else folder
+    folders = [member for each in given for member in members_of(Path(each))]
+    if not folders:
+        raise ConfigError("from_finetuned", "no folder", "at least one")
+    task, folder = agreed_task(folders), folders[0]
     columns: dict[str, int | str] = {"text_a": 0, "text_b": 1} if task["is_pair"] else {"text_a": 0}
     description = TaskDescription(task["name"], task["kind"], columns=columns, labels=tuple(task["labels"]))
     tokenizer = pretrained.load_tokenizer(folder)
     settings = {"init_checkpoint": folder, "do_lower_case": tokenizer.do_lower_case, **task["settings"]}
     kind = make_kind(description, build(FinetuningConfig, settings, dict.fromkeys(settings, str(folder / TASK))))
-    network = kind.build_network(pretrained.load_config(folder))
-    pretrained.load_model(network, folder)
-    return Finetuned(kind, TaskModel(kind, network), tokenizer)
+    if len(folders) > 1:
+        check_combines(kind)
+    return Finetuned(kind, load_finetuned(kind, folders), tokenizer)
 
 
 def evaluate(
-    model: str | Path | Finetuned, file: str | Path, task: str | Path | TaskDescription | None = None, **options: Any
+    model: str | Path | Sequence[str | Path] | Finetuned,
+    file: str | Path,
+    task: str | Path | TaskDescription | None = None,
+    **options: Any,
 ) -> Evaluation:
     """Predictions and scores of a fine-tuned model on a file of its task.
 
     Args:
-        model: a folder that fine-tuning wrote, or what `from_finetuned` returned.
+        model: a folder that fine-tuning wrote, several, or what `from_finetuned` returned.
         file: as the task's dev or test split.
         task: says how the file is laid out: a task's name, a file that describes one, or a description; default: the
             task of the model, if it is built in.
@@ -75,7 +85,7 @@ class Finetuned:
         labels: its labels, in the order of their ids; () where the kind has none.
     """
 
-    def __init__(self, kind: AnyKind, model: TaskModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, kind: AnyKind, model: AnyModel, tokenizer: Tokenizer) -> None:
         self.kind, self.model, self.tokenizer = kind, model, tokenizer
         self.task, self.labels = kind.description.name, kind.description.classes
 

@@ -12,7 +12,9 @@ from electra_paddle.config.geometry import SIZES, discriminator_geometry
 from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS
+from electra_paddle.finetuning.ensemble import check_combines
 from electra_paddle.finetuning.experiment import check_experiment
+from electra_paddle.finetuning.folds import assign_folds, note_rare
 from electra_paddle.finetuning.formats import read_lines
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.problems import Problems
@@ -21,6 +23,7 @@ from electra_paddle.models.pretrained_directory import agreed_case
 from electra_paddle.text import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.kinds.base import AnyKind
@@ -39,13 +42,14 @@ class Job(NamedTuple):
     tokenizer: Tokenizer
     files: dict[str, Path]  # split -> path, of the splits that are used
     examples: dict[str, list[Any]]  # split -> examples of the kind's own class
+    folds: Array | None = None  # of each training example, from 1; None without cross-validation
 
     @property
     def name(self) -> str:
         return self.kind.description.name
 
-    def model_dir(self, trial: int) -> Path:
-        """The folder to which a trial's fine-tuned model is written."""
+    def model_dir(self, trial: int | str) -> Path:
+        """The folder to which the fine-tuned model of a trial or a fold is written."""
         return self.config.output_dir / "finetuning_models" / f"{self.name}_model_{trial}"
 
 
@@ -109,9 +113,16 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     description = find_labels(config, description, folder)
     kind = make_kind(description, config)
     examples = {split: read_split(kind, path, split) for split, path in files.items()}
-    job = Job(config, kind, source, network, tokenizer, files, examples)
+    if config.ensemble:
+        check_combines(kind)
+    folds = None
+    if config.folds and config.do_train:
+        folds = assign_folds(kind, examples["train"], config.folds, config.seed)
+        if runtime.is_main():
+            note_rare(kind, examples["train"], config.folds)
+    job = Job(config, kind, source, network, tokenizer, files, examples, folds)
     if not config.do_train:
-        for trial in range(1, config.num_trials + 1):
+        for trial in range(1, config.num_models + 1):
             check_head(job, job.model_dir(trial))
     check_experiment(job)
     if runtime.is_main():

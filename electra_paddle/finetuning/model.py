@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle import nn
@@ -28,6 +30,34 @@ class TaskModel(nn.Layer):
         return self.kind.forward(self.network, batch)
 
 
+class Ensemble(nn.Layer):
+    """Several TaskModels of the same kind that answer as one; it is not trained."""
+
+    def __init__(self, members: Sequence[TaskModel]) -> None:
+        super().__init__()
+        self.kind, self.members = members[0].kind, nn.LayerList(members)
+
+    def forward(self, batch: Any) -> Any:
+        return self.kind.combine(batch, [member(batch) for member in self.members])
+
+
+AnyModel = TaskModel | Ensemble
+
+
+def load_finetuned(kind: AnyKind, folders: Sequence[Path]) -> AnyModel:
+    """The model of a fine-tuned directory, or the Ensemble of several.
+
+    Raises:
+        CheckpointError: one is not whole.
+    """
+    members = []
+    for folder in folders:
+        network = kind.build_network(pretrained.load_config(folder))
+        pretrained.load_model(network, folder)
+        members.append(TaskModel(kind, network))
+    return Ensemble(members) if len(members) > 1 else members[0]
+
+
 def build_model(job: Job, seed: int) -> TaskModel:
     """A TaskModel: encoder of the pre-trained model, head from the seed."""
     from paddlenlp.transformers import ElectraConfig
@@ -47,7 +77,7 @@ def build_model(job: Job, seed: int) -> TaskModel:
 def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity: str) -> None:
     """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
     config, name = job.config, job.kind.description.name
-    card = f"# {config.model_name} fine-tuned on {name}\n\nTrial {trial}, seed {seed}.\n"
+    card = f"# {config.model_name} fine-tuned on {name}\n\n{config.unit.capitalize()} {trial}, seed {seed}.\n"
     tokenizer, more = job.tokenizer, {TASK: task_text(job.kind, identity)}
     case = tokenizer.do_lower_case, tokenizer.strip_accents
     pretrained.save_pretrained(network, job.model_dir(trial), tokenizer.vocabulary, case[0], card, more, case[1])

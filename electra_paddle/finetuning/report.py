@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from electra_paddle.parsing import parse_json
 if TYPE_CHECKING:
     from electra_paddle.finetuning.job import Job
 
-SPLITS = {"dev": "Development", "test": "Test", "challenge": "Challenge"}  # as the original's tables call them
+# As the original's tables call them; the first is that of folds.
+SPLITS = {"held_out": "Held out", "dev": "Development", "test": "Test", "challenge": "Challenge"}
 
 
 class Results:
@@ -24,7 +26,8 @@ class Results:
 
     Attributes:
         task: its name.
-        rows: one dict a trial: seed, identity, and split -> {metric: value}.
+        rows: one dict a trial or fold: seed, identity, and split -> {metric: value}.
+        combined: what all of them say together, "out of fold" or "ensemble": the same.
         metric: the one that counts.
         table_metrics: those of a table.
         num_examples: split -> examples.
@@ -34,12 +37,14 @@ class Results:
         self._job = job
         self.task, self.metric = job.name, job.kind.main_metric
         self.table_metrics = job.kind.table_metrics or (self.metric,)
-        self.model_name, self.num_trials = job.config.output_dir.name, job.config.num_trials
+        self.model_name, self.num_models = job.config.output_dir.name, job.config.num_models
+        self.unit = job.config.unit
         self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
         self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
         self.rows: list[dict[str, Any]] = []
         self._files = {split: sha256(path) for split, path in job.files.items() if split != "train"}
-        self._earlier, files = read_rows(Path(f"{self.stem}.json"))
+        self.combined: dict[str, dict[str, Any]] = {}
+        self._earlier, self._earlier_combined, files = read_results(Path(f"{self.stem}.json"))
         self._is_of_same_files = files is not None and not changes_between(files, self._files)
 
     def earlier(self, number: int, identity: str) -> dict[str, dict[str, float]] | None:
@@ -50,6 +55,19 @@ class Results:
     def add(self, seed: int, identity: str, scores: Mapping[str, Mapping[str, float]]) -> None:
         """Take the scores of the next trial, split -> {metric: value}."""
         self.rows.append({"seed": seed, "identity": identity, **scores})
+
+    def earlier_combined(self, name: str) -> dict[str, dict[str, float]] | None:
+        """The scores of what an earlier run has made of the same trials together, or None."""
+        row = self._earlier_combined.get(name, {})
+        return split_scores(row) if row.get("identity") == self._identity else None
+
+    def add_combined(self, name: str, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Take the scores of all trials or folds together, split -> {metric: value}."""
+        self.combined[name] = {"identity": self._identity, **scores}
+
+    @property
+    def _identity(self) -> str:
+        return hashlib.sha256(" ".join(row["identity"] for row in self.rows).encode()).hexdigest()
 
     @property
     def trials(self) -> list[dict[str, dict[str, float]]]:
@@ -68,6 +86,11 @@ class Results:
         return [folder for folder in folders if folder.is_dir()]
 
     @property
+    def ensemble_model(self) -> Path | None:
+        """The folder of all of them together; None without `ensemble`. `from_finetuned` takes it too."""
+        return self._job.model_dir("ensemble") if "ensemble" in self.combined else None
+
+    @property
     def best_model(self) -> Path | None:
         """The model of the best trial on dev, or on the first split with labels; None if no model was kept."""
         split = next(iter(self.summary), None)
@@ -79,13 +102,24 @@ class Results:
         kept = [number for number, folder in folders.items() if folder.is_dir()]
         return folders[max(kept, key=score)] if kept else None  # the first of equals
 
+    def table_rows(self) -> list[tuple[str, dict[str, str]]]:
+        """(name, split -> cell) of the trials, and of what they say together."""
+        together = [
+            (f"{self.model_name}, {name}", {split: self._cell(scores) for split, scores in split_scores(row).items()})
+            for name, row in self.combined.items()
+        ]
+        return [(self.model_name, self.cells()), *together]
+
+    def _cell(self, scores: Mapping[str, float]) -> str:
+        return " / ".join(f"{scores[metric]:.2f}" for metric in self.table_metrics)
+
     def cells(self) -> dict[str, str]:
-        """Split -> what stands in a table's cell."""
+        """Split -> what stands in a table's cell: maximum and mean over the trials."""
         summaries = [summarize(self.trials, metric) for metric in self.table_metrics]
         return {split: " / ".join(max_and_mean(summary[split]) for summary in summaries) for split in self.summary}
 
     def write(self) -> None:
-        """Write what there is so far, and after the last trial print the table."""
+        """Write what there is so far."""
         summary = self.summary
         if not summary:
             return
@@ -103,31 +137,36 @@ class Results:
             "trials": self.rows,
             "summary": summary,
             "files": self._files,
+            **({"combined": self.combined} if self.combined else {}),
             **({"further_trials": further} if further else {}),  # finished before, and not, or not yet, asked for again
         }
-        table = markdown_table([(self.model_name, self.cells())])
+        table = markdown_table(self.table_rows())
         replace_text(f"{self.stem}.txt", "\n".join(lines) + "\n")
         replace_text(f"{self.stem}.json", json.dumps(result, indent=2) + "\n")
         replace_text(f"{self.stem}.md", f"{self.heading}\n\n{table}\n")
         if len(self.rows) > 1:
             values = {split: [trial[split][self.metric] for trial in self.trials] for split in summary}
             save_figure(spread_figure(values, f"{self.task}, {self.metric}"), f"{self.stem}.png")
-        if len(self.rows) == self.num_trials:
-            spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in summary.items())
-            print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
+
+    def show(self) -> None:
+        """Print the table."""
+        spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in self.summary.items())
+        table = markdown_table(self.table_rows())
+        print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
 
     @property
     def heading(self) -> str:
-        return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} trials"
+        return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} {self.unit}s"
 
 
-def read_rows(path: Path) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
-    """(trials in a results file, split -> SHA-256 of the file that they were evaluated on); [] where there are none."""
+def read_results(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, str] | None]:
+    """(trials in a results file, what they say together, split -> SHA-256 of the file that they were evaluated on)."""
     try:
         results = parse_json(path.read_text(encoding="utf-8"))
-        return [*results["trials"], *results.get("further_trials", [])], results.get("files")
+        trials = [*results["trials"], *results.get("further_trials", [])]
+        return trials, results.get("combined", {}), results.get("files")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [], None
+        return [], {}, None
 
 
 def split_scores(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:

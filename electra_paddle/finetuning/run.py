@@ -14,8 +14,10 @@ from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.finetuning.description import TaskDescription, load_description
+from electra_paddle.finetuning.ensemble import ENSEMBLE, write_ensemble
 from electra_paddle.finetuning.experiment import begin_experiment, deciding_splits, identity_of
 from electra_paddle.finetuning.features import Features, load_features
+from electra_paddle.finetuning.folds import HELD_OUT, evaluate_out_of_fold, fold_of, write_out_of_fold
 from electra_paddle.finetuning.job import Job, prepare, recommended_for
 from electra_paddle.finetuning.kinds.base import read_task
 from electra_paddle.finetuning.report import Results
@@ -89,22 +91,64 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
     config, results = job.config, Results(job)
-    for number in itertools.count(1) if config.num_trials < 0 else range(1, config.num_trials + 1):
+    for number in itertools.count(1) if config.num_models < 0 else range(1, config.num_models + 1):
         seed = config.seed + number - 1
         identity = identity_of(job, seed, job.files)
         scores = results.earlier(number, identity) if config.do_train else None
         if scores is None:
-            scores = run_trial(job, features, number, seed, identity_of(job, seed, deciding_splits(config)), callbacks)
+            part = fold_of(job, features, number) if job.folds is not None else (job, features)
+            scores = run_trial(*part, number, seed, identity_of(job, seed, deciding_splits(config)), callbacks)
         elif runtime.is_main():
-            print(f"{job.name}, trial {number}: finished before with the same settings, its scores are taken")
+            print(f"{job.name}, {config.unit} {number}: finished before with the same settings, its scores are taken")
         results.add(seed, identity, scores)
         if runtime.is_main():
             results.write()
             if number > 1 and config.do_train and not config.keep_all_models:
                 shutil.rmtree(job.model_dir(number - 1), ignore_errors=True)
-    if runtime.is_main() and not results.summary:
-        print(f"{job.name}: nothing was measured, as there is no dev or test split with labels")
+    combine_models(job, features, results)
+    if runtime.is_main():
+        results.write()
+        if results.summary:
+            results.show()
+        else:
+            print(f"{job.name}: nothing was measured, as there is no dev or test split with labels")
     return results
+
+
+def combine_models(job: Job, features: Mapping[str, Features], results: Results) -> None:
+    """What all trials or folds say together: of the training data out of fold, of other splits as an ensemble."""
+    makers = {"out of fold": run_out_of_fold} if job.folds is not None else {}
+    if job.config.ensemble:
+        makers["ensemble"] = run_ensemble
+    for name, make in makers.items():
+        scores = results.earlier_combined(name) if job.config.do_train else None
+        results.add_combined(name, make(job, features) if scores is None else scores)
+
+
+def run_out_of_fold(job: Job, features: Mapping[str, Features]) -> dict[str, dict[str, float]]:
+    """Predict each training example by the model that was not trained on it, write it down and score it."""
+    evaluation = evaluate_out_of_fold(job, features)
+    if runtime.is_main():
+        print(f"{write_out_of_fold(job, evaluation.predictions)} written")
+    return {HELD_OUT: evaluation.scores}
+
+
+def run_ensemble(job: Job, features: Mapping[str, Features]) -> dict[str, dict[str, float]]:
+    """Let all models predict the other splits together, and write the directory that stands for them."""
+    from electra_paddle.finetuning.evaluation import evaluate_split
+    from electra_paddle.finetuning.model import load_finetuned
+
+    folders = [job.model_dir(number) for number in range(1, job.config.num_models + 1)]
+    model, scores = load_finetuned(job.kind, folders), {}
+    for split in (split for split in job.examples if split != "train"):
+        evaluation = evaluate_split(model, job, features, split)
+        if evaluation.scores:
+            scores[split] = evaluation.scores
+        if runtime.is_main():
+            write_split(job, ENSEMBLE, split, evaluation)
+    if runtime.is_main():
+        write_ensemble(job.model_dir(ENSEMBLE), folders)
+    return scores
 
 
 def make_features(job: Job) -> dict[str, Features]:
@@ -150,18 +194,22 @@ def run_trial(
     return scores
 
 
-def write_split(job: Job, number: int, split: str, evaluation: Evaluation) -> None:
-    """Print the scores of a split, and write predictions and tables."""
+def write_split(job: Job, number: int | str, split: str, evaluation: Evaluation) -> None:
+    """Print the scores of a split, and write predictions and tables.
+
+    Args:
+        number: of the trial or fold, or ENSEMBLE.
+    """
     config, kind, examples = job.config, job.kind, job.examples[split]
     if evaluation.scores:
         figures = " - ".join(f"{key}: {value:.2f}" for key, value in evaluation.scores.items())
-        print(f"{job.name} {split}: {figures}")
-    if number > config.n_writes_test:
+        print(f"{job.name} {split}{' by the ensemble' * (number == ENSEMBLE)}: {figures}")
+    if split == HELD_OUT or (isinstance(number, int) and number > config.n_writes_test):
         return
     if evaluation.scores:
         stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
         kind.write_report(stem, examples, evaluation.predictions)
-    if config.write_test_outputs or kind.always_writes or not evaluation.scores:
+    if config.write_test_outputs or kind.always_writes or not evaluation.scores or number == ENSEMBLE:
         name = job.files[split].stem
         for path in kind.write_predictions(config.output_dir, name, number, examples, evaluation.predictions):
             print(f"{path} written")

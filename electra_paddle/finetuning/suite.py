@@ -85,8 +85,8 @@ def report(suite: Suite, jobs_and_results: JobsAndResults, title: str) -> str:
         data = "the published data" if is_published else "other data than the published, not to be compared with it"
         if not description.published_sizes:
             data = "no published split to compare with"
-        trials = f"{len(results.rows)} trial{'s' if len(results.rows) > 1 else ''}"
-        rows = [(results.model_name, results.cells())] if results.summary else []
+        trials = f"{len(results.rows)} {results.unit}{'s' if len(results.rows) > 1 else ''}"
+        rows = results.table_rows() if results.summary else []
         published = suite.published.get(job.name, {}) if is_published else {}
         rows += [
             (f"{model} (published)", {split: str(cell) for split, cell in cells.items()})
@@ -101,7 +101,7 @@ def report(suite: Suite, jobs_and_results: JobsAndResults, title: str) -> str:
             blocks.append(markdown_table(rows))
         if results.summary and len(results.rows) > 1:
             spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in results.summary.items())
-            blocks.append(f"Standard deviation over the trials: {spread}.")
+            blocks.append(f"Standard deviation over the {results.unit}s: {spread}.")
     return "\n\n".join(blocks) + "\n"
 
 

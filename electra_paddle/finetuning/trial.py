@@ -10,7 +10,7 @@ from electra_paddle.batch import ProcessShare
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.batches import TrainingBatches, num_batches
-from electra_paddle.finetuning.evaluation import Evaluation, evaluate_features
+from electra_paddle.finetuning.evaluation import Evaluation, evaluate_split
 from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.job import Job
 from electra_paddle.finetuning.model import build_model, save_finetuned
@@ -54,7 +54,7 @@ class Trial:
 
     @property
     def title(self) -> str:
-        return f"{self.job.name}, trial {self.number}"
+        return f"{self.job.name}, {self.config.unit} {self.number}"
 
     def load(self) -> None:
         """Take the weights that a trial of this number has written."""
@@ -62,12 +62,7 @@ class Trial:
 
     def evaluate(self, split: str) -> Evaluation:
         """The Evaluation of a split."""
-        examples, config = self.job.examples[split], self.config
-        size = config.eval_batch_size if self.kind.is_labelled(examples) else config.predict_batch_size
-        length = config.max_seq_length if config.pad_to_max_length else None
-        return evaluate_features(
-            self.model, self.job.tokenizer, examples, self.features[split], size, config.length_batching, length
-        )
+        return evaluate_split(self.model, self.job, self.features, split)
 
     def train(self) -> None:
         """Fine-tune, from the last checkpoint if there is one, and write the model.
@@ -190,7 +185,7 @@ def session_settings(config: FinetuningConfig, num_features: int, seed: int, num
         save_checkpoints_steps=config.save_checkpoints_steps,
         saves_last=False,
         seed=seed,
-        what=f" of trial {number}",
+        what=f" of {config.unit} {number}",
     )
 
 

@@ -74,6 +74,29 @@ def test_killed_run_goes_on_in_the_same_trial_to_the_same_weights(project, undis
     assert not list(project.folder.glob("models/killed/finetuning_checkpoints/*"))
 
 
+@pytest.mark.slow
+def test_killed_cross_validation_goes_on_in_the_same_fold_to_the_same_predictions(project):
+    options = ["--folds", "3", "--ensemble", "true", "--save-checkpoints-steps", "5"]
+    finetune(project, "folds", *options)
+    process = start(project, "killed_folds", *options)
+    deadline = time.monotonic() + 120
+    while not list(project.folder.glob("models/killed_folds/finetuning_checkpoints/chnsenticorp_2_*/step_00000010")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = finetune(project, "killed_folds", *options)
+    assert "chnsenticorp, fold 1: finished before with the same settings" in output
+    assert "chnsenticorp, fold 2: resuming after" in output
+    for file in (
+        "results/chnsenticorp_out_of_fold.jsonl",
+        "test_predictions/chnsenticorp_test_ensemble_predictions.tsv",
+    ):
+        written = [(project.folder / "models" / name / file).read_bytes() for name in ("folds", "killed_folds")]
+        assert written[0] == written[1] and written[0]
+    assert results(project, "killed_folds")["combined"] == results(project, "folds")["combined"]
+
+
 def test_finished_run_given_again_reports_the_same_and_trains_no_more(project, undisturbed):
     before = (project.folder / f"models/{undisturbed}/results/chnsenticorp_results.json").read_bytes()
     output = finetune(project, undisturbed, "--num-trials", "2")

@@ -133,6 +133,8 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
     if description.kind == "tagging":
         assert [len(tags) for tags in answers] == [3, 90]
         assert [[tag for tag, _ in tags] for tags in finetuned.predict(given, with_probabilities=True)] == answers
+    twice = from_finetuned([job.model_dir(1)] * 2)  # the mean of one and the same
+    assert twice.predict(given) == answers
     assert finetuned.predict([]) == []
     for wrong in (CHARACTERS[0], [7], [""]):
         with pytest.raises(DataError, match="texts"):

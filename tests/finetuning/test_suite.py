@@ -16,7 +16,7 @@ SUITE = Suite(("mood",), source="a paper", published={"mood": {"Great": {"dev": 
 
 def job_and_results(folder, num_train):
     kind = SimpleNamespace(description=DESCRIPTION, main_metric="accuracy", table_metrics=())
-    config = SimpleNamespace(output_dir=Path(folder) / "mine", num_trials=2)
+    config = SimpleNamespace(output_dir=Path(folder) / "mine", num_models=2, unit="trial")
     job = SimpleNamespace(
         name="mood", kind=kind, config=config, files={}, examples={"train": [0] * num_train, "dev": [0] * 2}
     )

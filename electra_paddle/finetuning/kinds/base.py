@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -191,7 +191,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         self,
         output_dir: Path,
         split: str,
-        trial: int,
+        trial: int | str,
         examples: Sequence[Example],
         predictions: Sequence[Prediction],
     ) -> list[Path]:
@@ -200,7 +200,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         Args:
             output_dir: the run's folder; files lie in folders of it.
             split: the stem of the split's file, such as dev or eval.
-            trial: number of the trial, from 1.
+            trial: number of the trial or fold, from 1, or "ensemble".
         """
 
     @abc.abstractmethod
@@ -214,6 +214,22 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     @abc.abstractmethod
     def plain(self, prediction: Prediction, with_probabilities: bool = False) -> Any:
         """Convert a prediction to what `Finetuned.predict` returns: text, lists and dicts."""
+
+    def gold(self, example: Example) -> Any:
+        """The right answer, as `plain` gives a prediction; None where there is none."""
+        return None
+
+    def stratum(self, example: Example) -> Hashable:
+        """What all folds of cross-validation have an equal share of, a label for instance; None: of nothing."""
+        return None
+
+    def group(self, example: Example) -> Hashable:
+        """Examples of the same group come into the same fold of cross-validation; None: each by itself."""
+        return None
+
+    def combine(self, batch: Batch, outputs: Sequence[Output]) -> Output:
+        """What several networks say together of an evaluated batch: the mean of their probabilities."""
+        raise NotImplementedError  # `check_combines` has refused the kind before
 
     def write_report(self, stem: Path, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Path]:
         """Write tables and pictures of one split's predictions; returns their paths.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -160,7 +160,7 @@ class Classification(
         self,
         output_dir: Path,
         split: str,
-        trial: int,
+        trial: int | str,
         examples: Sequence[ClassificationExample],
         predictions: Sequence[ClassificationPrediction],
     ) -> list[Path]:
@@ -175,6 +175,19 @@ class Classification(
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
         replace_text(path, "\n".join(lines) + "\n")
         return [path]
+
+    def gold(self, example: ClassificationExample) -> Any:
+        return self.description.classes[example.label] if example.label >= 0 else None
+
+    def stratum(self, example: ClassificationExample) -> Hashable:
+        return example.label
+
+    def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
+        from electra_paddle.models.ensemble import mean_of_softmax
+        from electra_paddle.models.heads import classification_loss
+
+        logits = mean_of_softmax([output.logits for output in outputs])  # [B, C]
+        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights), logits)
 
     def write_report(
         self, stem: Path, examples: Sequence[ClassificationExample], predictions: Sequence[ClassificationPrediction]

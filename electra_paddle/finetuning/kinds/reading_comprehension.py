@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -181,13 +181,13 @@ class ReadingComprehension(
         self,
         output_dir: Path,
         split: str,
-        trial: int,
+        trial: int | str,
         examples: Sequence[Question],
         predictions: Sequence[ReadingPrediction],
     ) -> list[Path]:
         task = self.description.name
         folder = Path(output_dir) / "results" / f"{task}_qa"
-        stems = [f"{task}_{split}"] + [f"{task}_{split}_{trial}"] * (self.config.num_trials != 1)
+        stems = [f"{task}_{split}"] + [f"{task}_{split}_{trial}"] * (self.config.num_models != 1)
         contents: dict[str, dict[str, Any]] = {
             "preds": {example.id: answer.text for example, answer in zip(examples, predictions, strict=True)}
         }
@@ -199,6 +199,19 @@ class ReadingComprehension(
         return [
             write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()
         ]
+
+    def gold(self, example: Question) -> Any:
+        return list(example.answers) or None
+
+    def group(self, example: Question) -> Hashable:
+        return example.context
+
+    def combine(self, batch: ReadingBatch, outputs: Sequence[ReadingOutput]) -> ReadingOutput:
+        """The mean of the spans' probabilities; the loss is the mean of the readers'."""
+        from electra_paddle.models.ensemble import mean_reading_scores
+
+        loss = sum(output.loss for output in outputs) / len(outputs)
+        return ReadingOutput(loss, mean_reading_scores([output.scores for output in outputs]))
 
     def example(self, number: int, given: Any) -> Question:
         """Make an example of a pair of question and text."""

@@ -174,7 +174,7 @@ class Tagging(
         self,
         output_dir: Path,
         split: str,
-        trial: int,
+        trial: int | str,
         examples: Sequence[TaggingExample],
         predictions: Sequence[TaggingPrediction],
     ) -> list[Path]:
@@ -199,6 +199,16 @@ class Tagging(
         """A tag for each token, or with probabilities (tag, probability)."""
         tags = self._names(prediction.tags)
         return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
+
+    def gold(self, example: TaggingExample) -> Any:
+        return self._names(example.tags) if example.tags[0] >= 0 else None
+
+    def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
+        from electra_paddle.models.ensemble import mean_of_softmax
+        from electra_paddle.models.heads import classification_loss
+
+        logits = mean_of_softmax([output.logits for output in outputs])  # [B, L, C]
+        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1)), logits)
 
     def write_report(
         self, stem: Path, examples: Sequence[TaggingExample], predictions: Sequence[TaggingPrediction]
