@@ -79,7 +79,7 @@ def read_labelled(model: Any, path: Path) -> tuple[list[list[str]], list[str]]:
     """
     from electra_paddle.errors import ConfigError, DataError
     from electra_paddle.finetuning.description import TaskDescription
-    from electra_paddle.finetuning.formats import read_tsv
+    from electra_paddle.finetuning.formats import read_rows
     from electra_paddle.finetuning.problems import Problems
 
     if not model.handler.has_classes or model.task == "token-cls":
@@ -90,7 +90,9 @@ def read_labelled(model: Any, path: Path) -> tuple[list[list[str]], list[str]]:
     if model.handler.num_texts == (2,):
         columns["text_b"] = 2
     layout = TaskDescription(columns=columns, labels=labels)
-    rows = list(read_tsv(path, layout, needs_label=True, problems=Problems()))
+    problems = Problems()
+    rows = list(read_rows(path, layout, needs_label=True, problems=problems))
+    problems.report(path)
     for row in rows:
         if row.cells["label"] not in labels:
             raise DataError(row.where, f"label {row.cells['label']!r}", " or ".join(labels))

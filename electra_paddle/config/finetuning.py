@@ -60,6 +60,7 @@ class FinetuningConfig:
     ensemble: bool = entry(False, "also predict with all trials or folds together: the mean of their probabilities")
     keep_all_models: bool = entry(True, "false: keep the last trial's model only")
     on_error: str = entry("stop", "what a bad row does: stop, or skip it and list it")
+    encoding: str | None = entry(None, "of the tasks' text files, instead of what their descriptions say")
     log_examples: bool = entry(False, "print the first examples as the network sees them")
     max_seq_length: int = entry(
         128, "tokens of a sequence; longer ones are cut, or make several in some tasks", group="optimization"

@@ -40,7 +40,7 @@ ELSEWHERE = {  # entries of the original's configurations that have no counterpa
     "electric_objective": "Electric is not part of Chinese ELECTRA",
     "two_tower_generator": "two-tower generators are not part of Chinese ELECTRA",
 }
-MOST_LISTED = 20  # names in a message
+MOST_LISTED = 40  # names in a message
 ONLY_WITH_TPU = ("num_tpu_cores", "iterations_per_loop")  # mean nothing without use_tpu, whatever they say
 
 

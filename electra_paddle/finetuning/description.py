@@ -1,5 +1,6 @@
 """A task as data: where its files are, what they look like, and which answers it knows."""
 
+import codecs
 import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,20 @@ from electra_paddle.task_kinds import KINDS
 
 BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
-FORMATS = ("tsv", "json", "jsonl", "bio", "squad")
+FORMATS = ("tsv", "csv", "json", "jsonl", "parquet", "bio", "spans", "squad")
+SUFFIXES = {"tsv": ".tsv", "csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet", "bio": ".txt", "spans": ".json"}
 HEADERS = ("auto", True, False)
 COLUMNS = ("id", "label", "text_a", "text_b", "language", "token", "tag")
 SIZES = ("all", "small", "base", "large")
+BUILT_IN_KINDS = tuple(KINDS)
+TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual columns of tokens and tags
+    "bio": {"token": 0, "tag": 1},
+    "tsv": {"token": 0, "tag": 1},
+    "csv": {"token": 0, "tag": 1},
+    "spans": {"token": "text", "tag": "label"},
+    "jsonl": {"token": "tokens", "tag": "tags"},
+}
+DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language")  # that a split may have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +39,11 @@ class TaskDescription:
     name: str = entry("task", "names the folder of its files; default: the description's file name")
     kind: str = entry("classification", "what is to be answered: " + ", ".join(KINDS))
     format: str = entry("tsv", "format of the files: " + ", ".join(FORMATS))
-    header: bool | str = entry("auto", "whether the first line of a tsv names the columns; auto: see `is_header`")
+    encoding: str = entry("utf-8", "of text files: utf-8, gb18030, utf-16 or another")
+    delimiter: str | None = entry(None, "between the cells of a csv; default: the one of , tab ; | that its header has")
+    header: bool | str = entry(
+        "auto", "whether the first line of a table names the columns; auto: if it looks as if, see `looks_like_header`"
+    )
     columns: dict[str, int | str] = entry(
         {"label": 0, "text_a": 1}, "number (from 0) or name of each column; in json the key, dots lead into objects"
     )
@@ -36,6 +51,10 @@ class TaskDescription:
     labels: tuple[str, ...] | None = entry(None, "classes or tags in the order of their ids; default: read from files")
     labels_file: str | None = entry(None, "file beside the data with one label a line; without it the training file")
     aliases: dict[str, str] = entry({}, "other names of labels")
+    ignore_labels: tuple[str, ...] = entry((), "labels whose rows are left out: '-' of SNLI and OCNLI for instance")
+    token_separator: str | None = entry(
+        None, "what stands between tokens, and between tags, in the cells of a table, such as \\x02"
+    )
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
     files: dict[str, tuple[str, ...]] = entry({}, "split -> names that its file may have, in their order")
     splits: dict[str, dict[str, Any]] = entry(
@@ -53,22 +72,37 @@ class TaskDescription:
         for field, known in (("columns", COLUMNS), ("files", SPLITS), ("splits", SPLITS), ("recommended", SIZES)):
             refuse_unknown(field, getattr(self, field), known)
         for split, differences in self.splits.items():
-            refuse_unknown(f"splits.{split}", differences, ("format", "header", "columns", "language"))
+            refuse_unknown(f"splits.{split}", differences, DIFFERENCES)
             self.of_split(split)
         if self.labels is not None and len(set(self.labels)) < len(self.labels):
             raise ConfigError("labels", "a label twice", "each label once")
         for alias, label in self.aliases.items():
             if self.labels is not None and label not in self.labels:
                 raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
+        check_text(self)
         if self.format == "bio":
-            for name in ("token", "tag"):
-                if not isinstance(self.columns.get(name), int):
-                    found = repr(self.columns.get(name, "nothing"))
-                    raise ConfigError(f"columns.{name}", found, "a number from 0 on", "bio files have no header")
+            for name, column in self.token_columns.items():
+                if not isinstance(column, int):
+                    raise ConfigError(f"columns.{name}", repr(column), "a number from 0 on", "bio files have no header")
 
     def of_split(self, split: str) -> "TaskDescription":
         """The description with what differs in a split."""
         return dataclasses.replace(self, splits={}, **self.splits.get(split, {}))
+
+    def with_encoding(self, encoding: str) -> "TaskDescription":
+        """The description of files in an encoding, in all splits."""
+        splits = {split: {**differences, "encoding": encoding} for split, differences in self.splits.items()}
+        return dataclasses.replace(self, encoding=encoding, splits=splits)
+
+    def of_columns(self, columns: Mapping[str, int | str]) -> "TaskDescription":
+        """The layout of the same files with other columns, to read rows with."""
+        return TaskDescription(
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            header=self.header,
+            columns={**columns},
+        )
 
     def find_file(self, folder: str | Path, split: str) -> Path | None:
         """The file of a split in a folder, or None."""
@@ -94,14 +128,49 @@ class TaskDescription:
         return dataclasses.replace(self, labels=tuple(labels))
 
     @property
+    def token_columns(self) -> dict[str, int | str]:
+        """The columns `token` and `tag`, under the names that files of the format usually give them."""
+        usual = TOKEN_COLUMNS.get(self.format, TOKEN_COLUMNS["jsonl"])
+        return {name: self.columns.get(name, column) for name, column in usual.items()}
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The labels in the order of their ids; () before they are read from files, and for kinds without labels."""
         return self.labels or ()
 
 
+def check_text(description: TaskDescription) -> None:
+    """Refuse an encoding or a delimiter that there is not."""
+    try:
+        codecs.lookup(description.encoding)
+    except LookupError as error:
+        raise ConfigError("encoding", repr(description.encoding), "utf-8, gb18030, utf-16 or another") from error
+    if description.delimiter is not None and (len(description.delimiter) != 1 or description.delimiter in '"\r\n'):
+        raise ConfigError("delimiter", repr(description.delimiter), "one character")
+    if description.delimiter is not None and description.format != "csv":
+        raise ConfigError("delimiter", repr(description.delimiter), "none", f"the format is {description.format}")
+
+
+def check_layout(description: TaskDescription) -> None:
+    """Refuse a format that a kind does not have.
+
+    Raises:
+        ConfigError: says which it has.
+    """
+    is_tagging, is_table = description.kind == "tagging", description.format in ("tsv", "csv")
+    if is_tagging and is_table and not description.token_separator:
+        advice = "a token and its tag a line are `format: bio`; for whole sentences give token_separator, such as \\x02"
+        raise ConfigError("format", f"{description.format} for tagging", "bio, json, jsonl, spans or parquet", advice)
+    if description.token_separator and not (is_tagging and is_table):
+        raise ConfigError("token_separator", repr(description.token_separator), "none but for tagging in tsv or csv")
+    kind = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension"}.get(description.format)
+    if kind and description.kind != kind and description.kind in BUILT_IN_KINDS:
+        raise ConfigError("format", f"{description.format} for {description.kind}", "tsv, csv, json, jsonl or parquet")
+
+
 def default_names(split: str, format: str) -> list[str]:
     """Names of a split's file; the original calls the third one eval."""
-    suffix = {"tsv": ".tsv", "jsonl": ".jsonl", "bio": ".txt"}.get(format, ".json")
+    suffix = SUFFIXES.get(format, ".json")
     return [stem + suffix for stem in {"test": ("test", "eval")}.get(split, (split,))]
 
 
@@ -138,6 +207,7 @@ def load_description(task: str) -> TaskDescription:
             known = " or ".join(built_in_tasks())
             raise ConfigError("task_names", repr(task), f"{known}, or a file that describes a task")
     description = load_config(TaskDescription, path)
+    check_layout(description)
     return description if description.name != "task" else dataclasses.replace(description, name=path.stem)
 
 

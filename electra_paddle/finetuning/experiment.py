@@ -32,7 +32,8 @@ NOT_OF_IDENTITY = {
     "use_tfrecords_if_existing", "num_processes", "save_checkpoints_steps", "log_steps", "seed", "predict_batch_size",
     "eval_batch_size", "recommended", "loggers", "callbacks", "begin_anew", "ensemble",
 }  # fmt: skip
-ADDED = {"lr_schedule": "linear", "folds": 0}  # entries of later versions, with the values that earlier ones had
+# Entries of later versions, with the values that earlier ones had.
+ADDED: dict[str, Any] = {"lr_schedule": "linear", "folds": 0, "encoding": None}
 RESOLVED = {"do_lower_case"}  # entries that a model decides where they say nothing
 RECORD = "experiment"  # in the saved configuration: what decides beside its entries
 

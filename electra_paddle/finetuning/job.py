@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
 from electra_paddle.config.geometry import SIZES, discriminator_geometry
 from electra_paddle.conversion.published import pretrained_directory
-from electra_paddle.errors import CheckpointError, ConfigError, DataError
-from electra_paddle.finetuning.description import SPLITS
+from electra_paddle.errors import CheckpointError, ConfigError, DataError, some_of
+from electra_paddle.finetuning.description import SPLITS, check_layout
 from electra_paddle.finetuning.ensemble import check_combines
 from electra_paddle.finetuning.experiment import check_experiment
 from electra_paddle.finetuning.folds import assign_folds, note_rare
 from electra_paddle.finetuning.formats import read_lines
 from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.finetuning.labels import counts_line, missing_labels
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.pretrained_directory import agreed_case
@@ -108,6 +110,9 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     do_lower_case, strip_accents = pretrained.read_case(source) if source else (config.do_lower_case is not False, None)
     agreed_case(config.do_lower_case, do_lower_case, (source or config.data_dir) / pretrained.TOKENIZER)
     tokenizer = Tokenizer(vocabulary, do_lower_case, strip_accents)
+    check_layout(description)
+    if config.encoding:
+        description = description.with_encoding(config.encoding)
     folder = config.data_dir / "finetuning_data" / description.name
     files = find_files(config, description, folder)
     description = find_labels(config, description, folder)
@@ -127,6 +132,7 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     check_experiment(job)
     if runtime.is_main():
         note_missing(config, folder, files)
+        say_labels(kind, examples)
     return job
 
 
@@ -153,6 +159,18 @@ def note_missing(config: FinetuningConfig, folder: Path, files: Mapping[str, Pat
             print(f"{folder}: no {split} split, skipped")
 
 
+def say_labels(kind: AnyKind, examples: Mapping[str, Sequence[Any]]) -> None:
+    """Say how many examples each split has and of which labels, and which labels cannot be learned."""
+    if about := kind.about_labels():
+        print(f"{kind.description.name} {about}")
+    for split, rows in examples.items():
+        counts = kind.count_labels(rows) if kind.is_labelled(rows) else {}
+        print(f"{kind.description.name} {counts_line(split, counts, len(rows))}")
+        missing = missing_labels(kind.description.classes, counts) if split == "train" and counts else []
+        if missing:
+            print(f"NOTE: {len(missing):,} labels have no training example: {some_of(missing)}", file=sys.stderr)
+
+
 def find_labels(config: FinetuningConfig, description: TaskDescription, folder: Path) -> TaskDescription:
     """The description with its labels, which may stand in a file of theirs or only in the training data."""
     if description.labels is not None:
@@ -161,7 +179,7 @@ def find_labels(config: FinetuningConfig, description: TaskDescription, folder: 
     listed = folder / description.labels_file if description.labels_file else None
     training = description.find_file(folder, "train")
     if listed and listed.is_file():
-        labels = tuple(line.strip() for _, line in read_lines(listed, problems))
+        labels = tuple(line.strip() for _, line in read_lines(listed, problems, description.encoding))
     elif training:
         labels = make_kind(description, config).find_labels(training, problems)
     else:

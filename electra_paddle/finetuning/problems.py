@@ -18,12 +18,14 @@ class Problems:
     Attributes:
         errors: the problems so far.
         left_out: reason -> number of rows that are sound and not wanted.
+        notes: what is to be said of the file beside.
     """
 
     def __init__(self, on_error: str = "stop") -> None:
         self.on_error = on_error
         self.errors: list[DataError] = []
         self.left_out: Counter[str] = Counter()
+        self.notes: list[str] = []
 
     def add(
         self,
@@ -41,8 +43,14 @@ class Problems:
             raise DataError(where, found, expected, advice)
         self.errors.append(DataError(where, found, expected))
 
+    def note(self, text: str) -> None:
+        """Take note of something that is said once."""
+        self.notes.append(f"NOTE: {text}")
+
     def report(self, path: str | Path) -> None:
-        """List what was left out, on standard error."""
+        """List notes and what was left out, on standard error."""
+        for text in self.notes:
+            print(text, file=sys.stderr)
         for reason, count in self.left_out.items():
             print(f"{path}: {count:,} rows {reason}", file=sys.stderr)
         if self.errors:

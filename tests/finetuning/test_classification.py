@@ -120,7 +120,7 @@ def test_third_split_may_be_called_eval_as_in_the_original(tmp_path):
 
 def test_labels_can_be_read_from_the_training_file(tmp_path):
     description = TaskDescription("t", header=False, aliases={"ok": "good"})
-    (tmp_path / "t.tsv").write_text("good\t好\nbad\t坏\nok\t好\n", encoding="utf-8")
+    (tmp_path / "t.tsv").write_text("good\t好\nbad\t坏\nok\t好\nbad\t坏\n", encoding="utf-8")
     kind = make_kind(description, FinetuningConfig())
     assert kind.find_labels(tmp_path / "t.tsv", Problems()) == ("bad", "good")
 
@@ -149,7 +149,7 @@ def test_numbers_as_labels_are_text_and_words_that_yaml_takes_for_truth_are_expl
     with pytest.raises(ConfigError, match="'labels', perhaps"):
         load_description(str(path))
     path.write_text("zzz: 1\n")
-    with pytest.raises(ConfigError, match="expected name or kind or format or header"):
+    with pytest.raises(ConfigError, match="expected name or kind or format or encoding"):
         load_description(str(path))
 
 

@@ -142,6 +142,14 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     def is_labelled(self, examples: Sequence[Example]) -> bool:
         """Whether the examples can be scored."""
 
+    def count_labels(self, examples: Sequence[Example]) -> dict[str, int]:
+        """Label -> how many labelled examples have it; {} for kinds without labels."""
+        return {}
+
+    def about_labels(self) -> str:
+        """A few words on the labels, said before training; "" where there is nothing to say."""
+        return ""
+
     @abc.abstractmethod
     def featurize(self, number: int, example: Example, tokenizer: Tokenizer) -> list[Feature]:
         """The features of one example, whose number among the split's examples is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, one_of
 from electra_paddle.finetuning.formats import Row, read_rows
 from electra_paddle.finetuning.kinds.base import TaskKind
+from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.text import encode_pair, pad
 
 if TYPE_CHECKING:
@@ -69,8 +71,8 @@ class Classification(
 
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         layout = self.description.of_split("train")
-        found = {row.cells["label"] for row in read_rows(path, layout, True, problems)}
-        return tuple(sorted({layout.aliases.get(label, label) for label in found}))
+        rows = read_rows(path, layout, True, problems)
+        return labels_of(((row.where, row.cells["label"]) for row in rows), layout, path)
 
     def read(self, path: Path, split: str, problems: Problems) -> list[ClassificationExample]:
         needs_label = split in ("train", "dev")
@@ -105,6 +107,10 @@ class Classification(
 
     def is_labelled(self, examples: Sequence[ClassificationExample]) -> bool:
         return examples[0].label >= 0
+
+    def count_labels(self, examples: Sequence[ClassificationExample]) -> dict[str, int]:
+        counts = Counter(example.label for example in examples)
+        return {label: counts[number] for number, label in enumerate(self.description.classes)}
 
     def featurize(
         self, number: int, example: ClassificationExample, tokenizer: Tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
+from electra_paddle.finetuning.kinds.tag_schemes import about, scheme_of
 from electra_paddle.text import pad
 
 if TYPE_CHECKING:
@@ -70,16 +72,17 @@ class Tagging(
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
         if description.labels and not self.has_entities and self.main_metric != "accuracy":
-            raise ConfigError("metric", self.main_metric, "accuracy where no tag begins with B- or I-")
+            raise ConfigError("metric", self.main_metric, "accuracy where no tag begins with B-, I-, M-, E- or S-")
 
     @property
     def has_entities(self) -> bool:
         """Whether the tags mark entities, which are then scored as wholes."""
-        return any(label.startswith(("B-", "I-")) for label in self.description.classes)
+        return scheme_of(self.description.classes) is not None
 
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         layout = self.description.of_split("train")
-        return tuple(sorted({tag for _, _, tags in read_sentences(path, layout, True, problems) for tag in tags or ()}))
+        sentences = read_sentences(path, layout, True, problems)
+        return tuple(sorted({layout.aliases.get(tag, tag) for _, _, tags in sentences for tag in tags or ()}))
 
     def read(self, path: Path, split: str, problems: Problems) -> list[TaggingExample]:
         layout = self.description.of_split(split)
@@ -99,6 +102,13 @@ class Tagging(
 
     def is_labelled(self, examples: Sequence[TaggingExample]) -> bool:
         return examples[0].tags[0] >= 0
+
+    def about_labels(self) -> str:
+        return about(self.description.classes)
+
+    def count_labels(self, examples: Sequence[TaggingExample]) -> dict[str, int]:
+        counts = Counter(tag for example in examples for tag in example.tags)
+        return {label: counts[number] for number, label in enumerate(self.description.classes)}
 
     def featurize(self, number: int, example: TaggingExample, tokenizer: Tokenizer) -> list[TaggingFeature]:
         vocabulary, room = tokenizer.vocabulary, self.config.max_seq_length - 2
@@ -165,7 +175,7 @@ class Tagging(
             return scores
         from seqeval.metrics import f1_score, precision_score, recall_score
 
-        names = [self._names(example.tags) for example in examples], [self._names(row.tags) for row in predictions]
+        names = [self._scored(example.tags) for example in examples], [self._scored(row.tags) for row in predictions]
         functions = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
         entities = {name: 100 * float(function(*names, zero_division=0)) for name, function in functions.items()}
         return {**entities, **scores}
@@ -218,10 +228,14 @@ class Tagging(
             return []
         from seqeval.metrics import classification_report
 
-        names = [self._names(example.tags) for example in examples], [self._names(row.tags) for row in predictions]
+        names = [self._scored(example.tags) for example in examples], [self._scored(row.tags) for row in predictions]
         path = Path(f"{stem}_classes.txt")
         replace_text(path, classification_report(*names, digits=4, zero_division=0))
         return [path]
+
+    def _scored(self, ids: Iterable[int]) -> list[str]:
+        """Tags as seqeval knows them: the middle of an entity is an I there."""
+        return [f"I-{name[2:]}" if name.startswith("M-") else name for name in self._names(ids)]
 
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [self.description.classes[number] for number in ids]

@@ -1,0 +1,70 @@
+"""Lines of text files, in any encoding."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from electra_paddle.data.recognition import SAMPLE_BYTES, is_utf8
+from electra_paddle.data.recognition import guess as guess_encoding
+from electra_paddle.errors import DataError, reason
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.problems import Problems
+
+UTF8 = "utf-8"
+
+
+def read_lines(path: str | Path, problems: Problems, encoding: str = UTF8) -> Iterator[tuple[str, str]]:
+    """Yield (file and line, text) of the lines of a file that are not blank."""
+    for number, text in numbered_lines(path, problems, encoding):
+        if text.strip():
+            yield f"{path}:{number}", text
+
+
+def numbered_lines(path: str | Path, problems: Problems, encoding: str = UTF8) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, text without the line's end) of the lines of a file.
+
+    Raises:
+        DataError: no such file, or not in this encoding; single bad bytes in UTF-8 go to `problems`.
+    """
+    try:
+        if codecs.lookup(encoding).name == UTF8:
+            yield from utf8_lines(path, problems)
+            return
+        with open(path, encoding=encoding, newline="\n") as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, line.removesuffix("\n").removesuffix("\r").removeprefix("\ufeff" if number == 1 else "")
+    except OSError as error:
+        raise DataError(path, reason(error), "a file of this task") from error
+    except UnicodeError as error:
+        raise DataError(path, f"no text in {encoding} ({reason(error)})", f"text in {encoding}") from error
+
+
+def utf8_lines(path: str | Path, problems: Problems) -> Iterator[tuple[int, str]]:
+    """`numbered_lines` of UTF-8, with or without a byte order mark."""
+    with open(path, "rb") as stream:
+        sample = stream.read(SAMPLE_BYTES)
+        likely = None if is_utf8(sample, len(sample) < SAMPLE_BYTES) else guess_encoding(sample)
+        if likely:
+            advice = f"give --encoding {likely}, or write `encoding: {likely}` into the task's description"
+            raise DataError(path, f"text that is no UTF-8 but seems to be {likely}", "UTF-8 text", advice)
+        stream.seek(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
+        for number, line in enumerate(stream, 1):
+            try:
+                yield number, line.decode(UTF8).removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError as error:
+                problems.add(f"{path}:{number}", f"invalid UTF-8 at byte {error.start} of the line", "UTF-8 text")
+
+
+def read_text(path: str | Path, encoding: str = UTF8) -> str:
+    """All text of a file, for formats that are one value.
+
+    Raises:
+        DataError: no such file, or not in this encoding.
+    """
+    from electra_paddle.finetuning.problems import Problems
+
+    return "\n".join(text for _, text in numbered_lines(path, Problems(), encoding))

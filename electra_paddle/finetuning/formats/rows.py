@@ -1,0 +1,112 @@
+"""Rows of a task's columns, whatever the format of their file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from electra_paddle.errors import DataError
+from electra_paddle.finetuning.formats.headers import find_columns, looks_like_header
+from electra_paddle.finetuning.formats.records import TABLES, objects, table_lines, wrong_width
+from electra_paddle.parsing import look_up
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.problems import Problems
+
+TYPES = {bool: "true or false", int: "a number", float: "a number", str: "a text"}  # of labels in JSON
+
+
+class Row(NamedTuple):
+    """One row of a file."""
+
+    where: str  # file and line, for messages
+    cells: dict[str, str]  # column -> text; without "label" in an unlabelled file
+
+
+def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
+    """Yield the Rows of a file; rows of a label that is to be ignored are left out, and counted.
+
+    Args:
+        layout: a TaskDescription, of the file's split.
+        needs_label: whether a file without labels is refused; else one whose label column is empty has none.
+        problems: Problems.
+    """
+    read = table_rows if layout.format in TABLES else object_rows
+    has_labels = None
+    for row in read(path, layout, needs_label, problems):
+        label = row.cells.get("label")
+        if label is not None and label in layout.ignore_labels:
+            problems.left_out[f"of label {label!r} left out"] += 1
+            continue
+        if has_labels is None:
+            has_labels = needs_label or bool(label and label.strip())
+        if not has_labels:
+            if label and label.strip():
+                raise DataError(row.where, f"label {label!r}", "none, as in the first row, or one in every row")
+            row.cells.pop("label", None)
+        elif label is not None and not label.strip():
+            problems.add(row.where, "an empty label", 'one; `ignore_labels: [""]` leaves such rows out')
+            continue
+        yield row
+
+
+def table_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
+    """Rows of a table, with as many cells in each line as in the first."""
+    columns = None
+    for where, cells in table_lines(path, layout, problems):
+        if columns is None:
+            has_header = looks_like_header(cells, layout) if layout.header == "auto" else bool(layout.header)
+            columns = find_columns(cells, layout, has_header, needs_label, where, problems)
+            width = max(len(cells), 1 + max(columns.values()))
+            if has_header:
+                continue
+        if len(cells) != width:
+            problems.add(where, *wrong_width(len(cells), width, layout))
+            continue
+        yield Row(where, {name: cells[number] for name, number in columns.items()})
+
+
+def object_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
+    """Rows of objects, in which a column is a key; dots lead into objects."""
+    is_first, has_label = True, True
+    types: dict[str, str] = {}  # of labels -> where the first of this type stands
+    for where, value in objects(path, layout, problems):
+        if not isinstance(value, dict):
+            problems.add(where, type(value).__name__, "a JSON object")
+            continue
+        cells = {name: look_up(value, str(key)) for name, key in layout.columns.items()}
+        if is_first:
+            is_first, has_label = False, needs_label or cells.get("label") is not None
+        if not has_label:
+            cells.pop("label", None)
+        lacking = [layout.columns[name] for name, cell in cells.items() if cell is None]
+        if lacking:
+            problems.add(where, f"no {lacking[0]!r}", f"an object with {', '.join(map(str, layout.columns.values()))}")
+            continue
+        if isinstance(cells.get("label"), list):
+            if len(cells["label"]) != 1:
+                problems.add(where, f"{len(cells['label'])} labels", "one label")
+                continue
+            (cells["label"],) = cells["label"]
+        check_type(cells, where, types)
+        yield Row(where, {name: text_of(cell) for name, cell in cells.items()})
+
+
+def check_type(cells: Mapping[str, Any], where: str, types: dict[str, str]) -> None:
+    """Refuse labels of several JSON types in one file: `1` and `"1"` look alike and would be one class, or two."""
+    if "label" not in cells:
+        return
+    kind = TYPES.get(type(cells["label"]), "another value")
+    types.setdefault(kind, where)
+    if len(types) > 1:
+        other, place = next((other, place) for other, place in types.items() if other != kind)
+        raise DataError(where, f"label {cells['label']!r}, {kind}", f"{other}, as in {place}", "write all labels alike")
+
+
+def text_of(value: Any) -> str:
+    """A value of JSON as text; 1.0 is 1, as pandas writes whole numbers of a column with gaps."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else str(value)
