@@ -69,6 +69,7 @@ setup(
         "tensorboard": ["tensorboardX"],
         "wandb": ["wandb"],
         "swanlab": ["swanlab[dashboard]"],
+        "search": ["optuna>=3.6"],  # proposes hyper-parameters; a grid needs nothing
         "corpus": ["opencc==1.1.9"],  # converts Traditional characters, where a mixture asks for it
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
         "onnx": ONNX,  # for networks exported in that format

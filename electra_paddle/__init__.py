@@ -25,6 +25,7 @@ _PUBLIC = {
     "load_encoder": "electra_paddle.models.pretrained_directory",
     "load_task": "electra_paddle.finetuning.description",
     "pretrain": "electra_paddle.pretraining.run",
+    "search": "electra_paddle.finetuning.search",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
 

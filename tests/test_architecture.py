@@ -28,6 +28,7 @@ HEAVY = {
     "tensorflow",
     "visualdl",
     "matplotlib",
+    "optuna",
     "seqeval",
     "sklearn",
     "pydantic",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle.config import FinetuningConfig, add_entries, resolve
+from electra_paddle.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,6 +26,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--suite", type=Path, help="run the tasks of this file, configs/suite/chinese.yaml for instance"
     )
+    parser.add_argument(
+        "--search",
+        type=Path,
+        help="try the hyper-parameters that this file lists, and keep the best on dev",
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -38,6 +44,9 @@ def run(arguments: Namespace) -> None:
     config = resolve(FinetuningConfig, arguments)
     suite = load_suite(arguments.suite) if arguments.suite else None
     tasks = suite.tasks if suite and not arguments.task_names else config.task_names
+    if arguments.search:
+        run_searches(arguments, [load_description(task) for task in tasks])
+        return
     jobs = []
     for task in tasks:
         description = load_description(task)
@@ -53,6 +62,29 @@ def run(arguments: Namespace) -> None:
     if runtime.is_main():
         for job, result in zip(jobs, results, strict=True):
             say_what_now(job, result)
+    runtime.leave()
+
+
+def run_searches(arguments: Namespace, descriptions: Sequence[TaskDescription]) -> None:
+    """Search on each task; the model of the best setting is the one to use."""
+    from electra_paddle import runtime
+    from electra_paddle.finetuning.search import check_search, load_space, run_search
+
+    if arguments.suite:
+        raise ConfigError("search", f"{arguments.search} with --suite", "one of both", "name tasks with --task-names")
+    plan = load_space(arguments.search)
+    for name in plan.space:
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')}", getattr(arguments, name), f"no value: {name} is searched")
+    configs = [config_for(arguments, description, {}) for description in descriptions]
+    for config, description in zip(configs, descriptions, strict=True):
+        check_search(config, description, plan)
+    runtime.start()
+    with runtime.last_to_fail():
+        found = [run_search(*each, plan) for each in zip(configs, descriptions, strict=True)]
+    if runtime.is_main():
+        for each in found:
+            say_what_now(each.job, each.results)
     runtime.leave()
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from electra_paddle.finetuning.kinds.base import AnyKind
 
 NUM_DEBUG_EXAMPLES = 100
+FEATURES = "finetuning_features"  # in the output's folder
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     files: dict[str, Path]  # split -> path, of the splits that are used
     examples: dict[str, list[Any]]  # split -> examples of the kind's own class
     folds: Array | None = None  # of each training example, from 1; None without cross-validation
+    features_dir: Path | None = None  # where features are kept; None: in the output's folder
 
     @property
     def name(self) -> str:

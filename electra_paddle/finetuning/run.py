@@ -18,7 +18,7 @@ from electra_paddle.finetuning.ensemble import ENSEMBLE, write_ensemble
 from electra_paddle.finetuning.experiment import begin_experiment, deciding_splits, identity_of
 from electra_paddle.finetuning.features import Features, load_features
 from electra_paddle.finetuning.folds import HELD_OUT, evaluate_out_of_fold, fold_of, write_out_of_fold
-from electra_paddle.finetuning.job import Job, prepare, recommended_for
+from electra_paddle.finetuning.job import FEATURES, Job, prepare, recommended_for
 from electra_paddle.finetuning.kinds.base import read_task
 from electra_paddle.finetuning.report import Results
 from electra_paddle.locks import only_writer
@@ -153,7 +153,7 @@ def run_ensemble(job: Job, features: Mapping[str, Features]) -> dict[str, dict[s
 
 def make_features(job: Job) -> dict[str, Features]:
     """split -> Features; the main process makes those that are not on disk."""
-    folder = job.config.output_dir / "finetuning_features"
+    folder = job.features_dir or job.config.output_dir / FEATURES
     if runtime.is_main():
         for split, path in job.files.items():
             use_existing = job.config.use_tfrecords_if_existing

@@ -97,6 +97,28 @@ def test_killed_cross_validation_goes_on_in_the_same_fold_to_the_same_prediction
     assert results(project, "killed_folds")["combined"] == results(project, "folds")["combined"]
 
 
+@pytest.mark.slow
+def test_killed_search_goes_on_in_the_same_setting_and_finds_the_same(project):
+    (project.folder / "space.yaml").write_text("space: {warmup_proportion: [0.0, 0.3, 0.6]}\n")
+    options = ["--search", "space.yaml", "--save-checkpoints-steps", "5"]
+    output = finetune(project, "search", *options)
+    assert "models/search/results/chnsenticorp_best.yaml written: --hparams takes it" in output
+    process = start(project, "killed_search", *options)
+    deadline = time.monotonic() + 120
+    folder = project.folder / "models/killed_search/search/chnsenticorp"
+    while not (list(folder.glob("*/results/*.json")) and list(folder.glob("*/finetuning_checkpoints/*/step_00000010"))):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = finetune(project, "killed_search", *options)
+    assert output.count("finished before with the same settings") >= 1 and "trial 1: resuming after" in output
+    for file in ("chnsenticorp_search.md", "chnsenticorp_best.yaml"):
+        models = project.folder / "models"
+        found = [(models / name / "results" / file).read_text() for name in ("search", "killed_search")]
+        assert found[0] == found[1] and "warmup_proportion" in found[0]
+
+
 def test_finished_run_given_again_reports_the_same_and_trains_no_more(project, undisturbed):
     before = (project.folder / f"models/{undisturbed}/results/chnsenticorp_results.json").read_bytes()
     output = finetune(project, undisturbed, "--num-trials", "2")
