@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from electra_paddle.finetuning.kinds.base import AnyKind
 
 ENSEMBLE = "ensemble"  # in the names of its files, where a trial has its number
-FILE = "ensemble.json"
 AGREED = ("kind", "labels", "is_pair", "settings")  # entries of task.json that decide what a network is given and says
 
 
@@ -32,7 +31,7 @@ def check_combines(kind: AnyKind) -> None:
 def write_ensemble(folder: Path, members: Sequence[Path]) -> None:
     """Write the directory of an ensemble, which names its members relative to itself."""
     names = [Path(os.path.relpath(member, folder)).as_posix() for member in members]
-    replace_text(folder / FILE, json.dumps({"members": names}, indent=2) + "\n")
+    replace_text(folder / pretrained.ENSEMBLE, json.dumps({"members": names}, indent=2) + "\n")
 
 
 def members_of(folder: Path) -> list[Path]:
@@ -41,7 +40,7 @@ def members_of(folder: Path) -> list[Path]:
     Raises:
         CheckpointError: ensemble.json is damaged.
     """
-    path = folder / FILE
+    path = folder / pretrained.ENSEMBLE
     if not path.is_file():
         return [folder]
     try:

@@ -159,6 +159,8 @@ def note_missing(config: FinetuningConfig, folder: Path, files: Mapping[str, Pat
     for split, is_wanted in (("dev", config.do_eval), ("test", config.do_test)):
         if is_wanted and split not in files:
             print(f"{folder}: no {split} split, skipped")
+    if config.do_train and config.eval_steps and "dev" not in files:
+        print(f"{folder}: no dev split, so eval_steps {config.eval_steps} has no effect: the last weights are kept")
 
 
 def say_labels(kind: AnyKind, examples: Mapping[str, Sequence[Any]]) -> None:

@@ -123,11 +123,11 @@ class Results:
         summary = self.summary
         if not summary:
             return
+        together = [(name, split_scores(row)) for name, row in self.combined.items()]
         lines = [
-            f"{self.task} {split} trial {number}: "
-            + " - ".join(f"{name}: {value:.2f}" for name, value in scores.items())
-            for number, trial in enumerate(self.trials, 1)
-            for split, scores in trial.items()
+            f"{self.task} {split} {name}: " + " - ".join(f"{metric}: {value:.2f}" for metric, value in scores.items())
+            for name, row in [*((f"{self.unit} {n}", trial) for n, trial in enumerate(self.trials, 1)), *together]
+            for split, scores in row.items()
         ]
         further = self._earlier[len(self.rows) :] if self._is_of_same_files else []
         result = {

@@ -37,6 +37,7 @@ CONFIG, WEIGHTS, VOCABULARY, TOKENIZER, CARD = (
     "tokenizer_config.json",
     "README.md",
 )
+ENSEMBLE = "ensemble.json"  # stands in a directory that names several fine-tuned ones
 OLD_WEIGHTS = "model_state.pdparams"
 ENCODER = "electra."  # how the names of its parameters begin
 SIZES = {  # entries of config.json -> the largest value that makes sense
@@ -132,6 +133,8 @@ def find_pretrained(folder: Path | str) -> Path:
     for candidate in (folder, folder / "discriminator", folder / "generator"):
         if (candidate / CONFIG).is_file():
             return candidate
+    if (folder / ENSEMBLE).is_file():
+        raise CheckpointError(folder, "an ensemble", "one network", f"{ENSEMBLE} there names its members, take one")
     raise CheckpointError(
         folder,
         f"no {CONFIG}, nor one in discriminator/ or generator/",

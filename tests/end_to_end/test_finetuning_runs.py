@@ -165,6 +165,24 @@ def test_two_processes_have_the_metric_and_the_weights_of_one(project, options):
     assert predictions[0] == predictions[1] and len(predictions[0].splitlines()) == 31
 
 
+@pytest.mark.slow
+def test_folds_and_their_ensemble_are_the_same_in_two_processes(project):
+    options = ["--model-hparam-overrides", DROPOUT_OFF, "--learning-rate", "1e-3", "--folds", "2", "--ensemble", "true"]
+    finetune(project, "folds_of_one", *options)
+    launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log_folds"]
+    finetune(project, "folds_of_two", *options, launcher=launcher)
+    one, two = (results(project, name)["combined"] for name in ("folds_of_one", "folds_of_two"))
+    for name, split in (("out of fold", "held_out"), ("ensemble", "dev"), ("ensemble", "test")):
+        assert two[name][split]["accuracy"] == one[name][split]["accuracy"]
+        assert two[name][split].get("loss") == pytest.approx(one[name][split].get("loss"), abs=1e-5)
+    rows = [
+        (project.folder / f"models/{name}/results/chnsenticorp_out_of_fold.jsonl").read_text().splitlines()
+        for name in ("folds_of_one", "folds_of_two")
+    ]
+    assert [json.loads(row)["predicted"] for row in rows[0]] == [json.loads(row)["predicted"] for row in rows[1]]
+    assert len(rows[0]) == 120
+
+
 def test_best_weights_on_dev_are_kept_and_a_trial_without_progress_ends_early(project):
     output = finetune(project, "best", "--num-train-epochs", "9", "--eval-steps", "3", "--early-stopping", "4")
     lines = (project.folder / "models/best/finetuning_logs/chnsenticorp_1/metrics.jsonl").read_text().splitlines()

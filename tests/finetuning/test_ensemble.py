@@ -9,6 +9,7 @@ from finetuning.conftest import CHARACTERS
 
 import electra_paddle
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.hub.packaging.module_archive import export_module
 
 SETTINGS = {"max_seq_length": 16, "train_batch_size": 4, "num_train_epochs": 3.0, "loggers": [], "learning_rate": 3e-3}
 MOODS = electra_paddle.TaskDescription("moods", labels=("bad", "good"))
@@ -62,6 +63,8 @@ def test_score_is_that_of_the_written_predictions(results, data_dir):
     accuracy = 100 * np.mean([label == gold for label, gold in zip(labels, LABELS, strict=True)])
     saved = json.loads((data_dir / "out/results/moods_results.json").read_text())
     assert saved["combined"]["ensemble"]["test"]["accuracy"] == pytest.approx(accuracy)
+    lines = (data_dir / "out/results/moods_results.txt").read_text().splitlines()
+    assert lines[-1].startswith(f"moods test ensemble: accuracy: {accuracy:.2f} - loss: ") and len(lines) == 4
     assert f"| out, ensemble | {accuracy:.2f} |" in (data_dir / "out/results/moods_results.md").read_text()
 
 
@@ -97,6 +100,12 @@ def test_ensemble_of_models_that_are_there_is_made_without_training(finetune, da
     shutil.copytree(data_dir / "out/finetuning_models", data_dir / "later/finetuning_models")
     later = finetune(num_trials=3, ensemble=True, do_train=False, output_dir=data_dir / "later")
     assert later.combined["ensemble"]["test"] == results.combined["ensemble"]["test"]
+
+
+def test_ensemble_is_no_network_that_could_be_exported(results, tmp_path):
+    message = "moods_model_ensemble: found an ensemble, expected one network; ensemble.json there names its members"
+    with pytest.raises(CheckpointError, match=message):
+        export_module(results.ensemble_model, tmp_path / "out", "a-b")
 
 
 def test_models_that_do_not_fit_together_are_refused(results, finetune, data_dir, tmp_path):
