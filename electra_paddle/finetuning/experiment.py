@@ -78,8 +78,9 @@ def settings_of(job: Job) -> dict[str, Any]:
 
 def record_of(job: Job) -> dict[str, Any]:
     """What decides beside the configuration's entries and files."""
+    version = {"version": __version__} if job.config.do_train else {}  # any evaluates what another one has trained
     return {
-        "version": __version__,
+        **version,
         "do_lower_case": job.tokenizer.do_lower_case,
         "strip_accents": job.tokenizer.strip_accents,
         **{f"task.{name}": value for name, value in plain_settings(job.kind.description).items()},

@@ -140,6 +140,14 @@ def test_record_gives_the_settings_of_an_evaluation(finetune, data_dir):
     assert evaluated.trials == trained.trials
 
 
+def test_results_of_another_version_are_evaluated_and_not_trained_over(finetune, data_dir, monkeypatch):
+    trained = finetune(num_trials=1)
+    monkeypatch.setattr("electra_paddle.finetuning.experiment.__version__", "9.0")
+    with pytest.raises(ConfigError, match=r"\(version .* -> 9.0\)"):
+        finetune(num_trials=1)
+    assert finetune(num_trials=1, do_train=False).trials == trained.trials
+
+
 def test_results_of_a_version_without_record_are_compared_by_what_there_is(finetune, data_dir):
     finetune(num_trials=1)
     record = data_dir / "out/finetuning_config_moods.json"
