@@ -52,7 +52,12 @@ ONLY_IMPORTERS = {
     "requests": {"published_models.py"},
     "filelock": {"conversion/published.py"},
     "seqeval": {"finetuning/kinds/tagging.py"},
-    "sklearn": {"finetuning/folds.py", "finetuning/kinds/classification.py", "models/informed.py"},
+    "sklearn": {
+        "finetuning/folds.py",
+        "finetuning/kinds/classification.py",
+        "finetuning/metrics.py",
+        "models/informed.py",
+    },
     "opencc": {"data/mixture.py"},
     "paddlehub": {"hub/interface.py", "hub/packaging/installation.py"},
     "google_crc32c": {"conversion/tensor_bundle.py"},

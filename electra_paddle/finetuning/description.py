@@ -56,6 +56,8 @@ class TaskDescription:
         None, "what stands between tokens, and between tags, in the cells of a table, such as \\x02"
     )
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
+    report_metrics: tuple[str, ...] = entry((), "further metrics that results and tables show")
+    positive_label: str | None = entry(None, "the class of which the metrics f1, precision and recall are")
     files: dict[str, tuple[str, ...]] = entry({}, "split -> names that its file may have, in their order")
     splits: dict[str, dict[str, Any]] = entry(
         {}, "split -> format, header, columns or language where they differ there"

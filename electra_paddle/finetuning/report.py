@@ -36,7 +36,8 @@ class Results:
     def __init__(self, job: Job) -> None:
         self._job = job
         self.task, self.metric = job.name, job.kind.main_metric
-        self.table_metrics = job.kind.table_metrics or (self.metric,)
+        of_table = job.kind.table_metrics or (self.metric,)
+        self.table_metrics = tuple(dict.fromkeys((*of_table, *job.kind.description.report_metrics)))
         self.model_name, self.num_models = job.config.output_dir.name, job.config.num_models
         self.unit = job.config.unit
         self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")

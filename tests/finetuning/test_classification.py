@@ -50,8 +50,8 @@ def test_mistake_in_a_description_names_the_entry(tmp_path, text, message):
 
 
 def test_metric_of_another_kind_is_refused():
-    with pytest.raises(ConfigError, match="metric: found 'f1', expected accuracy"):
-        make_kind(TaskDescription("t", labels=("a", "b"), metric="f1"), FinetuningConfig())
+    with pytest.raises(ConfigError, match="metric: found 'em', expected accuracy"):
+        make_kind(TaskDescription("t", labels=("a", "b"), metric="em"), FinetuningConfig())
 
 
 def test_rows_are_read_without_a_meaning_of_quotes(tmp_path):

@@ -11,7 +11,7 @@ from electra_paddle.finetuning.batches import EvaluationBatches, TrainingBatches
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.features import Features, fingerprint, load_features, make_features
 from electra_paddle.finetuning.kinds.base import make_kind
-from electra_paddle.finetuning.kinds.classification import ClassificationExample, ClassificationFeature
+from electra_paddle.finetuning.kinds.texts import TextExample, TextFeature
 from electra_paddle.finetuning.workers import in_processes
 from electra_paddle.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 
@@ -27,7 +27,7 @@ def kind(**entries):
 def examples(count):
     rng = np.random.default_rng(0)
     return [
-        ClassificationExample(str(n), f"t:{n}", "".join(rng.choice(CHARACTERS, rng.integers(1, 30))), None, n % 2)
+        TextExample(str(n), f"t:{n}", "".join(rng.choice(CHARACTERS, rng.integers(1, 30))), None, n % 2)
         for n in range(count)
     ]
 
@@ -47,7 +47,7 @@ def test_features_are_the_same_from_disk_and_from_several_processes(tmp_path, mo
     monkeypatch.setattr(module, "LEAST", 1)
     assert equal(alone, make_features(kind(), examples(50), TOKENIZER, 3))
     alone.save(tmp_path / "f.safetensors")
-    loaded = Features.load(ClassificationFeature, tmp_path / "f.safetensors")
+    loaded = Features.load(TextFeature, tmp_path / "f.safetensors")
     assert equal(alone, loaded)
     assert loaded[7].input_ids.tolist() == [
         2,

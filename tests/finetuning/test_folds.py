@@ -18,8 +18,8 @@ from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.folds import HELD_OUT, assign_folds, fold_of, note_rare
 from electra_paddle.finetuning.job import prepare
 from electra_paddle.finetuning.kinds.base import make_kind
-from electra_paddle.finetuning.kinds.classification import ClassificationExample, ClassificationFeature
 from electra_paddle.finetuning.kinds.tagging import TaggingExample
+from electra_paddle.finetuning.kinds.texts import TextExample, TextFeature
 
 SETTINGS = {"max_seq_length": 16, "train_batch_size": 4, "num_train_epochs": 2.0, "loggers": [], "learning_rate": 1e-2}
 MOODS = electra_paddle.TaskDescription("moods", labels=("bad", "good"))
@@ -28,7 +28,7 @@ LABELS = ["bad", "good", "good"] * 5
 
 
 def texts(labels):
-    return [ClassificationExample(str(number), "", "", None, label) for number, label in enumerate(labels)]
+    return [TextExample(str(number), "", "", None, label) for number, label in enumerate(labels)]
 
 
 def test_every_fold_has_its_share_of_each_label_and_the_same_seed_the_same_folds():
@@ -68,9 +68,9 @@ def test_label_rarer_than_folds_is_told_and_folds_that_no_label_fills_are_refuse
 @given(st.lists(st.tuples(st.integers(0, 5), st.lists(st.integers(0, 9), max_size=4)), min_size=1), st.data())
 def test_features_of_some_examples_are_their_rows_numbered_anew(rows, data):
     """An example may have several rows, or none."""
-    features = [ClassificationFeature(example, ids, len(ids), example + 100) for example, ids in rows]
+    features = [TextFeature(example, ids, len(ids), example + 100) for example, ids in rows]
     numbers = data.draw(st.lists(st.integers(0, 7), unique=True, min_size=1))
-    found = Features.pack(ClassificationFeature, features).of_examples(np.array(numbers))
+    found = Features.pack(TextFeature, features).of_examples(np.array(numbers))
     kept = [feature for feature in features if feature.example in numbers]
     assert len(found) == len(kept)
     for row, feature in zip(found, kept, strict=True):
@@ -152,8 +152,8 @@ def test_finished_folds_are_not_trained_again_and_other_folds_are_another_experi
 def test_parts_of_a_fold_are_all_of_the_training_data(data_dir, model_dir):
     config = FinetuningConfig(data_dir=data_dir, init_checkpoint=model_dir, output_dir=data_dir / "x", folds=3)
     job = prepare(config, MOODS)
-    feature = [ClassificationFeature(number, [number], 1, 0) for number in range(15)]
-    features = {"train": Features.pack(ClassificationFeature, feature)}
+    feature = [TextFeature(number, [number], 1, 0) for number in range(15)]
+    features = {"train": Features.pack(TextFeature, feature)}
     for number in (1, 2, 3):
         part, rows = fold_of(job, features, number)
         ids = {split: {example.id for example in part.examples[split]} for split in ("train", HELD_OUT)}

@@ -102,8 +102,9 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         config: FinetuningConfig.
         feature_class: NamedTuple of a feature's ints and 1-D integer arrays. It has `example`, the number of its
             example, and `input_ids`, special tokens included.
-        metrics: names of the scores, in percent, higher is better; the first is what trials and models are compared
-            by unless the description names another.
+        metrics: names of the scores that are always reported, in percent, higher is better; the first is what trials
+            and models are compared by unless the description names another.
+        further_metrics: names of the scores that are reported if the description names them.
         table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
         settings: names of the configuration's entries that shape features.
         kept: names of further ones that a fine-tuned model is used with.
@@ -112,6 +113,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
     feature_class: ClassVar[type[Any]]
     metrics: ClassVar[tuple[str, ...]]
+    further_metrics: ClassVar[tuple[str, ...]] = ()
     table_metrics: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[tuple[str, ...]] = ("max_seq_length",)
     kept: ClassVar[tuple[str, ...]] = ()
@@ -119,13 +121,21 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         self.description, self.config = description, config
-        if self.main_metric not in self.metrics:
-            raise ConfigError("metric", repr(self.main_metric), " or ".join(self.metrics))
+        known = (*self.metrics, *self.further_metrics)
+        for field, names in (("metric", (self.main_metric,)), ("report_metrics", description.report_metrics)):
+            for name in names:
+                if name not in known:
+                    raise ConfigError(field, repr(name), " or ".join(known))
 
     @property
     def main_metric(self) -> str:
         """The score that trials and models are compared by."""
         return self.description.metric or self.metrics[0]
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The scores of a run."""
+        return tuple(dict.fromkeys((*self.metrics, self.main_metric, *self.description.report_metrics)))
 
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         """The labels in a training file, sorted; () for kinds without labels."""
@@ -192,7 +202,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
     @abc.abstractmethod
     def score(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, float]:
-        """{metric: value in percent}, for all of `metrics`."""
+        """{metric: value in percent}, for all of `reported`."""
 
     @abc.abstractmethod
     def write_predictions(

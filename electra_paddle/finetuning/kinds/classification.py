@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
-from electra_paddle.errors import DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, one_of
 from electra_paddle.finetuning.formats import Row, read_rows
-from electra_paddle.finetuning.kinds.base import TaskKind
+from electra_paddle.finetuning.kinds.texts import TextExample, TextKind
 from electra_paddle.finetuning.labels import labels_of
-from electra_paddle.text import encode_pair, pad
+from electra_paddle.finetuning.metrics import METRICS, check_positive, class_scores
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -24,27 +23,8 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.arrays import Array
+    from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.problems import Problems
-    from electra_paddle.text import Tokenizer
-
-
-class ClassificationExample(NamedTuple):
-    """One text or pair with its class."""
-
-    id: str
-    where: str  # file and line
-    text_a: str
-    text_b: str | None
-    label: int  # id of the class; -1 where the file has no labels
-
-
-class ClassificationFeature(NamedTuple):
-    """One sequence with special tokens."""
-
-    example: int  # its number
-    input_ids: list[int] | Array  # [L]
-    second: int  # where the second segment begins; the length if there is none
-    label: int
 
 
 class ClassificationPrediction(NamedTuple):
@@ -54,85 +34,49 @@ class ClassificationPrediction(NamedTuple):
     probabilities: Array  # [C] float64
 
 
-class Classification(
-    TaskKind[
-        ClassificationExample,
-        ClassificationFeature,
-        ClassificationBatch,
-        ClassificationOutput,
-        "Array",  # logits [C]
-        ClassificationPrediction,
-    ]
-):
-    """A dense layer on [CLS]; cross entropy."""
+class Classification(TextKind[ClassificationPrediction]):
+    """A dense layer on [CLS]; cross entropy. An example's label is the id of its class, -1 where there is none."""
 
-    feature_class = ClassificationFeature
+    no_label = -1
     metrics = ("accuracy",)
+    further_metrics = METRICS
+
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
+        super().__init__(description, config)
+        check_positive(description, self.reported)
 
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         layout = self.description.of_split("train")
         rows = read_rows(path, layout, True, problems)
         return labels_of(((row.where, row.cells["label"]) for row in rows), layout, path)
 
-    def read(self, path: Path, split: str, problems: Problems) -> list[ClassificationExample]:
-        needs_label = split in ("train", "dev")
-        layout = self.description.of_split(split)
-        examples: list[ClassificationExample] = []
-        seen: dict[str, str] = {}  # id -> where
-        for row in read_rows(path, layout, needs_label, problems):
-            if layout.language and row.cells.get("language", layout.language) != layout.language:
-                problems.left_out[f"in other languages than {layout.language!r} left out"] += 1
-                continue
-            example = self._example(row, layout, problems, len(examples))
-            if example and example.id in seen:
-                problems.add(row.where, f"id {example.id!r}, as in {seen[example.id]}", "each id once")
-            elif example:
-                seen[example.id] = row.where
-                examples.append(example)
-        return examples
-
-    def _example(
-        self, row: Row, layout: TaskDescription, problems: Problems, number: int
-    ) -> ClassificationExample | None:
-        """The example of a Row; None for a bad one."""
-        text_a, text_b = row.cells["text_a"], row.cells.get("text_b")
-        if not text_a.strip() or (text_b is not None and not text_b.strip()):
-            problems.add(row.where, "an empty text", "text in every column of texts")
-            return None
-        label = layout.label_id(row.cells["label"]) if "label" in row.cells else -1
+    def label_of(self, row: Row, layout: TaskDescription, problems: Problems) -> int | None:
+        label = layout.label_id(row.cells["label"])
         if label is None:
             problems.add(row.where, f"label {row.cells['label']!r}", one_of(layout.classes))
-            return None
-        return ClassificationExample(row.cells.get("id", str(number)), row.where, text_a, text_b, label)
+        return label
 
-    def is_labelled(self, examples: Sequence[ClassificationExample]) -> bool:
-        return examples[0].label >= 0
-
-    def count_labels(self, examples: Sequence[ClassificationExample]) -> dict[str, int]:
+    def count_labels(self, examples: Sequence[TextExample]) -> dict[str, int]:
         counts = Counter(example.label for example in examples)
         return {label: counts[number] for number, label in enumerate(self.description.classes)}
-
-    def featurize(
-        self, number: int, example: ClassificationExample, tokenizer: Tokenizer
-    ) -> list[ClassificationFeature]:
-        ids, second = encode_pair(tokenizer, example.text_a, example.text_b, self.config.max_seq_length)
-        return [ClassificationFeature(number, ids, second, example.label)]
 
     def build_network(self, electra_config: ElectraConfig) -> Layer:
         from electra_paddle.models.heads import ElectraClassifier
 
         return ElectraClassifier(electra_config)
 
-    def collate(self, features: Sequence[ClassificationFeature], length: int | None = None) -> ClassificationBatch:
-        tokens = pad([(feature.input_ids, feature.second) for feature in features], length)
-        labels = np.array([feature.label for feature in features], np.int64)
-        return ClassificationBatch(*tokens, labels, np.ones(len(features), np.float32))
+    def targets(self, labels: Sequence[int]) -> Array:
+        return np.array(labels, np.int64)  # [B]
 
-    def forward(self, network: Layer, batch: ClassificationBatch) -> ClassificationOutput:
+    def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
         from electra_paddle.models.heads import classification_loss
 
-        logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)  # [B, C]
-        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights), logits)
+        return classification_loss(logits, batch.labels, batch.weights)
+
+    def mean(self, logits: Sequence[Tensor]) -> Tensor:
+        from electra_paddle.models.ensemble import mean_of_softmax
+
+        return mean_of_softmax(logits)  # [B, C]
 
     def training_metrics(self, batch: ClassificationBatch, output: ClassificationOutput) -> dict[str, Tensor]:
         import paddle
@@ -142,61 +86,35 @@ class Classification(
             accuracy = (right * batch.weights).sum() / batch.weights.sum().clip(min=1.0)
         return {**super().training_metrics(batch, output), "accuracy": accuracy}
 
-    def answers(self, batch: ClassificationBatch, output: ClassificationOutput) -> list[Array]:
-        return list(output.logits.astype("float64").numpy())
-
-    def predict(
-        self,
-        examples: Sequence[ClassificationExample],
-        features: Iterable[ClassificationFeature],
-        answers: Iterable[Array],
-        tokenizer: Tokenizer,
-    ) -> list[ClassificationPrediction]:
-        return [ClassificationPrediction(int(np.argmax(logits)), softmax(logits)) for logits in answers]
+    def prediction(self, logits: Array) -> ClassificationPrediction:
+        return ClassificationPrediction(int(np.argmax(logits)), softmax(logits))
 
     def score(
-        self, examples: Sequence[ClassificationExample], predictions: Sequence[ClassificationPrediction]
+        self, examples: Sequence[TextExample], predictions: Sequence[ClassificationPrediction]
     ) -> dict[str, float]:
-        right = sum(
-            example.label == prediction.label for example, prediction in zip(examples, predictions, strict=True)
-        )
-        return {"accuracy": 100 * right / len(examples)}
+        gold, predicted = ([row.label for row in rows] for rows in (examples, predictions))
+        right = sum(label == answer for label, answer in zip(gold, predicted, strict=True))
+        positive = self.description.positive_label
+        number = None if positive is None else self.description.label_id(positive)
+        further = [name for name in self.reported if name not in self.metrics]
+        return {"accuracy": 100 * right / len(examples), **class_scores(further, gold, predicted, number)}
 
-    def write_predictions(
-        self,
-        output_dir: Path,
-        split: str,
-        trial: int | str,
-        examples: Sequence[ClassificationExample],
-        predictions: Sequence[ClassificationPrediction],
-    ) -> list[Path]:
+    def cells(self, prediction: ClassificationPrediction) -> dict[str, str]:
         labels = self.description.classes
-        names = ["id", "label", *(f"probability_{label}" for label in labels if self.config.write_probabilities)]
-        lines = ["\t".join(names)]
-        for example, prediction in zip(examples, predictions, strict=True):
-            cells = [example.id, labels[prediction.label]]
-            if self.config.write_probabilities:
-                cells += [f"{probability:.6f}" for probability in prediction.probabilities]
-            lines.append("\t".join(cells))
-        path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
-        replace_text(path, "\n".join(lines) + "\n")
-        return [path]
+        cells = {"label": labels[prediction.label]}
+        if self.config.write_probabilities:
+            pairs = zip(labels, prediction.probabilities, strict=True)
+            cells |= {f"probability_{label}": f"{probability:.6f}" for label, probability in pairs}
+        return cells
 
-    def gold(self, example: ClassificationExample) -> Any:
+    def gold(self, example: TextExample) -> Any:
         return self.description.classes[example.label] if example.label >= 0 else None
 
-    def stratum(self, example: ClassificationExample) -> Hashable:
+    def stratum(self, example: TextExample) -> Hashable:
         return example.label
 
-    def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
-        from electra_paddle.models.ensemble import mean_of_softmax
-        from electra_paddle.models.heads import classification_loss
-
-        logits = mean_of_softmax([output.logits for output in outputs])  # [B, C]
-        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights), logits)
-
     def write_report(
-        self, stem: Path, examples: Sequence[ClassificationExample], predictions: Sequence[ClassificationPrediction]
+        self, stem: Path, examples: Sequence[TextExample], predictions: Sequence[ClassificationPrediction]
     ) -> list[Path]:
         """Precision and recall of each class, and a picture of which was taken for which."""
         from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -216,16 +134,6 @@ class Classification(
         matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
         save_figure(confusion_figure(matrix, labels), paths[1])
         return paths
-
-    def example(self, number: int, given: Any) -> ClassificationExample:
-        """Make an example of a text, or of a pair of texts."""
-        texts = tuple(given) if isinstance(given, (list, tuple)) else (given,)
-        num_texts = 2 if "text_b" in self.description.columns else 1
-        if len(texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise DataError(f"texts[{number}]", repr(given), "a text" if num_texts == 1 else "a pair of texts")
-        return ClassificationExample(
-            str(number), f"texts[{number}]", texts[0], texts[1] if num_texts == 2 else None, -1
-        )
 
     def plain(self, prediction: ClassificationPrediction, with_probabilities: bool = False) -> Any:
         """The label, or with probabilities (label, {label: probability})."""

@@ -1,0 +1,65 @@
+"""Metrics of labels beyond accuracy, by scikit-learn. Shapes: N examples, C classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from electra_paddle.errors import ConfigError
+from electra_paddle.finetuning.description import one_of
+
+if TYPE_CHECKING:
+    from electra_paddle.finetuning.description import TaskDescription
+
+# name -> scikit-learn's function, and its arguments
+AVERAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "macro_f1": ("f1_score", {"average": "macro"}),
+    "weighted_f1": ("f1_score", {"average": "weighted"}),
+    "macro_precision": ("precision_score", {"average": "macro"}),
+    "macro_recall": ("recall_score", {"average": "macro"}),
+}
+OF_ONE_CLASS = {"f1": "f1_score", "precision": "precision_score", "recall": "recall_score"}
+METRICS = (*AVERAGES, "mcc", *OF_ONE_CLASS)
+
+
+def check_positive(description: TaskDescription, names: Iterable[str]) -> None:
+    """Refuse metrics of one class where the description does not say of which, or says one that there is not.
+
+    Args:
+        names: of the metrics that are wanted.
+    """
+    positive, classes = description.positive_label, description.classes
+    for name in names:
+        if name in OF_ONE_CLASS and positive is None:
+            advice = f"{name} is that of one class; macro_{name} is the mean over all"
+            raise ConfigError("metric", repr(name), "a positive_label beside it", advice)
+    if positive is not None and classes and description.label_id(positive) is None:
+        raise ConfigError("positive_label", repr(positive), one_of(classes))
+
+
+def class_scores(
+    names: Iterable[str], gold: Sequence[int], predicted: Sequence[int], positive: int | None = None
+) -> dict[str, float]:
+    """{metric: value in percent} of classes [N].
+
+    Means are over the classes that are right or predicted somewhere, as scikit-learn's own; what has a denominator of
+    0 is 0.
+
+    Args:
+        names: some of METRICS.
+        positive: the class of OF_ONE_CLASS.
+    """
+    from sklearn import metrics
+
+    scores = {}
+    for name in names:
+        if name == "mcc":
+            value = metrics.matthews_corrcoef(gold, predicted)
+        elif name in OF_ONE_CLASS:
+            function = getattr(metrics, OF_ONE_CLASS[name])
+            value = function(gold, predicted, labels=[positive], average="macro", zero_division=0)
+        else:
+            function, arguments = AVERAGES[name]
+            value = getattr(metrics, function)(gold, predicted, zero_division=0, **arguments)
+        scores[name] = 100 * float(value)
+    return scores
