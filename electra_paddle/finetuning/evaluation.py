@@ -12,6 +12,7 @@ from electra_paddle.training.evaluation import answer
 if TYPE_CHECKING:
     from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.job import Job
+    from electra_paddle.finetuning.kinds.base import AnyKind
     from electra_paddle.finetuning.model import AnyModel
     from electra_paddle.text import Tokenizer
 
@@ -39,6 +40,7 @@ def evaluate_features(
     batch_size: int,
     by_length: bool = True,
     length: int | None = None,
+    kind: AnyKind | None = None,
 ) -> Evaluation:
     """The Evaluation of examples; every process gets all of it, and the same for any number of processes.
 
@@ -48,8 +50,9 @@ def evaluate_features(
         tokenizer: the one that made the features.
         by_length: whether rows of similar length come together.
         length: tokens that rows are padded to; None: the longest of the batch.
+        kind: the one that made the features [the model's].
     """
-    kind = model.kind
+    kind = kind or model.kind
     batches = EvaluationBatches(features, kind, batch_size, by_length, length)
     measured = {}
     for number in range(runtime.rank(), len(batches), runtime.num_processes()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,25 +94,29 @@ class Finetuned:
         """Predict for each of the texts, in their order.
 
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
-        returns a tag for each character or token; a reader takes pairs of question and text and returns passages.
+        returns a tag for each character or token; a reader takes pairs of context and question, or
+        {"context": ..., "question": ...}, and returns {"text", "score", "start", "end"} with text = context[start:end].
         Texts longer than the training's max_seq_length are cut by a classifier; other kinds read all of them.
 
         Args:
             texts: a list.
             batch_size: sequences that are computed at a time.
             with_probabilities: return (label, {label: probability}); of a tagger lists of (tag, probability); of a
-                reader (passage, {passage: probability among the best}).
+                reader (answer, {passage: probability among the best}).
 
         Raises:
             DataError: something else than a list, or one of its elements is nothing that the kind takes.
         """
         if isinstance(texts, str):
             raise DataError("texts", "one text", "a list of them")
-        examples = [self.kind.example(number, given) for number, given in enumerate(texts)]
+        kind = self.kind.for_use()
+        examples = [kind.example(number, given) for number, given in enumerate(texts)]
         if not examples:
             return []
-        predictions = self._evaluate(self.kind, examples, batch_size).predictions
-        return [self.kind.plain(prediction, with_probabilities) for prediction in predictions]
+        if note := next(filter(None, map(kind.note_on, examples)), None):
+            print(f"NOTE: {note}", file=sys.stderr)
+        predictions = self._evaluate(kind, examples, batch_size).predictions
+        return [kind.plain(prediction, with_probabilities) for prediction in predictions]
 
     def evaluate(
         self,
@@ -146,4 +151,4 @@ class Finetuned:
         from electra_paddle.finetuning.evaluation import evaluate_features
 
         features = make_features(kind, examples, self.tokenizer, num_processes=1)
-        return evaluate_features(self.model, self.tokenizer, examples, features, batch_size)
+        return evaluate_features(self.model, self.tokenizer, examples, features, batch_size, kind=kind)

@@ -16,19 +16,21 @@ def check_items(data: Any, num_texts: tuple[int, ...], names: Sequence[str]) -> 
     """The items as tuples of texts.
 
     Args:
-        data: list of lists of texts.
+        data: list of lists of texts, or of {name of a text: text}.
         num_texts: how many texts an item may have; all of them must have as many.
         names: what the texts are.
 
     Raises:
         DataError: names the first item that is not so.
     """
-    wanted = TEXTS[num_texts]
+    wanted, items = TEXTS[num_texts], []
     example = '[["text"], ["another text"]]' if 1 in num_texts else f'[["{names[0]}", "{names[1]}"]]'
     if not isinstance(data, list | tuple):
         raise DataError("data", describe(data), f"a list of items such as {example}")
     for number, item in enumerate(data):
         where = f"data[{number}]"
+        if isinstance(item, dict) and set(item) == set(names):
+            item = [item[name] for name in names]
         if not isinstance(item, list | tuple):
             raise DataError(where, describe(item), wanted, f"give data such as {example}")
         if len(item) not in num_texts:
@@ -38,9 +40,10 @@ def check_items(data: Any, num_texts: tuple[int, ...], names: Sequence[str]) -> 
                 raise DataError(where, f"{describe(text)} among its texts", wanted)
             if not text.strip():
                 raise DataError(where, f"an empty {name}", "texts with at least one character", "leave such items out")
-        if len(item) != len(data[0]):
-            raise DataError(where, f"{len(item)} texts", f"{len(data[0])} as in data[0]", "give pairs in another call")
-    return [tuple(item) for item in data]
+        items.append(tuple(item))
+        if len(item) != len(items[0]):
+            raise DataError(where, f"{len(item)} texts", f"{len(items[0])} as in data[0]", "give pairs in another call")
+    return items
 
 
 def describe(value: object) -> str:

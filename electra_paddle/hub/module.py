@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
 
 
+MAX_SEQ_LEN = 128  # of PaddleHub's modules
+
+
 class ElectraModule(nn.Layer, HubInterface):
     """Chinese ELECTRA for one task; with labels `hub.Trainer` can fine-tune it.
 
@@ -169,7 +172,7 @@ class ElectraModule(nn.Layer, HubInterface):
     def predict(
         self,
         data: Sequence[Sequence[str]],
-        max_seq_len: int = 128,
+        max_seq_len: int | None = None,
         split_char: str = SPLIT_CHAR,
         batch_size: int = 32,
         use_gpu: bool = False,
@@ -180,10 +183,10 @@ class ElectraModule(nn.Layer, HubInterface):
         """Answers to texts, the same ones whatever the batch size.
 
         Args:
-            data: list of [text]; of [text, second text] for the tasks on pairs; of [context, question] for
-                "question-answering".
-            max_seq_len: tokens of a sequence. Longer texts are cut, or taken in windows of that length in
-                "question-answering" and in tasks that answer token by token.
+            data: list of [text]; of [text, second text] for the tasks on pairs; of [context, question], or of
+                {"context": ..., "question": ...}, for "question-answering".
+            max_seq_len: tokens of a sequence [as many as the head was fine-tuned with, else 128]. Longer texts are cut,
+                or taken in windows of that length in "question-answering" and in tasks that answer token by token.
             split_char: stands between the tokens of a text of "token-cls".
             return_prob: whether the probabilities of all classes come back too.
             top_k: number of candidates of "fill-mask".
@@ -197,8 +200,8 @@ class ElectraModule(nn.Layer, HubInterface):
             - seq-cls, pair-cls, text-matching: label
             - token-cls: list of labels, one for each token of the caller's
             - similarity: cosine, from -1 to 1
-            - question-answering: {"answer": str, "score": float, "start": int, "end": int}, where context[start:end] is
-              the answer; "" where there is none
+            - question-answering: {"text": str, "score": float, "start": int, "end": int}, where context[start:end] is
+              the text; "" where there is no answer; "answer" is the text once more, as earlier versions called it
             - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
             - replaced-token-detection: for each character the probability that it is not what once stood there
 
@@ -208,6 +211,9 @@ class ElectraModule(nn.Layer, HubInterface):
         options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
         items = check_items(data, self.handler.num_texts, self.handler.text_names)
         self._warn_if_untrained()
+        notes = (f"data[{number}]: {self.handler.note_on(texts)}" for number, texts in enumerate(items))
+        if note := next((note for note in notes if not note.endswith(": ")), None):
+            warnings.warn(f"{self.name}: {note}", stacklevel=2)
         examples = [self.handler.encode(self.text_tokenizer, texts, options) for texts in items]
         self.eval()
         with on_device(self, use_gpu):
@@ -251,7 +257,11 @@ class ElectraModule(nn.Layer, HubInterface):
         self.engines.clear()
         return about
 
-    def _options(self, max_seq_len: int, split_char: str, batch_size: int, return_prob: bool, top_k: int) -> Options:
+    def _options(
+        self, max_seq_len: int | None, split_char: str, batch_size: int, return_prob: bool, top_k: int
+    ) -> Options:
+        if max_seq_len is None:
+            max_seq_len = min(self.settings.get("max_seq_length", MAX_SEQ_LEN), self.config.max_position_embeddings)
         check_number("max_seq_len", max_seq_len, 8, self.config.max_position_embeddings)
         check_number("batch_size", batch_size, 1)
         check_number("top_k", top_k, 1)

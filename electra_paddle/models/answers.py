@@ -26,6 +26,7 @@ class SpanScores(NamedTuple):
     start_scores: Array  # [S] float
     ends: Array  # [S, E] int
     end_scores: Array  # [S, E] float
+    no_answer: float = 0.0  # probability that the window has no answer; 0 where the head does not say it
 
 
 class Answer(NamedTuple):
@@ -52,12 +53,20 @@ def likely_spans(scores: Any, n_best_size: int) -> list[SpanScores]:
     """
     if scores.beam is None:
         logits = zip(np.asarray(scores.start_logits), np.asarray(scores.end_logits), strict=True)
-        return [best_of_logits(*each, n_best_size) for each in logits]
+        return with_no_answer([best_of_logits(*each, n_best_size) for each in logits], scores.answerable_logit)
     beam = scores.beam
     columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
     starts, start_scores, ends, end_scores = map(np.asarray, columns)
     rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
-    return [SpanScores(*row) for row in rows]
+    return with_no_answer([SpanScores(*row) for row in rows], scores.answerable_logit)
+
+
+def with_no_answer(spans: list[SpanScores], logits: Any) -> list[SpanScores]:
+    """The SpanScores with the probabilities of logits [W] that there is no answer, if the head has them."""
+    if logits is None:
+        return spans
+    probabilities = 1 / (1 + np.exp(-np.asarray(logits, "float64")))
+    return [span._replace(no_answer=float(value)) for span, value in zip(spans, probabilities, strict=True)]
 
 
 def best_of_logits(start_logits: Array, end_logits: Array, n_best_size: int) -> SpanScores:
@@ -146,6 +155,27 @@ def n_best_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
         }
         for answer, probability in zip(answers, exponentials / exponentials.sum(), strict=True)
     ]
+
+
+def told_answer(answers: Sequence[Answer], no_answer: float) -> dict[str, Any]:
+    """The answer as users get it: {"text", "score", "start", "end"}, where context[start:end] is the text.
+
+    Its score is its probability among the best ones, times that of there being one. "" at 0 to 0 where every window
+    more probably has none than one; its score is then the probability of that.
+
+    Args:
+        answers: of `best_answers`.
+        no_answer: the smallest probability of a window that it has none.
+    """
+    if no_answer > 0.5 or not answers:
+        return {"text": "", "score": no_answer, "start": 0, "end": 0}
+    best, probability = answers[0], n_best_entries(answers)[0]["probability"]
+    return {"text": best.text, "score": (1 - no_answer) * probability, "start": best.start, "end": best.end}
+
+
+def looks_swapped(context: str, question: str) -> bool:
+    """Whether a context and a question were probably given in the other order."""
+    return len(question) > max(64, 4 * len(context))
 
 
 def annotated_spans(window: Window) -> SpanScores:

@@ -42,6 +42,11 @@ class WindowSettings(NamedTuple):
     doc_stride: int = 128
 
 
+def overlapping(settings: WindowSettings) -> WindowSettings:
+    """The settings with windows that overlap by a third at least: no answer falls between two of them."""
+    return settings._replace(doc_stride=min(settings.doc_stride, settings.max_seq_length // 3))
+
+
 def windows(
     number: int,
     question: Sequence[int],

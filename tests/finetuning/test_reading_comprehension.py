@@ -172,10 +172,14 @@ def test_predictions_are_written_as_the_original_does(num_trials, names, tmp_pat
 
 def test_questions_in_use_are_pairs():
     kind = reader()
-    assert kind.example(3, ("甲", "一二")) == Question("3", "texts[3]", "甲", "一二")
-    for given in ("甲", ("甲",), ("甲", ""), ("甲", 1)):
-        with pytest.raises(DataError, match=r"texts\[3\]: found .*, expected a pair of texts"):
+    question = Question("3", "texts[3]", "甲", "一二")
+    assert kind.example(3, ("一二", "甲")) == kind.example(3, {"question": "甲", "context": "一二"}) == question
+    for given in ("甲", ("甲",), ("甲", ""), ("甲", 1), {"question": "甲"}):
+        with pytest.raises(DataError, match=r"texts\[3\]: found .*, expected \(context, question\)"):
             kind.example(3, given)
-    prediction = ReadingPrediction("一", [Answer("一", np.log(3.0), 0.0), Answer("二", 0.0, 0.0)], "")
-    assert kind.plain(prediction) == "一"
-    assert kind.plain(prediction, True) == ("一", {"一": pytest.approx(0.75), "二": pytest.approx(0.25)})
+    prediction = ReadingPrediction("一", [Answer("一", np.log(3.0), 0.0, 0, 1), Answer("二", 0.0, 0.0, 1, 2)], "", 0.2)
+    told = {"text": "一", "score": pytest.approx(0.75 * 0.8), "start": 0, "end": 1}
+    assert kind.plain(prediction) == told
+    assert kind.plain(prediction, True) == (told, {"一": pytest.approx(0.75), "二": pytest.approx(0.25)})
+    none = {"text": "", "score": 0.6, "start": 0, "end": 0}
+    assert kind.plain(prediction._replace(no_answer=0.6)) == none

@@ -49,13 +49,13 @@ def test_every_task_has_a_view():
 
 
 def test_answer_is_marked_in_its_context():
-    answer = {"answer": "b", "score": 0.7, "start": 1, "end": 2}
+    answer = {"text": "b", "score": 0.7, "start": 1, "end": 2}
     view = TASKS["question-answering"].view
     assert view(None, ["abc", "?"], answer) == [
         {"b": 0.7},
         [("a", None), ("b", "answer"), ("c", None)],
     ]
-    none = {"answer": "", "score": 0.7, "start": 0, "end": 0}
+    none = {"text": "", "score": 0.7, "start": 0, "end": 0}
     assert view(None, ["abc", "?"], none) == [{"no answer": 0.7}, [("abc", None)]]
 
 

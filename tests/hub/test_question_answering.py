@@ -30,7 +30,8 @@ def write_reader(folder, shape, variant, **settings):
 
     reading = dict(zip(ReadingSettings._fields, VARIANTS[variant], strict=False))
     kind = make_kind(
-        TaskDescription("quiz", "reading_comprehension", "squad"), FinetuningConfig(**SETTINGS, **reading, **settings)
+        TaskDescription("quiz", "reading_comprehension", "squad"),
+        FinetuningConfig(**{**SETTINGS, **reading, **settings}),
     )
 
     def architecture(config):
@@ -55,6 +56,7 @@ def make(tiny_shape, tmp_path):
             write_reader(tmp_path / variant, tiny_shape, variant)
         return Tiny(pretrained=tmp_path / variant, **arguments)
 
+    make.shape = tiny_shape
     return make
 
 
@@ -78,18 +80,41 @@ def test_fine_tuned_reader_answers_as_it_does_by_itself(make, tmp_path, variant)
     model = make(variant)
     assert model.task == "question-answering"
     contexts = [CONTEXT, CONTEXT[::-1], CONTEXT[40:60]]
-    answers = model.predict([[context, QUESTION] for context in contexts], max_seq_len=40)
-    expected = from_finetuned(tmp_path / variant).predict(
-        [(QUESTION, context) for context in contexts], with_probabilities=True
-    )
-    says_none = VARIANTS[variant][1]
-    assert any(answer["answer"] for answer in answers)
-    for context, answer, (text, probabilities) in zip(contexts, answers, expected, strict=True):
-        assert context[answer["start"] : answer["end"]] == answer["answer"]
-        if not says_none:
-            assert answer["score"] == pytest.approx(probabilities[text], abs=1e-6)
-        if answer["answer"] or not says_none:
-            assert answer["answer"] == text and 0 < answer["score"] < probabilities[text] + 1e-6
+    answers = model.predict([[context, QUESTION] for context in contexts])
+    pairs = [(context, QUESTION) for context in contexts]
+    expected = from_finetuned(tmp_path / variant).predict(pairs)
+    assert any(answer["text"] for answer in answers)
+    for context, answer, own in zip(contexts, answers, expected, strict=True):
+        assert context[answer["start"] : answer["end"]] == answer["text"] == answer["answer"]
+        assert own == {"text": answer["text"], "start": answer["start"], "end": answer["end"], "score": own["score"]}
+        assert own["score"] == pytest.approx(answer["score"], abs=1e-6)
+    named = [{"question": QUESTION, "context": context} for context in contexts]
+    assert from_finetuned(tmp_path / variant).predict(named) == expected
+    assert model.predict(named) == answers
+
+
+@pytest.mark.parametrize("length", [12, 40])
+def test_both_ways_answer_the_same_where_the_stride_would_leave_gaps_and_in_the_original_s_way(make, tmp_path, length):
+    write_reader(tmp_path / "joint", make.shape, "joint", compat="reference", max_seq_length=length, doc_stride=128)
+    (answer,) = make().predict([[CONTEXT, QUESTION]])
+    (own,) = from_finetuned(tmp_path / "joint").predict([[CONTEXT, QUESTION]])
+    assert {name: own[name] for name in ("text", "start", "end")} == {
+        name: answer[name] for name in ("text", "start", "end")
+    }
+    assert own["score"] == pytest.approx(answer["score"], abs=1e-6)
+    assert CONTEXT[own["start"] : own["end"]] == own["text"]
+
+
+def test_pair_in_the_other_order_is_said_once(make, tmp_path, capsys):
+    model = make()
+    pairs = [[CONTEXT[:4], CONTEXT], [CONTEXT[:4], CONTEXT]]
+    with pytest.warns(
+        UserWarning, match=r"data\[0\]: a question longer than its context: the order is \[context, q"
+    ) as said:
+        model.predict(pairs)
+    assert len(said) == 1
+    from_finetuned(tmp_path / "joint").predict(pairs)
+    assert capsys.readouterr().err.count("a question longer than its context: the order is (context, question)") == 1
 
 
 def test_answer_is_cut_from_the_context_as_it_is_written(make):
@@ -112,7 +137,7 @@ def test_no_answer_if_every_window_says_so_with_the_probability_of_the_least_sur
         answers += model.predict([[context, QUESTION]], max_seq_len=40)
         del model.model.reading.forward
     none, unsure, sure = answers
-    assert none == {"answer": "", "score": pytest.approx(0.75), "start": 0, "end": 0}
+    assert none == {"text": "", "answer": "", "score": pytest.approx(0.75), "start": 0, "end": 0}
     assert unsure == {**sure, "score": pytest.approx(0.75 * sure["score"])} and sure["answer"]
 
 
@@ -141,7 +166,7 @@ def test_long_context_is_read_to_its_end(make):
 
 def test_context_without_a_token_has_no_answer(make):
     (answer,) = make("independent").predict([["\u200b", QUESTION]])
-    assert answer == {"answer": "", "score": 0.0, "start": 0, "end": 0}
+    assert answer == {"text": "", "answer": "", "score": 0.0, "start": 0, "end": 0}
 
 
 def test_answers_do_not_depend_on_the_batch(make):
@@ -180,7 +205,7 @@ def test_untrained_head_warns_once(make, tiny_run):
         ([[CONTEXT, QUESTION], [CONTEXT, None]], "data[1]: found None among its texts"),
         ([[CONTEXT, " "]], "data[0]: found an empty question"),
         ([["", QUESTION]], "data[0]: found an empty context"),
-        ([{"context": CONTEXT, "question": QUESTION}], "data[0]: found a value of type dict"),
+        ([{"context": CONTEXT, "query": QUESTION}], "data[0]: found a value of type dict"),
     ],
 )
 def test_wrong_data_are_told_in_one_sentence(make, data, message):

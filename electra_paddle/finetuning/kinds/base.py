@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from paddle import Tensor
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
+    from typing_extensions import Self
 
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
@@ -220,6 +221,14 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
             split: the stem of the split's file, such as dev or eval.
             trial: number of the trial or fold, from 1, or "ensemble".
         """
+
+    def for_use(self) -> Self:
+        """The kind as it answers users, where that differs from how a task is scored."""
+        return self
+
+    def note_on(self, example: Example) -> str:
+        """What is to be said of a user's example that can be answered but looks wrong; "" for others."""
+        return ""
 
     @abc.abstractmethod
     def example(self, number: int, given: Any) -> Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from electra_paddle.finetuning.comprehension.windows import labelled_windows
 from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
-from electra_paddle.text.windows import Window, WindowSettings
+from electra_paddle.text.windows import Window, WindowSettings, overlapping
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -37,6 +38,7 @@ class ReadingPrediction(NamedTuple):
     text: str
     answers: list[decoding.Answer]  # up to n_best_size, best first
     reachable: str  # what had been answered if the network had found just what is annotated
+    no_answer: float = 0.0  # the smallest probability of a window that it has no answer
 
 
 class ReadingComprehension(
@@ -162,7 +164,8 @@ class ReadingComprehension(
                 ([decoding.annotated_spans(window) for window in windows], 1),
             )
         )
-        return ReadingPrediction(best[0].text, best, reachable[0].text)
+        no_answer = min((each.no_answer for each in spans), default=0.0)
+        return ReadingPrediction(best[0].text, best, reachable[0].text, no_answer)
 
     def score(self, examples: Sequence[Question], predictions: Sequence[ReadingPrediction]) -> dict[str, float]:
         """Average, F1 and exact match; and which exact match `max_answer_length` and the windows let it reach."""
@@ -214,19 +217,36 @@ class ReadingComprehension(
         return ReadingOutput(loss, mean_reading_scores([output.scores for output in outputs]))
 
     def example(self, number: int, given: Any) -> Question:
-        """Make an example of a pair of question and text."""
+        """Make an example of a pair of context and question, or of an object with both."""
         where = f"texts[{number}]"
-        is_pair = isinstance(given, (tuple, list)) and len(given) == 2
-        if not is_pair or not all(isinstance(part, str) and part.strip() for part in given):
-            raise DataError(where, repr(given), "a pair of texts: a question and what is asked about")
-        return Question(str(number), where, *given)
+        parts = [given.get(name) for name in ("context", "question")] if isinstance(given, dict) else given
+        is_pair = isinstance(parts, (tuple, list)) and len(parts) == 2
+        if not is_pair or not all(isinstance(part, str) and part.strip() for part in parts):
+            raise DataError(where, repr(given), '(context, question), or {"context": ..., "question": ...}')
+        context, question = map(str, parts)
+        return Question(str(number), where, question, context)
+
+    def for_use(self) -> ReadingComprehension:
+        """Windows that overlap whatever their length, and answers as they stand in the context."""
+        config = self.config
+        stride = overlapping(WindowSettings(config.max_seq_length, doc_stride=config.doc_stride)).doc_stride
+        longest = self.max_answer_length
+        used = dataclasses.replace(config, doc_stride=stride, max_answer_length=longest, compat="corrected")
+        return ReadingComprehension(self.description, used)
+
+    def note_on(self, example: Question) -> str:
+        if not decoding.looks_swapped(example.context, example.text):
+            return ""
+        return f"{example.where}: a question longer than its context: the order is (context, question)"
 
     def plain(self, prediction: ReadingPrediction, with_probabilities: bool = False) -> Any:
-        """The answer, or with probabilities (answer, {each of the best: its probability among them})."""
+        """The answer, see `told_answer`, or with probabilities (answer, {each of the best: its probability})."""
+        found = [answer for answer in prediction.answers if answer.end]
+        told = decoding.told_answer(found, prediction.no_answer)
         if not with_probabilities:
-            return prediction.text
+            return told
         entries = decoding.n_best_entries(prediction.answers)
-        return prediction.text, {entry["text"]: entry["probability"] for entry in entries}
+        return told, {entry["text"]: entry["probability"] for entry in entries}
 
 
 def write_json(path: Path, content: Any) -> Path:

@@ -89,6 +89,10 @@ class Task:
         """
         raise NotImplementedError
 
+    def note_on(self, texts: Sequence[str]) -> str:
+        """What is to be said of an item that can be answered but looks wrong; "" for others."""
+        return ""
+
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         """The Example of an item."""
         text_a, text_b = texts[0], texts[1] if len(texts) == 2 else None

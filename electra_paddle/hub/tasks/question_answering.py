@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import paddle.nn.functional as F
 
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mask_of
-from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, n_best_entries
+from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, looks_swapped, told_answer
 from electra_paddle.models.reading_comprehension import Beam, ElectraReader, ReadingScores, variant_of
-from electra_paddle.text.windows import WindowSettings, windows
+from electra_paddle.text.windows import WindowSettings, overlapping, windows
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -32,11 +31,9 @@ N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say ho
 
 
 class QuestionAnswering(Task):
-    """The passage of a context that answers a question: {"answer", "score", "start", "end"}.
+    """The passage of a context that answers a question: {"text", "score", "start", "end"}, see `told_answer`.
 
-    `context[start:end]` is the answer; its score is its probability among the best ones. A head that was trained to
-    tell whether there is an answer may say that there is none: the answer is "" then, at 0 to 0, its score the
-    probability of that. It is that of the window that most probably has an answer, and above 0.5.
+    `answer` is the text once more, as it was called in earlier versions.
     """
 
     num_texts = (2,)
@@ -54,6 +51,9 @@ class QuestionAnswering(Task):
             config.reading = {**getattr(config, "reading", {}), **variant_of(parameter_names)}
         module.model = ElectraReader(config)
         return module.model.electra
+
+    def note_on(self, texts: Sequence[str]) -> str:
+        return "a question longer than its context: the order is [context, question]" if looks_swapped(*texts) else ""
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         context, question = texts
@@ -81,33 +81,30 @@ class QuestionAnswering(Task):
         return [*spans, *(["no_answer"] if settings.answerable_classifier else [])]
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
-        """Keep (SpanScores, probability that there is no answer) of each window."""
+        """Keep the SpanScores of each window."""
         settings = module.model.reading.settings
-        without_answer = arrays[-1] if settings.answerable_classifier else np.zeros(len(batches[0].input_ids))
         if settings.joint_prediction:
             scores = ReadingScores(None, None, None, Beam(*arrays[:4]))
         else:
             scores = ReadingScores(arrays[0], arrays[1], None, None)
         spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
-        return list(zip(spans, without_answer.tolist(), strict=True))
+        if not settings.answerable_classifier:
+            return spans
+        return [span._replace(no_answer=float(value)) for span, value in zip(spans, arrays[-1], strict=True)]
 
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> dict[str, Any]:
         context, parts = example.notes
-        spans, without_answer = zip(*values, strict=True)
         longest = longest_answer(*(options.settings.get(name) for name in ("max_answer_length", "compat")))
-        answers = best_answers(context, parts, spans, longest, options.settings.get("n_best_size", N_BEST_SIZE))
-        if min(without_answer) > 0.5 or not answers:
-            return {"answer": "", "score": min(without_answer), "start": 0, "end": 0}
-        best, probability = answers[0], n_best_entries(answers)[0]["probability"]
-        score = (1 - min(without_answer)) * probability
-        return {"answer": best.text, "score": score, "start": best.start, "end": best.end}
+        answers = best_answers(context, parts, values, longest, options.settings.get("n_best_size", N_BEST_SIZE))
+        told = told_answer(answers, min(span.no_answer for span in values))
+        return {**told, "answer": told["text"]}
 
     def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         context, start, end = texts[0], answer["start"], answer["end"]
         parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
-        return [{answer["answer"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
+        return [{answer["text"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
 
 
 def window_settings(options: Options) -> WindowSettings:
@@ -117,5 +114,4 @@ def window_settings(options: Options) -> WindowSettings:
     answers fall between two windows.
     """
     trained = {name: options.settings[name] for name in ("max_query_length", "doc_stride") if name in options.settings}
-    settings = WindowSettings(options.max_seq_len, **trained)
-    return settings._replace(doc_stride=min(settings.doc_stride, options.max_seq_len // 3))
+    return overlapping(WindowSettings(options.max_seq_len, **trained))
