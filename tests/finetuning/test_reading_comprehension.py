@@ -38,9 +38,40 @@ def read(path, split, *quizzes, on_error="skip", **entries):
 
 def test_question_about_an_empty_context_is_told(tmp_path):
     data = {"context": " ", "qas": [{"id": "1", "question": "?", "answers": [{"text": "a", "answer_start": 0}]}]}
-    for split in ("train", "dev"):
-        names, problems = read(tmp_path, split, data, quiz("2", ("三", 2)))
-        assert names == ["2"] and "found an empty context" in str(problems.errors[0])
+    names, problems = read(tmp_path, "train", data, quiz("2", ("三", 2)))
+    assert names == ["2"] and "found an empty context" in str(problems.errors[0])
+    names, problems = read(tmp_path, "dev", data, quiz("2", ("三", 2)))
+    assert names == ["1", "2"] and problems.left_out == {"kept although their context is empty": 1}
+
+
+def test_question_about_an_empty_context_counts_in_the_scores():
+    kind, questions = reader(), [*QUESTIONS, Question("3", "f: 3", "甲", "", ("a",), (0,))]
+    predictions = predict(kind, questions)
+    assert [prediction.text for prediction in predictions] == ["九十", "二三四五", ""]
+    assert kind.score(questions, predictions)["em"] == pytest.approx(200 / 3)
+
+
+def test_question_without_an_answer_among_others_is_right_without_one():
+    kind, questions = reader(), [*QUESTIONS, Question("3", "f: 3", "甲", CONTEXT)]
+    assert kind.is_labelled(questions)
+    predictions = predict(kind, questions)
+    right = predictions[:2] + [predictions[2]._replace(text="")]
+    wrong = predictions[:2] + [predictions[2]._replace(text="九")]
+    assert [kind.score(questions, each)["em"] for each in (right, wrong)] == [100, pytest.approx(200 / 3)]
+
+
+def test_answer_that_is_no_passage_is_refused_in_every_labelled_split(tmp_path):
+    for split in ("train", "dev", "test"):
+        names, problems = read(tmp_path, split, quiz("1", ("YES", -1)), quiz("2", ("三", 2)))
+        assert names == ["2"] and "answer 'YES', expected an answer that stands in the text" in str(problems.errors[0])
+
+
+def test_answers_without_a_place_are_counted(tmp_path):
+    data = {"context": CONTEXT, "qas": [{"id": "1", "question": "?", "answers": [{"text": "三"}]}]}
+    names, problems = read(tmp_path, "dev", data)
+    assert names == ["1"] and problems.left_out == {
+        "kept with the first place of their answer, as none is annotated": 1
+    }
 
 
 def test_training_questions_need_an_answer_that_stands_in_the_text(tmp_path):
@@ -78,9 +109,9 @@ def test_the_original_s_rejections_are_left_out_and_counted(tmp_path):
 
 
 def test_all_answered_questions_of_dev_are_kept(tmp_path):
-    quizzes = [quiz("1", ("甲乙", -1)), quiz("2", ("三", 2), text=""), quiz("3")]
+    quizzes = [quiz("1", ("三", 5)), quiz("2", ("三", 2), text=""), quiz("3")]
     names, problems = read(tmp_path, "dev", *quizzes)
-    assert names == ["1", "2"] and len(problems.errors) == 1 and list(problems.left_out.values()) == [1]
+    assert names == ["1", "2"] and len(problems.errors) == 1 and list(problems.left_out.values()) == [1, 1]
 
 
 def test_a_test_split_may_lack_answers(tmp_path):

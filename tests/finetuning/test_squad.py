@@ -4,6 +4,7 @@ import pytest
 
 from electra_paddle.errors import DataError
 from electra_paddle.finetuning.comprehension.squad import NOWHERE, Question, answer_span, nearest, read_questions
+from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.problems import Problems
 
 
@@ -40,6 +41,60 @@ def test_other_layout_of_cmrc2018_is_read(read):
     entry = {"query_id": "Q1", "query_text": "什么？", "answers": ["首都", "城市"]}
     questions, _ = read([{"context_id": "1", "context_text": "北京是首都。", "qas": [entry]}])
     assert questions[0].answers == ("首都", "城市") and questions[0].answer_starts == (3, NOWHERE)
+
+
+FLAT = {
+    "id": 7,
+    "title": "城市",
+    "context": "北京是首都。",
+    "question": "哪里？",
+    "answers": {"text": ["北京", "京"], "answer_start": [0, 1]},
+}
+UNLABELLED = {"id": "8", "context": "北京是首都。", "question": "什么？", "answers": {"text": [], "answer_start": []}}
+
+
+def test_layout_of_hugging_face_is_read_from_an_array_lines_and_parquet(read, tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    expected, problems = read([FLAT, UNLABELLED])
+    assert not problems and [question.id for question in expected] == ["7", "8"]
+    assert expected[0].answers == ("北京", "京") and expected[0].answer_starts == (0, 1)
+    assert expected[1].answers == ()
+    lines = tmp_path / "t.jsonl"
+    lines.write_text("\n".join(json.dumps(row) for row in (FLAT, UNLABELLED)) + "\n")
+    rows = [{**FLAT, "id": "7"}, UNLABELLED]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for path, form in ((lines, "jsonl"), (tmp_path / "t.parquet", "parquet")):
+        layout = TaskDescription(kind="reading_comprehension", format=form)
+        found = read_questions(path, Problems(), layout)
+        assert [question[2:] for question in found] == [question[2:] for question in expected]
+    layout = TaskDescription(
+        kind="reading_comprehension", format="jsonl", columns={"context": "passage", "question": "query.text"}
+    )
+    row = {"passage": "北京是首都。", "query": {"text": "哪里？"}, "answers": [{"text": "北京"}]}
+    lines.write_text(json.dumps(row) + "\n")
+    (question,) = read_questions(lines, Problems(), layout)
+    assert question.text == "哪里？" and question.answer_starts == (0,) and not question.has_places
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answers": {"text": ["北京"], "answer_start": [0, 1]}}, "1 answers and other places"),
+        ({"answers": {"answer_start": [0]}}, "no 'text' among 'answer_start'"),
+        ({"context": None}, "'context' that is a NoneType"),
+        ({"question": 3}, "'question' that is a int"),
+    ],
+)
+def test_objects_that_cannot_be_used_are_named(read, changes, message):
+    questions, problems = read([{**FLAT, **changes}, UNLABELLED])
+    assert [question.id for question in questions] == ["8"] and message in problems[0]
+
+
+def test_lines_of_objects_in_a_json_file_are_explained(read):
+    with pytest.raises(DataError, match="an object a line is `format: jsonl`"):
+        read((json.dumps(FLAT) + "\n" + json.dumps(UNLABELLED)).encode())
 
 
 def test_byte_order_mark_is_no_mistake(read):

@@ -1,6 +1,8 @@
-"""Questions about texts from JSON files laid out as SQuAD 1.1: CMRC 2018, DRCD and the like.
+"""Questions about texts from files laid out as SQuAD 1.1: CMRC 2018, DRCD and the like.
 
-CMRC 2018's other release, a list of `context_text` with `query_text`, is read as well; it has no answer offsets.
+CMRC 2018's other release, a list of `context_text` with `query_text`, is read as well; it has no answer offsets. So is
+the layout of Hugging Face's data sets, an object a question: `id`, `context`, `question`, and `answers` with the lists
+`text` and `answer_start`; as an array, one object a line (`format: jsonl`) or Parquet.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from electra_paddle.errors import DataError
+from electra_paddle.finetuning.formats.records import objects
+from electra_paddle.parsing import look_up
 
 if TYPE_CHECKING:
+    from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.problems import Problems
 
 NOWHERE = -1
+FLAT = ("id", "context", "question", "answers")  # of an object that holds a question and its context
 Required = TypeVar("Required")
 
 
@@ -28,41 +34,89 @@ class Question(NamedTuple):
     context: str
     answers: tuple[str, ...] = ()
     answer_starts: tuple[int, ...] = ()  # positions in the context as annotated, or NOWHERE
+    has_places: bool = True  # whether the file says where the answers stand
 
 
 class Unusable(Exception):
     """Part of a file that cannot be used: where, found, expected."""
 
 
-def read_questions(path: str | Path, problems: Problems) -> list[Question]:
+def read_questions(path: str | Path, problems: Problems, layout: TaskDescription | None = None) -> list[Question]:
     """The Questions of a file, in its order.
 
     Args:
         problems: Problems, told of what cannot be used and is left out.
+        layout: the description of the file's split; default: as SQuAD.
 
     Raises:
         DataError: no such file, not UTF-8, not JSON, or no questions.
     """
-    questions = {}
-    for place, paragraph in paragraphs(path, read_json(path)):
+    questions: dict[str, Question] = {}
+    for place, context, entry in entries(path, problems, layout):
         try:
-            context, entries = read_paragraph(place, paragraph)
+            question = read_question(path, place, context, entry)
         except Unusable as error:
             problems.add(*error.args)
             continue
-        for number, entry in enumerate(entries):
-            try:
-                question = read_question(path, f"{place}.qas[{number}]", context, entry)
-            except Unusable as error:
-                problems.add(*error.args)
-                continue
-            if question.id in questions:
-                problems.add(question.where, "this id again", "an id of its own")
-            else:
-                questions[question.id] = question
+        if question.id in questions:
+            problems.add(question.where, "this id again", "an id of its own")
+        else:
+            questions[question.id] = question
     if not questions:
         raise DataError(path, "no questions", "at least one")
     return list(questions.values())
+
+
+def entries(path: str | Path, problems: Problems, layout: TaskDescription | None) -> Iterator[tuple[str, str, Any]]:
+    """Yield (place in the file, context, entry) of each question."""
+    if layout is not None and layout.format != "squad":
+        yield from flat_entries(objects(path, layout, problems), layout, problems)
+        return
+    data = read_json(path)
+    if isinstance(data, list) and data and isinstance(data[0], dict) and "question" in data[0]:
+        values = ((f"{path}: [{number}]", value) for number, value in enumerate(data))
+        yield from flat_entries(values, layout, problems)
+        return
+    for place, paragraph in paragraphs(path, data):
+        try:
+            context, found = read_paragraph(place, paragraph)
+        except Unusable as error:
+            problems.add(*error.args)
+            continue
+        yield from ((f"{place}.qas[{number}]", context, entry) for number, entry in enumerate(found))
+
+
+def flat_entries(
+    values: Iterator[tuple[str, Any]], layout: TaskDescription | None, problems: Problems
+) -> Iterator[tuple[str, str, Any]]:
+    """Entries of objects that hold a question and its context each, under the names that the layout gives them."""
+    columns = {name: str((layout.columns if layout else {}).get(name, name)) for name in FLAT}
+    for place, value in values:
+        try:
+            if not isinstance(value, dict):
+                raise Unusable(place, f"a {type(value).__name__}", f"an object with {columns['question']!r}")
+            context = require(place, value, columns["context"], str)
+            entry = {name: look_up(value, columns[name]) for name in FLAT}
+            entry = {name: part for name, part in entry.items() if part is not None}
+            entry.setdefault("id", place.rpartition("/")[2])
+            answers = entry.get("answers")
+            if isinstance(answers, dict):
+                entry["answers"] = paired(place, answers)
+        except Unusable as error:
+            problems.add(*error.args)
+            continue
+        yield place, context, entry
+
+
+def paired(place: str, answers: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answers of Hugging Face's two lists as SQuAD has them."""
+    texts = require(place, answers, "text", list)
+    starts = answers.get("answer_start")
+    if starts is None:
+        return [{"text": text} for text in texts]
+    if not isinstance(starts, list) or len(starts) != len(texts):
+        raise Unusable(place, f"{len(texts)} answers and other places", "as many numbers in answer_start as texts")
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 
 def read_json(path: str | Path) -> Any:
@@ -78,7 +132,8 @@ def read_json(path: str | Path) -> Any:
     except UnicodeDecodeError as error:
         raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}", f"broken JSON ({error.msg})", "a JSON file") from error
+        advice = "an object a line is `format: jsonl`" if error.msg == "Extra data" else ""
+        raise DataError(f"{path}:{error.lineno}", f"broken JSON ({error.msg})", "a JSON file", advice) from error
     except RecursionError as error:
         raise DataError(path, "JSON nested too deeply", "a JSON file") from error
 
@@ -111,10 +166,14 @@ def read_paragraph(place: str, paragraph: Any) -> tuple[str, list[Any]]:
 def read_question(path: str | Path, place: str, context: str, entry: Any) -> Question:
     """The Question that one entry stands for."""
     is_squad = not (isinstance(entry, dict) and "query_text" in entry)
-    name = require(place, entry, "id" if is_squad else "query_id", str).strip()
+    key = "id" if is_squad else "query_id"
+    is_number = isinstance(entry, dict) and type(entry.get(key)) is int
+    name = str(entry[key]) if is_number else require(place, entry, key, str).strip()
     where = f"{path}: question {name}"
     text = require(where, entry, "question" if is_squad else "query_text", str)
     answers = entry.get("answers") or []
+    if isinstance(answers, dict):
+        answers = paired(where, answers)
     if not isinstance(answers, list):
         raise Unusable(where, f"answers that are a {type(answers).__name__}", "a list of answers")
     if not is_squad:
@@ -123,7 +182,8 @@ def read_question(path: str | Path, place: str, context: str, entry: Any) -> Que
     starts = tuple(answer.get("answer_start", context.find(answer["text"])) for answer in answers)
     if not all(type(start) is int for start in starts):
         raise Unusable(where, f"answer_start {', '.join(map(repr, starts))}", "a whole number")
-    return Question(name, where, text, context, texts, starts)
+    has_places = not answers or all("answer_start" in answer for answer in answers)
+    return Question(name, where, text, context, texts, starts, has_places)
 
 
 def require(where: str, mapping: Any, key: str, kind: type[Required]) -> Required:

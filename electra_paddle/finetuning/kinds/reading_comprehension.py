@@ -70,38 +70,55 @@ class ReadingComprehension(
         return decoding.longest_answer(self.config.max_answer_length, self.config.compat)
 
     def read(self, path: Path, split: str, problems: Problems) -> list[Question]:
-        return [question for question in read_questions(path, problems) if self._is_usable(question, split, problems)]
+        questions = read_questions(path, problems, self.description.of_split(split))
+        is_labelled = split in ("train", "dev") or self.is_labelled(questions)
+        usable = [question for question in questions if self._is_usable(question, split, is_labelled, problems)]
+        for question in usable if is_labelled else ():
+            self._note_place(question, problems)
+        return usable
 
-    def _is_usable(self, question: Question, split: str, problems: Problems) -> bool:
-        """Whether a question serves a split; if not, the reason is noted."""
-        if not question.context.strip():  # nothing to read; the scores of `evaluate_cmrc` count it
-            problems.add(question.where, "an empty context", "a text to ask about")
-            return False
-        if split in ("train", "dev") and not any(answer.strip() for answer in question.answers):
+    def _is_usable(self, question: Question, split: str, is_labelled: bool, problems: Problems) -> bool:
+        """Whether a question serves a split; if not, the reason is noted.
+
+        The same rules hold for all splits but two: what cannot be learned is left out of training data alone, as scores
+        are those of all questions.
+        """
+        has_answer = any(answer.strip() for answer in question.answers)
+        if split in ("train", "dev") and not has_answer:
             problems.add(question.where, "no answer", "at least one in training and dev data")
             return False
-        if split != "train":  # scores are those of all questions
-            if not question.text.strip():
-                problems.left_out["kept although their question is empty"] += 1
-            return True
-        if self.is_reference:
-            if rejection(question) is None:
+        if split == "train" and self.is_reference:
+            if question.context.strip() and rejection(question) is None:
                 return True
             problems.left_out["left out because the original rejects their answers"] += 1
             return False
-        if not question.text.strip():
-            problems.add(question.where, "an empty question", "text in training data")
-            return False
-        span = answer_span(question)
-        if span is None:
+        for name, text in (("context", question.context), ("question", question.text)):
+            if text.strip():
+                continue
+            if split == "train":
+                problems.add(question.where, f"an empty {name}", "text in training data")
+                return False
+            problems.left_out[f"kept although their {name} is empty"] += 1
+            return True
+        if is_labelled and not has_answer:
+            problems.left_out["kept without an answer, for which the right one is none"] += 1
+        elif is_labelled and not self.is_reference and answer_span(question) is None:
             problems.add(question.where, f"answer {question.answers[0]!r}", "an answer that stands in the text")
             return False
-        if span[0] not in question.answer_starts:
-            problems.left_out["kept with the nearest place of their answer, which is not where annotated"] += 1
         return True
 
+    def _note_place(self, question: Question, problems: Problems) -> None:
+        """Count answers that do not stand where they are annotated, or are not annotated with a place."""
+        span = answer_span(question)
+        if span is None or self.is_reference:
+            return
+        if not question.has_places:
+            problems.left_out["kept with the first place of their answer, as none is annotated"] += 1
+        elif span[0] not in question.answer_starts:
+            problems.left_out["kept with the nearest place of their answer, which is not where annotated"] += 1
+
     def is_labelled(self, examples: Sequence[Question]) -> bool:
-        return all(question.answers for question in examples)
+        return any(question.answers for question in examples)
 
     def featurize(self, number: int, example: Question, tokenizer: Tokenizer) -> list[Window]:
         config = self.config
