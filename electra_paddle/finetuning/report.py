@@ -31,6 +31,7 @@ class Results:
         metric: the one that counts.
         table_metrics: those of a table.
         num_examples: split -> examples.
+        changed_files: names of dev and test files that have changed since earlier scores, which no longer count.
     """
 
     def __init__(self, job: Job) -> None:
@@ -46,7 +47,8 @@ class Results:
         self._files = {split: sha256(path) for split, path in job.files.items() if split != "train"}
         self.combined: dict[str, dict[str, Any]] = {}
         self._earlier, self._earlier_combined, files = read_results(Path(f"{self.stem}.json"))
-        self._is_of_same_files = files is not None and not changes_between(files, self._files)
+        self.changed_files = [job.files[change.name].name for change in changes_between(files or {}, self._files)]
+        self._is_of_same_files = files is not None and not self.changed_files
 
     def earlier(self, number: int, identity: str) -> dict[str, dict[str, float]] | None:
         """The scores of a trial that an earlier run has finished, or None."""

@@ -91,6 +91,8 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
     if job.config.log_examples and runtime.is_main():
         show_examples(job, features)
     config, results = job.config, Results(job)
+    if results.changed_files and runtime.is_main():
+        print(f"{job.name}: {', '.join(results.changed_files)} changed since the last run: all scores are taken anew")
     for number in itertools.count(1) if config.num_models < 0 else range(1, config.num_models + 1):
         seed = config.seed + number - 1
         identity = identity_of(job, seed, job.files)

@@ -101,12 +101,13 @@ def test_same_experiment_goes_on_with_more_trials_other_splits_and_other_reports
     assert len(finetune(num_trials=2).trials) == 2 and "further_trials" not in saved_results(data_dir)
 
 
-def test_changed_dev_file_is_evaluated_without_training_and_earlier_scores_go(finetune, data_dir):
+def test_changed_dev_file_is_evaluated_without_training_and_earlier_scores_go(finetune, data_dir, capsys):
     finetune()
     model = data_dir / "out/finetuning_models/moods_model_1/model.safetensors"
     trained = model.stat().st_mtime_ns
     write_task(data_dir, "moods", 16, ["dev"])
     finetune(num_trials=1)
+    assert "moods: dev.tsv changed since the last run: all scores are taken anew\n" in capsys.readouterr().out
     saved = saved_results(data_dir)
     assert saved["num_examples"]["dev"] == 16 and len(saved["trials"]) == 1 and "further_trials" not in saved
     assert model.stat().st_mtime_ns == trained
