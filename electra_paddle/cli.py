@@ -23,6 +23,7 @@ COMMANDS = (
     "run_pretrain",
     "begin_decay",
     "run_finetuning",
+    "predict",
     "evaluate_cmrc",
     "convert_tf",
     "convert_hf",

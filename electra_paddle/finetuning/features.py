@@ -165,7 +165,7 @@ def make_features(kind: AnyKind, examples: Sequence[Any], tokenizer: Tokenizer, 
     """The Features of examples, in their order."""
     numbered = list(enumerate(examples))
     if len(numbered) < LEAST or num_processes == 1:
-        return featurize_part(kind, tokenizer_settings(tokenizer), numbered)
+        return featurize_part(kind, tokenizer, numbered)
     size = -(-len(numbered) // num_processes)
     parts = [numbered[start : start + size] for start in range(0, len(numbered), size)]
     settings = tokenizer_settings(tokenizer)
@@ -178,9 +178,8 @@ def tokenizer_settings(tokenizer: Tokenizer) -> TokenizerSettings:
     return tokenizer.vocabulary, tokenizer.do_lower_case, tokenizer.strip_accents
 
 
-def featurize_part(kind: AnyKind, settings: TokenizerSettings, numbered: Sequence[tuple[int, Any]]) -> Features:
+def featurize_part(kind: AnyKind, tokenizer: Tokenizer, numbered: Sequence[tuple[int, Any]]) -> Features:
     """Features of some (number, example) pairs."""
-    tokenizer = Tokenizer(*settings)
     rows = [row for number, example in numbered for row in kind.featurize(number, example, tokenizer)]
     return Features.pack(kind.feature_class, rows)
 
@@ -188,4 +187,4 @@ def featurize_part(kind: AnyKind, settings: TokenizerSettings, numbered: Sequenc
 def columns_of_part(
     kind: AnyKind, settings: TokenizerSettings, numbered: Sequence[tuple[int, Any]]
 ) -> Mapping[str, Array]:
-    return featurize_part(kind, settings, numbered).columns
+    return featurize_part(kind, Tokenizer(*settings), numbered).columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.ensemble import agreed_task, check_combines, members_of
 from electra_paddle.finetuning.features import make_features
+from electra_paddle.finetuning.formats import Record
 from electra_paddle.finetuning.job import read_split
 from electra_paddle.finetuning.kinds.base import TASK, make_kind
+from electra_paddle.finetuning.prediction import Wanted, predict_rows
+from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
@@ -115,8 +118,36 @@ class Finetuned:
             return []
         if note := next(filter(None, map(kind.note_on, examples)), None):
             print(f"NOTE: {note}", file=sys.stderr)
-        predictions = self._evaluate(kind, examples, batch_size).predictions
+        predictions = self.predict_examples(examples, batch_size)
         return [kind.plain(prediction, with_probabilities) for prediction in predictions]
+
+    def predict_examples(self, examples: Sequence[Any], batch_size: int = 32) -> list[Any]:
+        """The kind's own predictions for examples that its `example` made."""
+        return self._evaluate(self.kind.for_use(), examples, batch_size).predictions
+
+    def predict_rows(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Mapping[str, str] | None = None,
+        batch_size: int = 32,
+        with_probabilities: bool = False,
+        top_k: int = 0,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield rows with the answers as further columns, in their order, as they are asked for; see `predict_file`.
+
+        Args:
+            rows: objects with the model's inputs (text_a, text_b; text; context, question) and anything else.
+            columns: input of the model -> column, where names do not tell it.
+            with_probabilities: append the probability of every class.
+            top_k: append so many of the best.
+
+        Example:
+            >>> for row in model.predict_rows(csv.DictReader(open("reviews.csv"))):
+            ...     print(row["label"], row["score"])
+        """
+        records = (Record(f"rows[{number}]", dict(row)) for number, row in enumerate(rows))
+        wanted = Wanted(with_probabilities, top_k)
+        return predict_rows(self, records, Problems(), columns, wanted, batch_size)
 
     def evaluate(
         self,

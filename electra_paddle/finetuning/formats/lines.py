@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,13 +46,13 @@ def numbered_lines(path: str | Path, problems: Problems, encoding: str = UTF8) -
 
 def utf8_lines(path: str | Path, problems: Problems) -> Iterator[tuple[int, str]]:
     """`numbered_lines` of UTF-8, with or without a byte order mark."""
-    with open(path, "rb") as stream:
-        sample = stream.read(SAMPLE_BYTES)
-        likely = None if is_utf8(sample, len(sample) < SAMPLE_BYTES) else guess_encoding(sample)
+    with io.BufferedReader(io.FileIO(path), SAMPLE_BYTES) as stream:
+        sample = stream.peek()[:SAMPLE_BYTES]  # which a pipe has, too
+        likely = None if is_utf8(sample, False) else guess_encoding(sample)
         if likely:
             advice = f"give --encoding {likely}, or write `encoding: {likely}` into the task's description"
             raise DataError(path, f"text that is no UTF-8 but seems to be {likely}", "UTF-8 text", advice)
-        stream.seek(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
+        stream.read(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
         for number, line in enumerate(stream, 1):
             try:
                 yield number, line.decode(UTF8).removesuffix("\n").removesuffix("\r")

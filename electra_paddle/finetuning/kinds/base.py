@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
 
@@ -221,6 +222,15 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
             split: the stem of the split's file, such as dev or eval.
             trial: number of the trial or fold, from 1, or "ensemble".
         """
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the parts of what `example` takes, as columns of files are called."""
+        return ("text",)
+
+    def output(self, example: Example, prediction: Prediction, wanted: Wanted) -> dict[str, Any]:
+        """The columns that a predicted row gets: name -> text, number, list or object."""
+        return {"prediction": self.plain(prediction)}
 
     def for_use(self) -> Self:
         """The kind as it answers users, where that differs from how a task is scored."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from electra_paddle.arrays import Array
     from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
 
 
@@ -134,6 +135,16 @@ class Classification(TextKind[ClassificationPrediction]):
         matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
         save_figure(confusion_figure(matrix, labels), paths[1])
         return paths
+
+    def output(self, example: TextExample, prediction: ClassificationPrediction, wanted: Wanted) -> dict[str, Any]:
+        labels, probabilities = self.description.classes, prediction.probabilities.tolist()
+        columns: dict[str, Any] = {"label": labels[prediction.label], "score": probabilities[prediction.label]}
+        if wanted.top_k:
+            best = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])[: wanted.top_k]
+            columns["top_k"] = [{"label": label, "score": score} for label, score in best]
+        if wanted.with_probabilities:
+            columns |= {f"probability_{label}": score for label, score in zip(labels, probabilities, strict=True)}
+        return columns
 
     def plain(self, prediction: ClassificationPrediction, with_probabilities: bool = False) -> Any:
         """The label, or with probabilities (label, {label: probability})."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
 
@@ -255,6 +256,17 @@ class ReadingComprehension(
         if not decoding.looks_swapped(example.context, example.text):
             return ""
         return f"{example.where}: a question longer than its context: the order is (context, question)"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("context", "question")
+
+    def output(self, example: Question, prediction: ReadingPrediction, wanted: Wanted) -> dict[str, Any]:
+        told = self.plain(prediction)
+        columns = {"answer": told["text"], "score": told["score"], "start": told["start"], "end": told["end"]}
+        if wanted.top_k:
+            columns["top_k"] = decoding.n_best_entries(prediction.answers)[: wanted.top_k]
+        return columns
 
     def plain(self, prediction: ReadingPrediction, with_probabilities: bool = False) -> Any:
         """The answer, see `told_answer`, or with probabilities (answer, {each of the best: its probability})."""

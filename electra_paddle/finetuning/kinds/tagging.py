@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from electra_paddle.arrays import Array
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
 
@@ -209,6 +210,20 @@ class Tagging(
         """A tag for each token, or with probabilities (tag, probability)."""
         tags = self._names(prediction.tags)
         return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
+
+    def output(self, example: TaggingExample, prediction: TaggingPrediction, wanted: Wanted) -> dict[str, Any]:
+        """Entities with their places in the text, or a tag for each token where tags mark none."""
+        if not self.has_entities:
+            return {"tags": self._names(prediction.tags)}
+        from seqeval.metrics.sequence_labeling import get_entities
+
+        ends = np.cumsum([0, *map(len, example.tokens)]).tolist()
+        text, entities = "".join(example.tokens), []
+        for label, first, last in get_entities(self._scored(prediction.tags)):
+            start, end = ends[first], ends[last + 1]
+            score = float(np.mean(prediction.probabilities[first : last + 1]))
+            entities.append({"text": text[start:end], "label": label, "start": start, "end": end, "score": score})
+        return {"entities": entities}
 
     def gold(self, example: TaggingExample) -> Any:
         return self._names(example.tags) if example.tags[0] >= 0 else None

@@ -161,6 +161,10 @@ class TextKind(
         replace_text(path, "\n".join(lines) + "\n")
         return [path]
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("text_a", "text_b") if "text_b" in self.description.columns else ("text_a",)
+
     def example(self, number: int, given: Any) -> TextExample:
         """Make an example of a text, or of a pair of texts."""
         texts = tuple(given) if isinstance(given, (list, tuple)) else (given,)

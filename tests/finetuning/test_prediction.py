@@ -1,0 +1,197 @@
+"""Files through a fine-tuned model: columns kept, answers appended, order and memory as they were."""
+
+import csv
+import io
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from finetuning.conftest import CHARACTERS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from electra_paddle import from_finetuned
+from electra_paddle.cli import main
+from electra_paddle.config import FinetuningConfig
+from electra_paddle.errors import ConfigError
+from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.finetuning.kinds.base import TASK, make_kind, task_text
+from electra_paddle.finetuning.prediction import find_inputs
+
+READING = {"joint_prediction": False, "answerable_classifier": False}
+
+
+def save(folder, description, architecture, **entries):
+    """A fine-tuned directory with weights from a seed."""
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.models.initialization import initialize
+    from electra_paddle.models.pretrained_directory import save_pretrained
+    from electra_paddle.text import SPECIAL_TOKENS, Vocabulary
+
+    vocabulary = Vocabulary([*SPECIAL_TOKENS, *CHARACTERS])
+    shape = {"embedding_size": 8, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = ElectraConfig(vocab_size=len(vocabulary), intermediate_size=64, **shape, **entries)
+    if description.labels:
+        config.id2label, config.num_labels = dict(enumerate(description.labels)), len(description.labels)
+    network = architecture(config)
+    initialize(network, 0)
+    kind = make_kind(description, FinetuningConfig(max_seq_length=32, **(READING if "reading" in entries else {})))
+    save_pretrained(network, folder, vocabulary, True, "# tiny", {TASK: task_text(kind)})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    from electra_paddle.models.heads import ElectraClassifier
+
+    description = TaskDescription("mood", labels=("bad", "good"))
+    return save(tmp_path_factory.mktemp("models") / "classifier", description, ElectraClassifier)
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    from electra_paddle.models.heads import ElectraTagger
+
+    description = TaskDescription("names", "tagging", "bio", labels=("O", "B-P", "I-P"))
+    return save(tmp_path_factory.mktemp("models") / "tagger", description, ElectraTagger)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    from electra_paddle.models.reading_comprehension import ElectraReader
+
+    description = TaskDescription("quiz", "reading_comprehension", "squad")
+    folder = tmp_path_factory.mktemp("models") / "reader"
+    return save(folder, description, ElectraReader, reading=READING)
+
+
+def table(path, delimiter=","):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter=delimiter))
+
+
+TEXTS = ["".join(CHARACTERS[start : start + 3 + start % 7]) for start in range(30)]
+
+
+def test_csv_keeps_its_columns_and_order(classifier, tmp_path, capsys):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    with open(path, "w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["编号", "评论", "label"])
+        writer.writerows([number, f'{text}"，\n"', "?"] for number, text in enumerate(TEXTS))
+    assert main(["predict", str(classifier), str(path), str(out), "--probabilities", "--top-k", "1"]) == 0
+    rows = table(out)
+    columns = ["编号", "评论", "label", "predicted_label", "score", "top_k", "probability_bad", "probability_good"]
+    assert list(rows[0]) == columns
+    assert [row["编号"] for row in rows] == [str(number) for number in range(30)]
+    assert all(row["label"] == "?" for row in rows)
+    expected = from_finetuned(classifier).predict([f'{text}"，\n"' for text in TEXTS], with_probabilities=True)
+    for row, (label, probabilities) in zip(rows, expected, strict=True):
+        assert row["predicted_label"] == label == json.loads(row["top_k"])[0]["label"]
+        assert float(row["score"]) == pytest.approx(probabilities[label], abs=1e-5)
+    assert main(["predict", str(classifier), str(path), str(out)]) == 2
+    assert "which exists, expected a new file; --overwrite" in capsys.readouterr().err
+
+
+def test_lines_of_standard_input_go_to_standard_output(classifier, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "in.txt"
+    path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    assert main(["predict", str(classifier), str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("\t") == ["text", "label", "score"] and len(lines) == 31
+    assert [line.split("\t")[0] for line in lines[1:]] == TEXTS
+
+
+def test_entities_have_places_in_the_text(tagger, tmp_path):
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    path.write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    assert main(["predict", str(tagger), str(path), str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    entities = [(row["text"], entity) for row in rows for entity in row["entities"]]
+    assert entities and [row["id"] for row in rows] == TEXTS
+    for text, entity in entities:
+        assert text[entity["start"] : entity["end"]] == entity["text"] and entity["label"] == "P"
+        assert 0 < entity["score"] <= 1
+
+
+def test_answers_have_places_in_the_context(reader, tmp_path):
+    path, out = tmp_path / "in.tsv", tmp_path / "out.tsv"
+    rows = ["question\tcontext", *(f"{CHARACTERS[0]}\t{text}" for text in TEXTS)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert main(["predict", str(reader), str(path), str(out)]) == 0
+    found = table(out, "\t")
+    expected = from_finetuned(reader).predict([(text, CHARACTERS[0]) for text in TEXTS])
+    for row, answer in zip(found, expected, strict=True):
+        assert row["answer"] == answer["text"] == row["context"][int(row["start"]) : int(row["end"])]
+
+
+def test_bad_row_stops_or_stays_without_an_answer(classifier, tmp_path, capsys):
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text(f"text,n\n{TEXTS[0]},1\n ,2\n{TEXTS[1]},3\n", encoding="utf-8")
+    assert main(["predict", str(classifier), str(path), str(out)]) == 2
+    assert "in.csv:3: found ' ', expected a text" in capsys.readouterr().err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.csv"]
+    assert main(["predict", str(classifier), str(path), str(out), "--on-error", "skip"]) == 0
+    rows = table(out)
+    assert [row["n"] for row in rows] == ["1", "2", "3"] and rows[1]["label"] == rows[1]["score"] == ""
+    assert "1 rows skipped" in capsys.readouterr().err
+
+
+def test_columns_are_found_by_their_names_or_as_asked():
+    assert find_inputs(["text_a"], ["id", "评论"], {}) == {"text_a": "评论"}
+    assert find_inputs(["text_a", "text_b"], ["sentence2", "sentence1"], {}) == {
+        "text_a": "sentence1",
+        "text_b": "sentence2",
+    }
+    assert find_inputs(["context", "question"], ["问题", "段落"], {}) == {"context": "段落", "question": "问题"}
+    assert find_inputs(["text_a"], ["whatever"], {}) == {"text_a": "whatever"}
+    assert find_inputs(["text_a"], ["id", "text", "said"], {"text_a": "said"}) == {"text_a": "said"}
+    assert find_inputs(["text_a", "text_b"], ["0", "1"], {}) == {"text_a": "0", "text_b": "1"}
+    with pytest.raises(ConfigError, match=r"columns a, b, expected one called text_a among them; --columns text_a="):
+        find_inputs(["text_a"], ["a", "b"], {})
+    with pytest.raises(ConfigError, match="expected 'c' among them"):
+        find_inputs(["text_a"], ["a", "text"], {"text_a": "c"})
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1), max_size=5))
+def test_any_texts_come_back_with_a_label(classifier, tmp_path, texts):
+    texts = [text for text in texts if text.strip()] + ["好"]
+    content = io.StringIO()
+    csv.writer(content, quoting=csv.QUOTE_ALL).writerows([["text"], *([text] for text in texts)])
+    (tmp_path / "in.csv").write_bytes(content.getvalue().encode())
+    out = tmp_path / "out.jsonl"
+    assert main(["predict", str(classifier), str(tmp_path / "in.csv"), str(out), "--overwrite"]) == 0
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").split("\n") if line]
+    assert [row["text"].replace("\r\n", "\n") for row in rows] == [text.replace("\r\n", "\n") for text in texts]
+    assert all(row["label"] in ("bad", "good") for row in rows)
+
+
+def test_rows_in_python_are_answered_as_they_are_asked_for(classifier):
+    model, asked = from_finetuned(classifier), []
+
+    def rows():
+        for number in range(10**9):
+            asked.append(number)
+            yield {"text": TEXTS[number % 30], "n": number}
+
+    answered = model.predict_rows(rows(), batch_size=1)
+    first = [next(answered) for _ in range(3)]
+    assert [row["n"] for row in first] == [0, 1, 2] and len(asked) == 64
+    assert [row["label"] for row in first] == model.predict(TEXTS[:3])
+    assert np.isclose(first[0]["score"], max(model.predict(TEXTS[:1], with_probabilities=True)[0][1].values()))
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows(classifier, tmp_path):
+    peaks = []
+    for count in (5_000, 20_000):
+        path = tmp_path / "in.csv"
+        path.write_text("text\n" + "".join(f"{TEXTS[number % 30]}\n" for number in range(count)), encoding="utf-8")
+        tracemalloc.start()
+        assert main(["predict", str(classifier), str(path), str(tmp_path / "out.csv"), "--overwrite"]) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
