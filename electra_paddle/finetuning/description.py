@@ -40,7 +40,9 @@ class TaskDescription:
     kind: str = entry("classification", "what is to be answered: " + ", ".join(KINDS))
     format: str = entry("tsv", "format of the files: " + ", ".join(FORMATS))
     encoding: str = entry("utf-8", "of text files: utf-8, gb18030, utf-16 or another")
-    delimiter: str | None = entry(None, "between the cells of a csv; default: the one of , tab ; | that its header has")
+    delimiter: str | None = entry(
+        None, "between the cells of a csv; default: comma, tab, semicolon or bar, as its header has it"
+    )
     header: bool | str = entry(
         "auto", "whether the first line of a table names the columns; auto: if it looks as if, see `looks_like_header`"
     )
@@ -211,6 +213,12 @@ def load_description(task: str) -> TaskDescription:
     description = load_config(TaskDescription, path)
     check_layout(description)
     return description if description.name != "task" else dataclasses.replace(description, name=path.stem)
+
+
+def entries_table() -> str:
+    """The entries of a task's description as a table in Markdown, for the documentation."""
+    rows = [f"| `{field.name}` | {field.metadata['help']} |" for field in dataclasses.fields(TaskDescription)]
+    return "\n".join(["| key | what it says |", "|-|-|", *rows])
 
 
 load_task = load_description  # its name in the Python API

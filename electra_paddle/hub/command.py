@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="what to do [what the weights were fine-tuned for, else embedding]")
     parser.add_argument("--load_checkpoint", metavar="FILE", help="fine-tuned parameters")
     parser.add_argument("--pretrained", metavar="DIR", help="a pretrained directory to use instead of the module's own")
-    parser.add_argument("--max_seq_len", type=int, default=128, help="tokens of a sequence [128]")
+    parser.add_argument("--max_seq_len", type=int, help="tokens of a sequence [as in fine-tuning, else 128]")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
     parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
     parser.add_argument("--engine", default="eager", help="eager, inference or onnx [eager]")

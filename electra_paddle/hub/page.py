@@ -95,7 +95,7 @@ def answer_all(module: ElectraModule, pipe: Connection) -> None:
 def answer_to(module: ElectraModule, texts: Sequence[str]) -> Any:
     """The module's prediction for an item, in sequences as long as in fine-tuning if that is known."""
     has_classes = module.handler.has_classes
-    answers = module.predict([texts], module.settings.get("max_seq_length", 128), return_prob=has_classes)
+    answers = module.predict([texts], return_prob=has_classes)
     return [part[0] for part in answers] if has_classes else answers[0]
 
 

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md, run as they are printed; both languages show the same ones."""
+"""The examples of docs/python.md, run as they are printed; pages in both languages show the same."""
 
 import os
 import re
@@ -7,6 +7,9 @@ import sys
 
 from conftest import ROOT
 from small_corpus import random_text
+
+from electra_paddle.finetuning.description import entries_table
+from electra_paddle.text import SPECIAL_TOKENS
 
 
 def blocks_of(page):
@@ -38,3 +41,44 @@ def test_examples_in_python_run_in_their_order(tmp_path):
 
 def test_both_languages_show_the_same_examples():
     assert blocks_of("python.md") == blocks_of("python_zh.md")
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("finetuning.md", "finetuning_zh.md")]
+    blocks = [re.findall(r"```(python|bash)\n(.*?)```", page, re.DOTALL) for page in pages]
+    assert blocks[0] == blocks[1] and len(blocks[0]) == 2
+    headings = [re.findall(r"^#+", page, re.MULTILINE) for page in pages]
+    assert headings[0] == headings[1]
+
+
+def test_keys_of_a_task_s_description_are_those_that_there_are():
+    for name in ("finetuning.md", "finetuning_zh.md"):
+        assert entries_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_a_stranger_s_csv_is_learned_and_predicted_with_the_commands_of_the_page(tmp_path):
+    """docs/finetuning.md's first commands and its Python, with a debug network in place of a published one."""
+    page = (ROOT / "docs/finetuning.md").read_text(encoding="utf-8")
+    description = re.search(r"```yaml\n# reviews.yaml\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "reviews.yaml").write_text(description, encoding="utf-8")
+    data = tmp_path / "runs/finetuning_data/reviews"
+    data.mkdir(parents=True)
+    rows = ['好,"这里很好，\n下次再来。"', "差,太吵了。"] * 12
+    for split in ("train", "dev"):
+        (data / f"{split}.csv").write_text("\n".join(["标签,评论", *rows]), encoding="utf-8-sig")
+    (tmp_path / "new.csv").write_text("编号,评论\n1,太吵\n2,很好\n", encoding="utf-8-sig")
+    vocabulary = sorted(set("".join(rows)) - {"\n", " "})
+    (tmp_path / "runs/vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, *vocabulary]) + "\n", encoding="utf-8")
+    train, predict = re.search(r"```bash\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    root = {"python tasks/": f"{sys.executable} {ROOT}/tasks/", "python -m": f"{sys.executable} -m"}
+    script = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for command in (f"{train} --debug true", predict):
+        for old, new in root.items():
+            command = command.replace(old, new)
+        result = subprocess.run(command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+    lines = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "编号,评论,label,score" and [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [line.split(",")[2] for line in lines[1:]]
