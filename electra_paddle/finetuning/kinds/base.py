@@ -223,6 +223,10 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
             trial: number of the trial or fold, from 1, or "ensemble".
         """
 
+    def texts(self, example: Example) -> tuple[str, ...]:
+        """The example's texts, by which one finds it again in other files."""
+        return (example.where,)
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the parts of what `example` takes, as columns of files are called."""

@@ -257,6 +257,9 @@ class ReadingComprehension(
             return ""
         return f"{example.where}: a question longer than its context: the order is (context, question)"
 
+    def texts(self, example: Question) -> tuple[str, ...]:
+        return example.context, example.text
+
     @property
     def inputs(self) -> tuple[str, ...]:
         return ("context", "question")

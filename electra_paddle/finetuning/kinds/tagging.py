@@ -211,6 +211,9 @@ class Tagging(
         tags = self._names(prediction.tags)
         return list(zip(tags, prediction.probabilities, strict=True)) if with_probabilities else tags
 
+    def texts(self, example: TaggingExample) -> tuple[str, ...]:
+        return ("".join(example.tokens),)
+
     def output(self, example: TaggingExample, prediction: TaggingPrediction, wanted: Wanted) -> dict[str, Any]:
         """Entities with their places in the text, or a tag for each token where tags mark none."""
         if not self.has_entities:

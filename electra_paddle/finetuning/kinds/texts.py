@@ -161,6 +161,9 @@ class TextKind(
         replace_text(path, "\n".join(lines) + "\n")
         return [path]
 
+    def texts(self, example: TextExample) -> tuple[str, ...]:
+        return example.text_a, example.text_b or ""
+
     @property
     def inputs(self) -> tuple[str, ...]:
         return ("text_a", "text_b") if "text_b" in self.description.columns else ("text_a",)
