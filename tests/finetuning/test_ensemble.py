@@ -8,6 +8,7 @@ import pytest
 from finetuning.conftest import CHARACTERS
 
 import electra_paddle
+from electra_paddle.cli import main
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.module_archive import export_module
 
@@ -100,6 +101,16 @@ def test_ensemble_of_models_that_are_there_is_made_without_training(finetune, da
     shutil.copytree(data_dir / "out/finetuning_models", data_dir / "later/finetuning_models")
     later = finetune(num_trials=3, ensemble=True, do_train=False, output_dir=data_dir / "later")
     assert later.combined["ensemble"]["test"] == results.combined["ensemble"]["test"]
+
+
+def test_file_is_predicted_by_an_ensemble(results, data_dir, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    arguments = ["predict", results.ensemble_model, tmp_path / "texts.txt", tmp_path / "answers.jsonl"]
+    assert main([*map(str, arguments), "--probabilities"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    labels, probabilities = predictions(data_dir, "test", "ensemble")
+    assert [row["label"] for row in rows] == labels
+    assert [row["probability_good"] for row in rows] == pytest.approx(probabilities[:, 1].tolist(), abs=2e-6)
 
 
 def test_ensemble_is_no_network_that_could_be_exported(results, tmp_path):
