@@ -78,5 +78,12 @@ for _entry in (
         "question-answering",
         "electra_paddle.hub.tasks.question_answering:QuestionAnswering",
     ),
+    KindEntry(
+        "multi_label",
+        "electra_paddle.finetuning.kinds.multi_label:MultiLabel",
+        "ElectraMultiLabelClassifier",
+        "multi-label-cls",
+        "electra_paddle.hub.tasks.multi_label:MultiLabelClassification",
+    ),
 ):
     register_kind(_entry)

@@ -85,6 +85,9 @@ class FinetuningConfig:
     write_test_outputs: bool = entry(False, "write predictions of splits with labels too")
     n_writes_test: int = entry(5, "trials whose predictions, tables and pictures are written")
     write_probabilities: bool = entry(False, "write the probabilities of all classes, or the n best answers, too")
+    threshold: float | None = entry(
+        None, "least probability of a label where a text may have several; default: chosen on dev"
+    )
     max_query_length: int = entry(64, "tokens of a question; longer ones are cut", group="reading comprehension")
     doc_stride: int = entry(128, "tokens from the start of a window of a long text to the next window's")
     n_best_size: int = entry(20, "answers that are looked at")
@@ -133,8 +136,9 @@ class FinetuningConfig:
         self.check_members()
         if self.begin_anew and not self.do_train:
             raise ConfigError("begin_anew", "true without do_train", "false", "models would be removed, and none made")
-        if not 0 <= self.warmup_proportion <= 1:
-            raise ConfigError("warmup_proportion", self.warmup_proportion, "between 0 and 1")
+        for name, value in (("warmup_proportion", self.warmup_proportion), ("threshold", self.threshold)):
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(name, value, "between 0 and 1")
 
     def check_members(self) -> None:
         """Refuse folds and ensembles of what a run does not make, or does not keep."""

@@ -57,10 +57,14 @@ class TaskDescription:
     token_separator: str | None = entry(
         None, "what stands between tokens, and between tags, in the cells of a table, such as \\x02"
     )
+    label_separator: str | None = entry(
+        None, "what stands between the labels in a cell, of kinds whose texts may have several; default: a comma"
+    )
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
     report_metrics: tuple[str, ...] = entry((), "further metrics that results and tables show")
     positive_label: str | None = entry(None, "the class of which the metrics f1, precision and recall are")
     files: dict[str, tuple[str, ...]] = entry({}, "split -> names that its file may have, in their order")
+    folder: str | None = entry(None, "folder of the files, if it has another name")
     splits: dict[str, dict[str, Any]] = entry(
         {}, "split -> format, header, columns or language where they differ there"
     )
@@ -83,6 +87,8 @@ class TaskDescription:
         for alias, label in self.aliases.items():
             if self.labels is not None and label not in self.labels:
                 raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
+        if self.kind == "multi_label" and self.label_separator is None:
+            object.__setattr__(self, "label_separator", ",")
         check_text(self)
         if self.format == "bio":
             for name, column in self.token_columns.items():
@@ -151,6 +157,8 @@ def check_text(description: TaskDescription) -> None:
         raise ConfigError("encoding", repr(description.encoding), "utf-8, gb18030, utf-16 or another") from error
     if description.delimiter is not None and (len(description.delimiter) != 1 or description.delimiter in '"\r\n'):
         raise ConfigError("delimiter", repr(description.delimiter), "one character")
+    if description.label_separator == "":
+        raise ConfigError("label_separator", "an empty text", "one character at least")
     if description.delimiter is not None and description.format != "csv":
         raise ConfigError("delimiter", repr(description.delimiter), "none", f"the format is {description.format}")
 
@@ -167,6 +175,8 @@ def check_layout(description: TaskDescription) -> None:
         raise ConfigError("format", f"{description.format} for tagging", "bio, json, jsonl, spans or parquet", advice)
     if description.token_separator and not (is_tagging and is_table):
         raise ConfigError("token_separator", repr(description.token_separator), "none but for tagging in tsv or csv")
+    if description.label_separator and description.kind in BUILT_IN_KINDS and description.kind != "multi_label":
+        raise ConfigError("label_separator", repr(description.label_separator), "none but for `kind: multi_label`")
     kind = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension"}.get(description.format)
     if kind and description.kind != kind and description.kind in BUILT_IN_KINDS:
         raise ConfigError("format", f"{description.format} for {description.kind}", "tsv, csv, json, jsonl or parquet")

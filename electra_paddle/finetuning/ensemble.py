@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,27 @@ def agreed_task(folders: Sequence[Path]) -> dict[str, Any]:
             if read(folder) != read(folders[0]):
                 raise CheckpointError(folder, f"another {name}", f"that of {folders[0]}")
     return tasks[0]
+
+
+def choices_of(folders: Sequence[Path], names: Iterable[str]) -> dict[str, float]:
+    """What was chosen on dev after training, such as the threshold of labels; of several directories the mean.
+
+    Args:
+        names: of the kind's settings that are chosen.
+
+    Raises:
+        CheckpointError: something else than numbers.
+    """
+    choices = [(folder, read_task(folder).get("chosen") or {}) for folder in folders]
+    means = {}
+    for name in names:
+        values = [chosen[name] for _, chosen in choices if chosen.get(name) is not None]
+        for folder, chosen in choices:
+            if type(chosen.get(name)) not in (int, float, type(None)):
+                raise CheckpointError(folder / TASK, f"chosen.{name} {chosen[name]!r}", "a number")
+        if values:
+            means[name] = sum(values) / len(values)
+    return means
 
 
 def vocabulary_of(folder: Path) -> str:

@@ -32,6 +32,17 @@ def evaluate_split(model: AnyModel, job: Job, features: Mapping[str, Features], 
     return evaluate_features(model, job.tokenizer, examples, features[split], size, config.length_batching, length)
 
 
+def choose_on_dev(model: AnyModel, job: Job, features: Mapping[str, Features]) -> Evaluation:
+    """The Evaluation of dev by a model whose kind has chosen by it what the job's configuration leaves open."""
+    model.kind, examples = job.kind, job.examples["dev"]
+    evaluation = evaluate_split(model, job, features, "dev")
+    if job.kind.open_choices and evaluation.scores:
+        model.kind = job.kind.with_settings(job.kind.choose(examples, evaluation.predictions))
+        predictions = [model.kind.decide(prediction) for prediction in evaluation.predictions]
+        evaluation = Evaluation(predictions, {**evaluation.scores, **model.kind.score(examples, predictions)})
+    return evaluation
+
+
 def evaluate_features(
     model: AnyModel,
     tokenizer: Tokenizer,

@@ -33,7 +33,7 @@ NOT_OF_IDENTITY = {
     "eval_batch_size", "recommended", "loggers", "callbacks", "begin_anew", "ensemble",
 }  # fmt: skip
 # Entries of later versions, with the values that earlier ones had.
-ADDED: dict[str, Any] = {"lr_schedule": "linear", "folds": 0, "encoding": None}
+ADDED: dict[str, Any] = {"lr_schedule": "linear", "folds": 0, "encoding": None, "threshold": None}
 RESOLVED = {"do_lower_case"}  # entries that a model decides where they say nothing
 RECORD = "experiment"  # in the saved configuration: what decides beside its entries
 
@@ -60,9 +60,9 @@ def identity_of(job: Job, seed: int, splits: Collection[str]) -> str:
     return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def deciding_splits(config: FinetuningConfig) -> list[str]:
-    """The splits that decide about the weights."""
-    return ["train", "dev"] if config.eval_steps else ["train"]
+def deciding_splits(job: Job) -> list[str]:
+    """The splits that decide about a model: its weights, and what its kind chooses on dev."""
+    return ["train", "dev"] if job.config.eval_steps or job.kind.open_choices else ["train"]
 
 
 def record_path(job: Job) -> Path:
@@ -90,7 +90,7 @@ def record_of(job: Job) -> dict[str, Any]:
 
 def digests_of(job: Job) -> dict[str, str | None]:
     """SHA-256 of the files that decide; None for one that is not there."""
-    splits = deciding_splits(job.config) if job.config.do_train else ()
+    splits = deciding_splits(job) if job.config.do_train else ()
     return {
         **{split: sha256(job.files[split]) if split in job.files else None for split in splits},
         f"{VOCABULARY} of init_checkpoint": job.tokenizer.vocabulary.sha256,
@@ -195,6 +195,6 @@ def is_foreign_model(job: Job, path: Path) -> bool:
         return False
     seed = job.config.seed + int(number) - 1
     try:
-        return read_task(path).get("identity") != identity_of(job, seed, deciding_splits(job.config))
+        return read_task(path).get("identity") != identity_of(job, seed, deciding_splits(job))
     except CheckpointError:
         return False  # not whole

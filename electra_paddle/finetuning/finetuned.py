@@ -53,7 +53,8 @@ def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
     kind = make_kind(description, build(FinetuningConfig, settings, dict.fromkeys(settings, str(folder / TASK))))
     if len(folders) > 1:
         check_combines(kind)
-    return Finetuned(kind, load_finetuned(kind, folders), tokenizer)
+    model = load_finetuned(kind, folders)
+    return Finetuned(model.kind, model, tokenizer)
 
 
 def evaluate(

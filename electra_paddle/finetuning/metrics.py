@@ -9,6 +9,7 @@ from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.description import one_of
 
 if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
     from electra_paddle.finetuning.description import TaskDescription
 
 # name -> scikit-learn's function, and its arguments
@@ -17,6 +18,12 @@ AVERAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "weighted_f1": ("f1_score", {"average": "weighted"}),
     "macro_precision": ("precision_score", {"average": "macro"}),
     "macro_recall": ("recall_score", {"average": "macro"}),
+}
+OF_LABEL_SETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "micro_f1": ("f1_score", {"average": "micro"}),
+    "micro_precision": ("precision_score", {"average": "micro"}),
+    "micro_recall": ("recall_score", {"average": "micro"}),
+    **AVERAGES,
 }
 OF_ONE_CLASS = {"f1": "f1_score", "precision": "precision_score", "recall": "recall_score"}
 METRICS = (*AVERAGES, "mcc", *OF_ONE_CLASS)
@@ -63,3 +70,44 @@ def class_scores(
             value = getattr(metrics, function)(gold, predicted, zero_division=0, **arguments)
         scores[name] = 100 * float(value)
     return scores
+
+
+def label_set_scores(names: Iterable[str], gold: Array, predicted: Array) -> dict[str, float]:
+    """{metric: value in percent} of sets of labels [N, C], True where a text has a label.
+
+    Means are over the labels that are right or predicted somewhere; what has a denominator of 0 is 0. `subset_accuracy`
+    is the share of texts with exactly the right labels, `hamming_loss` that of wrong ones among all N * C decisions.
+
+    Args:
+        names: of OF_LABEL_SETS, or these two.
+    """
+    from sklearn import metrics
+
+    used = (gold | predicted).any(axis=0).nonzero()[0]
+    scores = {}
+    for name in names:
+        if name == "subset_accuracy":
+            value = metrics.accuracy_score(gold, predicted)
+        elif name == "hamming_loss":
+            value = metrics.hamming_loss(gold, predicted)
+        else:
+            function, arguments = OF_LABEL_SETS[name]
+            value = getattr(metrics, function)(gold, predicted, labels=used, zero_division=0, **arguments)
+        scores[name] = 100 * float(value)
+    return scores
+
+
+def label_table(labels: Sequence[str], gold: Any, predicted: Any) -> str:
+    """Precision, recall and F1 of each label in percent, and how many examples have it, as a TSV.
+
+    Args:
+        gold, predicted: classes [N], or sets of labels [N, C].
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(gold, predicted, labels=range(len(labels)), zero_division=0)
+    rows = [
+        f"{label}\t{100 * precision:.2f}\t{100 * recall:.2f}\t{100 * f1:.2f}\t{count}"
+        for label, precision, recall, f1, count in zip(labels, *columns, strict=True)
+    ]
+    return "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n"

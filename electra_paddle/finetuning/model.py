@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddle import nn
 
+from electra_paddle.finetuning.ensemble import choices_of
 from electra_paddle.finetuning.kinds.base import TASK, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
@@ -45,12 +46,12 @@ AnyModel = TaskModel | Ensemble
 
 
 def load_finetuned(kind: AnyKind, folders: Sequence[Path]) -> AnyModel:
-    """The model of a fine-tuned directory, or the Ensemble of several.
+    """The model of a fine-tuned directory, or the Ensemble of several; its kind is as it was chosen on dev.
 
     Raises:
         CheckpointError: one is not whole.
     """
-    members = []
+    members, kind = [], kind.with_settings(choices_of(folders, kind.chosen))
     for folder in folders:
         network = kind.build_network(pretrained.load_config(folder))
         pretrained.load_model(network, folder)
@@ -74,10 +75,10 @@ def build_model(job: Job, seed: int) -> TaskModel:
     return TaskModel(job.kind, network)
 
 
-def save_finetuned(job: Job, network: nn.Layer, trial: int, seed: int, identity: str) -> None:
+def save_finetuned(job: Job, model: TaskModel, trial: int, seed: int, identity: str) -> None:
     """Write the fine-tuned directory of a trial: a pretrained directory, and task.json."""
     config, name = job.config, job.kind.description.name
     card = f"# {config.model_name} fine-tuned on {name}\n\n{config.unit.capitalize()} {trial}, seed {seed}.\n"
-    tokenizer, more = job.tokenizer, {TASK: task_text(job.kind, identity)}
+    tokenizer, more = job.tokenizer, {TASK: task_text(model.kind, identity)}
     case = tokenizer.do_lower_case, tokenizer.strip_accents
-    pretrained.save_pretrained(network, job.model_dir(trial), tokenizer.vocabulary, case[0], card, more, case[1])
+    pretrained.save_pretrained(model.network, job.model_dir(trial), tokenizer.vocabulary, case[0], card, more, case[1])

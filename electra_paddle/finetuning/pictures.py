@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from electra_paddle.files import written_whole
 
 if TYPE_CHECKING:
@@ -86,4 +88,28 @@ def spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.hlines(sum(scores) / len(scores), place - 0.2, place + 0.2, color="black")
     axes.set_xticks(range(len(values)), list(values))
     axes.set(title=title, ylabel="one point a trial; line: mean", xlim=(-0.5, len(values) - 0.5))
+    return figure
+
+
+def threshold_figure(probabilities: Array, gold: Array, threshold: float) -> Figure:
+    """A matplotlib Figure of micro-averaged precision, recall and F1 over the threshold of labels.
+
+    Args:
+        probabilities: [N, C].
+        gold: [N, C], True where a text has a label.
+        threshold: the one that decides.
+    """
+    from matplotlib.figure import Figure
+
+    thresholds = np.linspace(0.01, 0.99, 99)
+    given = np.array([(probabilities >= value).sum() for value in thresholds])  # [99]
+    right = np.array([((probabilities >= value) & gold).sum() for value in thresholds])
+    curves = {"precision": (right, given), "recall": (right, gold.sum()), "F1": (2 * right, given + gold.sum())}
+    figure = Figure(figsize=(6, 4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for name, (counts, totals) in curves.items():
+        axes.plot(thresholds, 100 * counts / np.maximum(totals, 1), label=name)
+    axes.axvline(threshold, color="black", linestyle=":", label=f"threshold {threshold:.3g}")
+    axes.set(xlabel="threshold", ylabel="micro-averaged, percent", ylim=(0, 101))
+    axes.legend()
     return figure

@@ -99,7 +99,7 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
         scores = results.earlier(number, identity) if config.do_train else None
         if scores is None:
             part = fold_of(job, features, number) if job.folds is not None else (job, features)
-            scores = run_trial(*part, number, seed, identity_of(job, seed, deciding_splits(config)), callbacks)
+            scores = run_trial(*part, number, seed, identity_of(job, seed, deciding_splits(job)), callbacks)
         elif runtime.is_main():
             print(f"{job.name}, {config.unit} {number}: finished before with the same settings, its scores are taken")
         results.add(seed, identity, scores)
@@ -147,7 +147,7 @@ def run_ensemble(job: Job, features: Mapping[str, Features]) -> dict[str, dict[s
         if evaluation.scores:
             scores[split] = evaluation.scores
         if runtime.is_main():
-            write_split(job, ENSEMBLE, split, evaluation)
+            write_split(job._replace(kind=model.kind), ENSEMBLE, split, evaluation)
     if runtime.is_main():
         write_ensemble(job.model_dir(ENSEMBLE), folders)
     return scores
@@ -192,7 +192,7 @@ def run_trial(
         if evaluation.scores:
             scores[split] = evaluation.scores
         if runtime.is_main():
-            write_split(job, number, split, evaluation)
+            write_split(job._replace(kind=trial.model.kind), number, split, evaluation)
     return scores
 
 

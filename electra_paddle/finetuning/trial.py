@@ -10,7 +10,8 @@ from electra_paddle.batch import ProcessShare
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.batches import TrainingBatches, num_batches
-from electra_paddle.finetuning.evaluation import Evaluation, evaluate_split
+from electra_paddle.finetuning.ensemble import choices_of
+from electra_paddle.finetuning.evaluation import Evaluation, choose_on_dev, evaluate_split
 from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.job import Job
 from electra_paddle.finetuning.model import build_model, save_finetuned
@@ -58,11 +59,24 @@ class Trial:
 
     def load(self) -> None:
         """Take the weights that a trial of this number has written."""
-        load_model(self.model.network, self.job.model_dir(self.number))
+        folder = self.job.model_dir(self.number)
+        load_model(self.model.network, folder)
+        self.model.kind = self.kind.with_settings(choices_of([folder], self.kind.chosen))
 
     def evaluate(self, split: str) -> Evaluation:
         """The Evaluation of a split."""
         return evaluate_split(self.model, self.job, self.features, split)
+
+    def choose(self) -> None:
+        """Let the kind choose on dev what the configuration leaves open, such as the threshold of labels."""
+        names = self.kind.open_choices
+        if names and "dev" in self.features:
+            choose_on_dev(self.model, self.job, self.features)
+        chosen = [(name, getattr(self.model.kind.config, name)) for name in names]
+        if runtime.is_main():
+            for name, value in chosen:
+                found = f"{value:.4g}, chosen on dev" if value is not None else "not chosen, as dev has no labels"
+                print(f"{self.title}: {name} {found}")
 
     def train(self) -> None:
         """Fine-tune, from the last checkpoint if there is one, and write the model.
@@ -106,8 +120,9 @@ class Trial:
         )
         session.run(batches.iterate(session.step, settings.num_train_steps), monitor, self.kind.training_metrics)
         best.take(session)
+        self.choose()
         if runtime.is_main():
-            save_finetuned(self.job, self.model.network, self.number, self.seed, self.identity)
+            save_finetuned(self.job, self.model, self.number, self.seed, self.identity)
         runtime.barrier()
         if runtime.is_main():
             shutil.rmtree(self.checkpoint_dir, ignore_errors=True)
@@ -142,7 +157,7 @@ class BestWeights(Callback):
             return
         if session.is_last or session.step % interval == 0:
             with session.monitor.paused():
-                scores = self.trial.evaluate("dev").scores
+                scores = choose_on_dev(self.trial.model, self.trial.job, self.trial.features).scores
             self.trial.model.train()
             session.evaluated(scores)
             self._compare(session, scores[self.trial.kind.main_metric])

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import paddle.nn.functional as F
 from paddle import nn
 
 from electra_paddle import runtime
@@ -164,7 +163,7 @@ class ElectraModule(nn.Layer, HubInterface):
         if self.training:
             self.is_trained = True
             self.engines.clear()  # what was exported is no longer this network
-        probabilities = F.softmax(output, axis=-1)
+        probabilities = self.handler.probabilities(output)
         if labels is None:
             return probabilities
         return probabilities, *self.handler.supervise(self.metric, output, probabilities, labels)
@@ -198,6 +197,7 @@ class ElectraModule(nn.Layer, HubInterface):
 
             - without a task: [embedding of [CLS], embeddings of all tokens], padding removed
             - seq-cls, pair-cls, text-matching: label
+            - multi-label-cls, pair-multi-label-cls: list of labels, empty where there is none
             - token-cls: list of labels, one for each token of the caller's
             - similarity: cosine, from -1 to 1
             - question-answering: {"text": str, "score": float, "start": int, "end": int}, where context[start:end] is

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from electra_paddle.hub.module import ElectraModule
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
+PAIR_TASKS = {"seq-cls": "pair-cls", "multi-label-cls": "pair-multi-label-cls"}  # where texts come in pairs
 THREE_WAYS = (
     "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
     "or install an archive that holds its weights, which tools/export_hub_module.py makes"
@@ -86,12 +87,13 @@ def task_of(folder: Path) -> tuple[str | None, list[Any] | None]:
     if entry is None:
         raise CheckpointError(path, f"kind {description.get('kind')!r}", " or ".join(KINDS))
     task = entry.hub_task
-    if task == "seq-cls" and description.get("is_pair"):
-        task = "pair-cls"
+    if description.get("is_pair"):
+        task = PAIR_TASKS.get(task, task)
     return task, description.get("labels") or None
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
     """The hyper-parameters that a directory was fine-tuned with and is used with; {} for others."""
     path = Path(folder) / TASK
-    return pretrained.read_json(path).get("settings") or {} if path.is_file() else {}
+    task = pretrained.read_json(path) if path.is_file() else {}
+    return {**(task.get("settings") or {}), **(task.get("chosen") or {})}

@@ -51,6 +51,10 @@ class ElectraClassifier(ElectraPretrainedModel):
         return self.classifier(self.dropout(hidden[:, 0]))
 
 
+class ElectraMultiLabelClassifier(ElectraClassifier):
+    """An ElectraClassifier each of whose logits is that of one label for itself: its sigmoid is the probability."""
+
+
 class ElectraTagger(ElectraPretrainedModel):
     """A single dense layer on the last hidden state of every token, under the names of PaddleNLP's.
 
@@ -103,3 +107,15 @@ def classification_loss(logits: Tensor, labels: Tensor, weights: Tensor | None =
     losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
     losses = losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
     return (losses if weights is None else losses * weights).sum()
+
+
+def multi_label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Binary cross entropy summed over labels and batch: the negative log-likelihood of the rows' sets of labels.
+
+    Args:
+        logits: [B, C].
+        labels: [B, C] float32, 1 where a row has the label, else 0; -1 in rows without labels, which count nothing.
+        weights: [B], how often each row counts.
+    """
+    losses = F.binary_cross_entropy_with_logits(logits.astype("float32"), labels.clip(min=0), reduction="none")
+    return ((losses * (labels >= 0).astype("float32")).sum(axis=-1) * weights).sum()

@@ -105,7 +105,7 @@ def listing(folder):
         ([*PRETRAIN, "--vocab-file", "no_mask.txt"], "no_mask.txt: found no [MASK]"),
         ([*PRETRAIN, "--pretrain-shards", "none"], "none/manifest.json: found no such file, expected shards"),
         ([*FINETUNE, "--task-names", "mood.yaml"], "train.tsv:2: found label 'angry', expected sad or glad"),
-        ([*FINETUNE, "--task-names", "mood"], "task_names: found 'mood', expected bqcorpus or cail2018 or chnsenticorp"),
+        ([*FINETUNE, "--task-names", "mood"], "task_names: found 'mood', expected bqcorpus or cail2018 or cail2018_multi"),
         ([*FINETUNE, "--task", "lcqmc"], "finetuning_data/lcqmc: found no such folder, expected the files of lcqmc; --data-dir leads there"),
         ([*FINETUNE, "--suite", "none.yaml"], "none.yaml: found No such file or directory"),
         ([*FINETUNE, "--model-size", "base"], "hidden_size: found 768, expected 16 as in models/base/discriminator/config.json"),

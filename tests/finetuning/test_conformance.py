@@ -90,7 +90,7 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
     from electra_paddle.finetuning.run import run_task
 
     description = load_description(task)
-    make_data(tmp_path / "finetuning_data" / task, description)
+    make_data(tmp_path / "finetuning_data" / (description.folder or task), description)
     config = FinetuningConfig(
         data_dir=tmp_path,
         init_checkpoint=model_dir,
@@ -114,11 +114,9 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
         assert path.read_text(encoding="utf-8").strip()
 
     finetuned = from_finetuned(job.model_dir(1))
-    given = {
-        "classification": [CHARACTERS[0] * 3, CHARACTERS[1] * 90],
-        "tagging": [CHARACTERS[0] * 3, CHARACTERS[1] * 90],
-        "reading_comprehension": [(CHARACTERS[1] * 90, CHARACTERS[0] * 3)],
-    }[description.kind]
+    given = [CHARACTERS[0] * 3, CHARACTERS[1] * 90]
+    if description.kind == "reading_comprehension":
+        given = [(CHARACTERS[1] * 90, CHARACTERS[0] * 3)]
     if "text_b" in description.columns:
         given = [(one, one) for one in given]
     answers = finetuned.predict(given)
@@ -130,6 +128,12 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
             assert answer == label == max(probabilities, key=probabilities.get)
             assert tuple(probabilities) == finetuned.labels
             assert sum(probabilities.values()) == pytest.approx(1)
+    if description.kind == "multi_label":
+        for answer, (labels, probabilities) in zip(
+            answers, finetuned.predict(given, with_probabilities=True), strict=True
+        ):
+            assert answer == labels == [name for name, p in probabilities.items() if p >= finetuned.kind.threshold]
+            assert tuple(probabilities) == finetuned.labels
     if description.kind == "tagging":
         assert [len(tags) for tags in answers] == [3, 90]
         assert [[tag for tag, _ in tags] for tags in finetuned.predict(given, with_probabilities=True)] == answers

@@ -17,6 +17,8 @@ TYPED = {
     "embedding": [TEXT],
     "seq-cls": [TEXT],
     "pair-cls": [TEXT, OTHER],
+    "multi-label-cls": [TEXT],
+    "pair-multi-label-cls": [TEXT, OTHER],
     "text-matching": [TEXT, OTHER],
     "token-cls": [TEXT],
     "similarity": [TEXT, OTHER],

@@ -14,6 +14,8 @@ TASKS = {
     "embedding": [[SHORT]],
     "seq-cls": [[SHORT]],
     "pair-cls": [[SHORT, SHORT]],
+    "multi-label-cls": [[SHORT]],
+    "pair-multi-label-cls": [[SHORT, SHORT]],
     "text-matching": [[SHORT, SHORT]],
     "token-cls": [[SHORT]],
     "similarity": [[SHORT, SHORT]],

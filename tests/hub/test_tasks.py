@@ -440,3 +440,5 @@ def test_steps_of_the_trainer_give_the_loss_of_what_is_predicted(make, task):
         model.training_step([*inputs[:1], label], 0)
     with pytest.raises(ElectraPaddleError, match="a task with labels"):
         make("similarity").training_step([*inputs, label], 0)
+    with pytest.raises(ElectraPaddleError, match="labels: found .* MultiLabelClassification, expected none; tasks/run"):
+        make("multi-label-cls").training_step([*ids_of(SHORT), label], 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from electra_paddle.finetuning.problems import Problems
 
 TYPES = {bool: "true or false", int: "a number", float: "a number", str: "a text"}  # of labels in JSON
+SEVERAL = "`kind: multi_label` takes several; --on-error skip leaves such rows out"
 
 
 class Row(NamedTuple):
@@ -23,6 +24,7 @@ class Row(NamedTuple):
 
     where: str  # file and line, for messages
     cells: dict[str, str]  # column -> text; without "label" in an unlabelled file
+    labels: list[str] | None = None  # instead of the cell "label" where the task's rows have several
 
 
 def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
@@ -37,16 +39,20 @@ def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, prob
     has_labels = None
     for row in read(path, layout, needs_label, problems):
         label = row.cells.get("label")
-        if label is not None and label in layout.ignore_labels:
-            problems.left_out[f"of label {label!r} left out"] += 1
+        said = row.labels if row.labels is not None else [label] if label is not None else []
+        ignored = [each for each in said if each in layout.ignore_labels]
+        if ignored:
+            problems.left_out[f"of label {ignored[0]!r} left out"] += 1
             continue
+        says = row.labels is not None or bool(label and label.strip())
         if has_labels is None:
-            has_labels = needs_label or bool(label and label.strip())
+            has_labels = needs_label or says
         if not has_labels:
-            if label and label.strip():
-                raise DataError(row.where, f"label {label!r}", "none, as in the first row, or one in every row")
+            if says:
+                expected = "none, as in the first row, or one in every row"
+                raise DataError(row.where, f"label {row.labels or label!r}", expected)
             row.cells.pop("label", None)
-        elif label is not None and not label.strip():
+        elif label is not None and not says:
             problems.add(row.where, "an empty label", 'one; `ignore_labels: [""]` leaves such rows out')
             continue
         yield row
@@ -65,7 +71,7 @@ def table_rows(path: str | Path, layout: TaskDescription, needs_label: bool, pro
         if len(cells) != width:
             problems.add(where, *wrong_width(len(cells), width, layout))
             continue
-        yield Row(where, {name: cells[number] for name, number in columns.items()})
+        yield row_of(where, {name: cells[number] for name, number in columns.items()}, layout)
 
 
 def object_rows(path: str | Path, layout: TaskDescription, needs_label: bool, problems: Problems) -> Iterator[Row]:
@@ -79,30 +85,41 @@ def object_rows(path: str | Path, layout: TaskDescription, needs_label: bool, pr
         cells = {name: look_up(value, str(key)) for name, key in layout.columns.items()}
         if is_first:
             is_first, has_label = False, needs_label or cells.get("label") is not None
-        if not has_label:
+        if not has_label and cells.get("label") is None:
             cells.pop("label", None)
         lacking = [layout.columns[name] for name, cell in cells.items() if cell is None]
         if lacking:
             problems.add(where, f"no {lacking[0]!r}", f"an object with {', '.join(map(str, layout.columns.values()))}")
             continue
-        if isinstance(cells.get("label"), list):
-            if len(cells["label"]) != 1:
-                problems.add(where, f"{len(cells['label'])} labels", "one label")
-                continue
-            (cells["label"],) = cells["label"]
-        check_type(cells, where, types)
-        yield Row(where, {name: text_of(cell) for name, cell in cells.items()})
+        if "label" in cells:
+            labels = cells["label"] if isinstance(cells["label"], list) else [cells["label"]]
+            check_types(labels, where, types)
+            if layout.label_separator is None:
+                if len(labels) != 1:
+                    problems.add(where, f"{len(labels)} labels", "one label", SEVERAL)
+                    continue
+                (cells["label"],) = labels
+        yield row_of(where, cells, layout)
 
 
-def check_type(cells: Mapping[str, Any], where: str, types: dict[str, str]) -> None:
+def row_of(where: str, cells: dict[str, Any], layout: TaskDescription) -> Row:
+    """The Row of cells as their file has them; several labels are a list, or a text with separators."""
+    labels = None
+    if layout.label_separator is not None and "label" in cells:
+        label = cells.pop("label")
+        parts = label if isinstance(label, list) else text_of(label).split(layout.label_separator)
+        labels = [text for text in (text_of(part).strip() for part in parts) if text]
+    return Row(where, {name: text_of(cell) for name, cell in cells.items()}, labels)
+
+
+def check_types(labels: Iterable[Any], where: str, types: dict[str, str]) -> None:
     """Refuse labels of several JSON types in one file: `1` and `"1"` look alike and would be one class, or two."""
-    if "label" not in cells:
-        return
-    kind = TYPES.get(type(cells["label"]), "another value")
-    types.setdefault(kind, where)
-    if len(types) > 1:
-        other, place = next((other, place) for other, place in types.items() if other != kind)
-        raise DataError(where, f"label {cells['label']!r}, {kind}", f"{other}, as in {place}", "write all labels alike")
+    for label in labels:
+        kind = TYPES.get(type(label), "another value")
+        types.setdefault(kind, where)
+        if len(types) > 1:
+            other, place = next((other, place) for other, place in types.items() if other != kind)
+            raise DataError(where, f"label {label!r}, {kind}", f"{other}, as in {place}", "write all labels alike")
 
 
 def text_of(value: Any) -> str:

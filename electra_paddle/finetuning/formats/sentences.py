@@ -110,9 +110,9 @@ def read_joined(path: str | Path, layout: TaskDescription, problems: Problems) -
     """(file and line, tokens, tags) of a table's cells with separators between tokens, as PaddleHub's data has them."""
     columns = {"text_a": layout.token_columns["token"], "label": layout.token_columns["tag"]}
     separator = str(layout.token_separator)
-    for where, cells in table_rows(path, layout.of_columns(columns), False, problems):
-        tags = cells["label"].split(separator) if cells.get("label") else None
-        yield where, cells["text_a"].split(separator), tags
+    for row in table_rows(path, layout.of_columns(columns), False, problems):
+        tags = row.cells["label"].split(separator) if row.cells.get("label") else None
+        yield row.where, row.cells["text_a"].split(separator), tags
 
 
 def read_spans(path: str | Path, layout: TaskDescription, problems: Problems) -> Iterator[Sentence]:

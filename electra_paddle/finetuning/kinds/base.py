@@ -7,8 +7,9 @@ Shapes: B rows of a batch (one for each feature), L sequence.
 from __future__ import annotations
 
 import abc
+import dataclasses
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -66,6 +67,8 @@ def task_text(kind: AnyKind, identity: str | None = None) -> str:
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, *kind.kept)},
         "identity": identity,
     }
+    if kind.chosen:
+        task["chosen"] = {name: getattr(kind.config, name) for name in kind.chosen}
     return json.dumps(task, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -107,18 +110,22 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         metrics: names of the scores that are always reported, in percent, higher is better; the first is what trials
             and models are compared by unless the description names another.
         further_metrics: names of the scores that are reported if the description names them.
+        lower_is_better: those of all of these that are errors, in units of their own; nothing is compared by them.
         table_metrics: those that a published table shows, in its order; the one that counts unless there are several.
         settings: names of the configuration's entries that shape features.
         kept: names of further ones that a fine-tuned model is used with.
+        chosen: names of further ones that are chosen by the predictions for dev, where they say nothing (None).
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
     feature_class: ClassVar[type[Any]]
     metrics: ClassVar[tuple[str, ...]]
     further_metrics: ClassVar[tuple[str, ...]] = ()
+    lower_is_better: ClassVar[tuple[str, ...]] = ()
     table_metrics: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[tuple[str, ...]] = ("max_seq_length",)
     kept: ClassVar[tuple[str, ...]] = ()
+    chosen: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
@@ -128,6 +135,18 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
             for name in names:
                 if name not in known:
                     raise ConfigError(field, repr(name), " or ".join(known))
+        if self.main_metric in self.lower_is_better:
+            others = [name for name in known if name not in self.lower_is_better]
+            raise ConfigError("metric", repr(self.main_metric), " or ".join(others), "it is an error: less is better")
+
+    @property
+    def open_choices(self) -> list[str]:
+        """The entries of `chosen` that the configuration leaves open."""
+        return [name for name in self.chosen if getattr(self.config, name) is None]
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """This kind with other entries of its configuration."""
+        return type(self)(self.description, dataclasses.replace(self.config, **settings)) if settings else self
 
     @property
     def main_metric(self) -> str:
@@ -201,6 +220,14 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         Args:
             tokenizer: the one that made the features.
         """
+
+    def choose(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """Values of `open_choices`, by the predictions for the labelled examples of dev."""
+        return {}
+
+    def decide(self, prediction: Prediction) -> Prediction:
+        """A prediction as it is after `choose` has chosen other settings."""
+        return prediction
 
     @abc.abstractmethod
     def score(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, float]:

@@ -13,9 +13,9 @@ from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, one_of
 from electra_paddle.finetuning.formats import Row, read_rows
-from electra_paddle.finetuning.kinds.texts import TextExample, TextKind
+from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
 from electra_paddle.finetuning.labels import labels_of
-from electra_paddle.finetuning.metrics import METRICS, check_positive, class_scores
+from electra_paddle.finetuning.metrics import METRICS, check_positive, class_scores, label_table
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -104,8 +104,7 @@ class Classification(TextKind[ClassificationPrediction]):
         labels = self.description.classes
         cells = {"label": labels[prediction.label]}
         if self.config.write_probabilities:
-            pairs = zip(labels, prediction.probabilities, strict=True)
-            cells |= {f"probability_{label}": f"{probability:.6f}" for label, probability in pairs}
+            cells |= probability_cells(labels, prediction.probabilities)
         return cells
 
     def gold(self, example: TextExample) -> Any:
@@ -118,33 +117,22 @@ class Classification(TextKind[ClassificationPrediction]):
         self, stem: Path, examples: Sequence[TextExample], predictions: Sequence[ClassificationPrediction]
     ) -> list[Path]:
         """Precision and recall of each class, and a picture of which was taken for which."""
-        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+        from sklearn.metrics import confusion_matrix
 
         from electra_paddle.finetuning.pictures import confusion_figure, save_figure
 
         labels = self.description.classes
         answers = [example.label for example in examples], [prediction.label for prediction in predictions]
-        numbers = list(range(len(labels)))
-        columns = precision_recall_fscore_support(*answers, labels=numbers, zero_division=0)
-        rows = [
-            f"{label}\t{100 * precision:.2f}\t{100 * recall:.2f}\t{100 * f1:.2f}\t{count}"
-            for label, precision, recall, f1, count in zip(labels, *columns, strict=True)
-        ]
         paths = [Path(f"{stem}_classes.tsv"), Path(f"{stem}_confusion.png")]
-        replace_text(paths[0], "\n".join(["label\tprecision\trecall\tf1\texamples", *rows]) + "\n")
-        matrix = confusion_matrix(*answers, labels=numbers)  # [C, C]
+        replace_text(paths[0], label_table(labels, *answers))
+        matrix = confusion_matrix(*answers, labels=range(len(labels)))  # [C, C]
         save_figure(confusion_figure(matrix, labels), paths[1])
         return paths
 
     def output(self, example: TextExample, prediction: ClassificationPrediction, wanted: Wanted) -> dict[str, Any]:
         labels, probabilities = self.description.classes, prediction.probabilities.tolist()
-        columns: dict[str, Any] = {"label": labels[prediction.label], "score": probabilities[prediction.label]}
-        if wanted.top_k:
-            best = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])[: wanted.top_k]
-            columns["top_k"] = [{"label": label, "score": score} for label, score in best]
-        if wanted.with_probabilities:
-            columns |= {f"probability_{label}": score for label, score in zip(labels, probabilities, strict=True)}
-        return columns
+        columns = {"label": labels[prediction.label], "score": probabilities[prediction.label]}
+        return columns | further_columns(labels, probabilities, wanted)
 
     def plain(self, prediction: ClassificationPrediction, with_probabilities: bool = False) -> Any:
         """The label, or with probabilities (label, {label: probability})."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from electra_paddle.arrays import Array
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
 
@@ -42,7 +43,7 @@ class TextFeature(NamedTuple):
     example: int  # its number
     input_ids: list[int] | Array  # [L]
     second: int  # where the second segment begins; the length if there is none
-    label: Any  # the example's, as `targets` takes it
+    label: Any  # the example's, see `target`
 
 
 class TextKind(
@@ -61,6 +62,10 @@ class TextKind(
     @abc.abstractmethod
     def label_of(self, row: Row, layout: TaskDescription, problems: Problems) -> Any:
         """The label that a row's cell says; None for one that this kind does not take, which goes to `problems`."""
+
+    def target(self, label: Any) -> Any:
+        """A label as features hold it: a number, or ids of any number."""
+        return label
 
     @abc.abstractmethod
     def targets(self, labels: Sequence[Any]) -> Array:
@@ -106,7 +111,7 @@ class TextKind(
             problems.add(row.where, "an empty text", "text in every column of texts")
             return None
         label = self.no_label
-        if "label" in row.cells:
+        if "label" in row.cells or row.labels is not None:
             label = self.label_of(row, layout, problems)
             if label is None:
                 return None
@@ -117,7 +122,7 @@ class TextKind(
 
     def featurize(self, number: int, example: TextExample, tokenizer: Tokenizer) -> list[TextFeature]:
         ids, second = encode_pair(tokenizer, example.text_a, example.text_b, self.config.max_seq_length)
-        return [TextFeature(number, ids, second, example.label)]
+        return [TextFeature(number, ids, second, self.target(example.label))]
 
     def collate(self, features: Sequence[TextFeature], length: int | None = None) -> ClassificationBatch:
         tokens = pad([(feature.input_ids, feature.second) for feature in features], length)
@@ -176,3 +181,20 @@ class TextKind(
             raise DataError(f"texts[{number}]", repr(given), "a text" if num_texts == 1 else "a pair of texts")
         text_b = texts[1] if num_texts == 2 else None
         return TextExample(str(number), f"texts[{number}]", texts[0], text_b, self.no_label)
+
+
+def probability_cells(labels: Sequence[str], probabilities: Iterable[float]) -> dict[str, str]:
+    """Name -> cell of a column for each label."""
+    pairs = zip(labels, probabilities, strict=True)
+    return {f"probability_{label}": f"{probability:.6f}" for label, probability in pairs}
+
+
+def further_columns(labels: Sequence[str], probabilities: Sequence[float], wanted: Wanted) -> dict[str, Any]:
+    """What a predicted row gets beside its answer: the most probable labels, and the probabilities of all."""
+    columns: dict[str, Any] = {}
+    if wanted.top_k:
+        best = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])[: wanted.top_k]
+        columns["top_k"] = [{"label": label, "score": score} for label, score in best]
+    if wanted.with_probabilities:
+        columns |= {f"probability_{label}": score for label, score in zip(labels, probabilities, strict=True)}
+    return columns

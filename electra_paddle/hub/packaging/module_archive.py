@@ -14,7 +14,7 @@ from string import Template
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.hub.packaging.vendoring import COPY, copy_package, with_relative_imports
-from electra_paddle.hub.weights import TASK, find_component, task_of
+from electra_paddle.hub.weights import PAIR_TASKS, TASK, find_component, task_of
 from electra_paddle.locks import only_writer
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
@@ -22,7 +22,7 @@ from electra_paddle.tensors import save_tensors
 ARCHIVE = ".tar.gz"
 REQUIREMENTS = "requirements.txt"
 EXAMPLES = {  # task -> texts of an item in the module's README, where they are not one
-    "pair-cls": ['"text"', '"second text"'],
+    **{task: ['"text"', '"second text"'] for task in PAIR_TASKS.values()},
     "question-answering": ['"context"', '"question"'],
 }
 

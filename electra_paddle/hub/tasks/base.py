@@ -119,7 +119,11 @@ class Task:
         Args:
             batches: a TokenBatch of tensors for each entry of `inputs`.
         """
-        return (F.softmax(self.forward(module, *batches), axis=-1),)
+        return (self.probabilities(self.forward(module, *batches)),)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Those of all classes [..., C], of a task with classes."""
+        return F.softmax(logits, axis=-1)
 
     def output_names(self, module: ElectraModule) -> list[str]:
         """Names of what `compute` returns."""

@@ -4,6 +4,7 @@ from electra_paddle import task_kinds
 from electra_paddle.hub.tasks.base import Task
 from electra_paddle.hub.tasks.classification import Classification, PairClassification, TextMatching
 from electra_paddle.hub.tasks.embedding import Embedding, Similarity
+from electra_paddle.hub.tasks.multi_label import MultiLabelClassification, PairMultiLabelClassification
 from electra_paddle.hub.tasks.pretraining import FillMask, ReplacedTokenDetection
 from electra_paddle.hub.tasks.question_answering import QuestionAnswering
 from electra_paddle.hub.tasks.tagging import TokenClassification
@@ -12,6 +13,8 @@ BUILT_IN: dict[str, Task] = {
     "embedding": Embedding(),
     "seq-cls": Classification(),
     "pair-cls": PairClassification(),
+    "multi-label-cls": MultiLabelClassification(),
+    "pair-multi-label-cls": PairMultiLabelClassification(),
     "token-cls": TokenClassification(),
     "text-matching": TextMatching(),
     "similarity": Similarity(),

@@ -1,0 +1,66 @@
+"""Labels of texts and of pairs of texts that may have several, or none. Shapes: B batch, C labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import paddle.nn.functional as F
+
+from electra_paddle.errors import ConfigError
+from electra_paddle.hub.tasks.classification import Classification
+from electra_paddle.models.heads import ElectraMultiLabelClassifier
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Example, Options
+    from electra_paddle.text import Tokenizer
+
+USUAL_THRESHOLD = 0.5  # where fine-tuning has chosen none
+
+
+class MultiLabelClassification(Classification):
+    """The labels whose probability reaches the threshold that fine-tuning has chosen; each has one for itself."""
+
+    trained_by: ClassVar[str | None] = "ElectraMultiLabelClassifier"
+    components = [("Textbox", {"label": "labels"}), ("Label", {"label": "probabilities", "num_top_classes": 10})]
+
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
+        module.model = ElectraMultiLabelClassifier(config)
+        return module.model.electra
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return F.sigmoid(logits)
+
+    def answer(
+        self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
+    ) -> tuple[list[Any], list[float]]:
+        probabilities: list[float] = values[0].tolist()
+        threshold = options.settings.get("threshold")
+        least = USUAL_THRESHOLD if threshold is None else threshold
+        labels = module.label_map
+        return [labels[number] for number, value in enumerate(probabilities) if value >= least], probabilities
+
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
+        labels, probabilities = answer
+        given = sorted(probabilities, reverse=True)[: len(labels)]  # all that reach the threshold
+        return {"labels": labels, "probabilities": [value for value in probabilities if value in given]}
+
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
+        return [", ".join(map(str, answer[0])) or "no label", *super().view(module, texts, answer)]
+
+    def supervise(
+        self, metric: Any, logits: Tensor, probabilities: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        advice = "tasks/run_finetuning.py trains it, from a description with `kind: multi_label`"
+        raise ConfigError("labels", f"given to task {type(self).__name__}", "none", advice)
+
+
+class PairMultiLabelClassification(MultiLabelClassification):
+    """Those of two texts in one sequence."""
+
+    num_texts = (2,)
