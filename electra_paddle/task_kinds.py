@@ -85,5 +85,12 @@ for _entry in (
         "multi-label-cls",
         "electra_paddle.hub.tasks.multi_label:MultiLabelClassification",
     ),
+    KindEntry(
+        "regression",
+        "electra_paddle.finetuning.kinds.regression:Regression",
+        "ElectraRegressor",
+        "regression",
+        "electra_paddle.hub.tasks.regression:Regression",
+    ),
 ):
     register_kind(_entry)

@@ -35,7 +35,7 @@ class Review(NamedTuple):
 class StarsFeature(NamedTuple):
     example: int
     input_ids: list
-    stars: int
+    stars: float
 
 
 class Stars(TaskKind):
@@ -54,7 +54,7 @@ class Stars(TaskKind):
 
     def featurize(self, number, example, tokenizer):
         ids, _ = encode_pair(tokenizer, example.text, None, self.config.max_seq_length)
-        return [StarsFeature(number, ids, int(example.stars or 0))]
+        return [StarsFeature(number, ids, example.stars or 0.0)]
 
     def build_network(self, electra_config):
         return ElectraStars(electra_config)

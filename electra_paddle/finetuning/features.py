@@ -54,7 +54,8 @@ class Features:
                 columns[field] = np.concatenate([np.asarray(value, np.int32) for value in values])
                 columns[f"{field}.bounds"] = np.cumsum([0, *map(len, values)])
             else:
-                columns[field] = np.asarray(values, np.int64)
+                numbers = np.asarray(values)
+                columns[field] = numbers.astype(np.float64 if numbers.dtype.kind == "f" else np.int64)
         return cls(row_class, columns)
 
     @classmethod
@@ -91,10 +92,10 @@ class Features:
         return len(self.columns["example"])
 
     def __getitem__(self, number: int) -> Any:
-        values: list[int | Array] = []
+        values: list[int | float | Array] = []
         for field in self.row_class._fields:
             bounds, column = self.columns.get(f"{field}.bounds"), self.columns[field]
-            values.append(int(column[number]) if bounds is None else column[bounds[number] : bounds[number + 1]])
+            values.append(column[number].item() if bounds is None else column[bounds[number] : bounds[number + 1]])
         return self.row_class(*values)
 
     def __iter__(self) -> Iterator[Any]:

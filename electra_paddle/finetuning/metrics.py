@@ -1,9 +1,11 @@
-"""Metrics of labels beyond accuracy, by scikit-learn. Shapes: N examples, C classes."""
+"""Metrics of labels beyond accuracy, and of numbers, by scikit-learn and SciPy. Shapes: N examples, C classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.description import one_of
@@ -95,6 +97,25 @@ def label_set_scores(names: Iterable[str], gold: Array, predicted: Array) -> dic
             value = getattr(metrics, function)(gold, predicted, labels=used, zero_division=0, **arguments)
         scores[name] = 100 * float(value)
     return scores
+
+
+def number_scores(gold: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
+    """Correlations in percent, and the mean squared error in squared units of the numbers [N].
+
+    A correlation with numbers that are all the same is 0.
+    """
+    from scipy import stats
+
+    right, found = np.asarray(gold, np.float64), np.asarray(predicted, np.float64)
+    is_defined = len(right) > 1 and np.ptp(right) > 0 and np.ptp(found) > 0
+    pearson, spearman = (
+        function(right, found)[0] if is_defined else 0.0 for function in (stats.pearsonr, stats.spearmanr)
+    )
+    return {
+        "pearson": 100 * float(pearson),
+        "spearman": 100 * float(spearman),
+        "mse": float(((right - found) ** 2).mean()),
+    }
 
 
 def label_table(labels: Sequence[str], gold: Any, predicted: Any) -> str:

@@ -113,3 +113,15 @@ def threshold_figure(probabilities: Array, gold: Array, threshold: float) -> Fig
     axes.set(xlabel="threshold", ylabel="micro-averaged, percent", ylim=(0, 101))
     axes.legend()
     return figure
+
+
+def numbers_figure(gold: Sequence[float], predicted: Sequence[float]) -> Figure:
+    """A matplotlib Figure of predicted over right numbers [N]; the line is where they are equal."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(gold, predicted, s=12, alpha=0.4)
+    axes.axline((gold[0], gold[0]), slope=1, color="black", linestyle=":")
+    axes.set(xlabel="right", ylabel="predicted")
+    return figure

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from electra_paddle.hub.module import ElectraModule
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
-PAIR_TASKS = {"seq-cls": "pair-cls", "multi-label-cls": "pair-multi-label-cls"}  # where texts come in pairs
+PAIR_TASKS = {  # where texts come in pairs
+    "seq-cls": "pair-cls",
+    "multi-label-cls": "pair-multi-label-cls",
+    "regression": "pair-regression",
+}
 THREE_WAYS = (
     "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
     "or install an archive that holds its weights, which tools/export_hub_module.py makes"

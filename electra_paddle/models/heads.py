@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddlenlp.transformers import ElectraModel
@@ -53,6 +54,14 @@ class ElectraClassifier(ElectraPretrainedModel):
 
 class ElectraMultiLabelClassifier(ElectraClassifier):
     """An ElectraClassifier each of whose logits is that of one label for itself: its sigmoid is the probability."""
+
+
+class ElectraRegressor(ElectraClassifier):
+    """An ElectraClassifier with one output [B, 1]: a number."""
+
+    def __init__(self, config: ElectraConfig) -> None:
+        config.num_labels = 1
+        super().__init__(config)
 
 
 class ElectraTagger(ElectraPretrainedModel):
@@ -119,3 +128,17 @@ def multi_label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """
     losses = F.binary_cross_entropy_with_logits(logits.astype("float32"), labels.clip(min=0), reduction="none")
     return ((losses * (labels >= 0).astype("float32")).sum(axis=-1) * weights).sum()
+
+
+def regression_loss(predicted: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Squared error summed over the batch.
+
+    Args:
+        predicted: [B, 1].
+        labels: [B] float32, NaN in rows without labels, which count nothing.
+        weights: [B], how often each row counts.
+    """
+    is_known = paddle.logical_not(paddle.isnan(labels))
+    right = paddle.where(is_known, labels, paddle.zeros_like(labels))
+    errors = (predicted.squeeze(-1).astype("float32") - right) * is_known.astype("float32")
+    return (errors * errors * weights).sum()

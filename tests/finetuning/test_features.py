@@ -1,4 +1,5 @@
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -153,3 +154,14 @@ def test_updates_are_rounded_down_and_none_at_all_is_refused(epochs, expected):
         ConfigError, match="num_train_epochs: found 0.3, expected at least 0.333, which makes one update"
     ):
         num_train_steps(9, FinetuningConfig(train_batch_size=4, num_train_epochs=0.3))
+
+
+def test_fractions_stay_fractions_and_whole_numbers_stay_whole():
+    class Row(NamedTuple):
+        example: int
+        input_ids: list
+        label: float
+
+    rows = Features.pack(Row, [Row(0, [2, 3], 1.0), Row(1, [2, 5, 3], 0.25)])
+    assert [row.label for row in rows] == [1.0, 0.25]
+    assert [type(value) for value in (rows[1].example, rows[0].label)] == [int, float]

@@ -19,6 +19,8 @@ TYPED = {
     "pair-cls": [TEXT, OTHER],
     "multi-label-cls": [TEXT],
     "pair-multi-label-cls": [TEXT, OTHER],
+    "regression": [TEXT],
+    "pair-regression": [TEXT, OTHER],
     "text-matching": [TEXT, OTHER],
     "token-cls": [TEXT],
     "similarity": [TEXT, OTHER],

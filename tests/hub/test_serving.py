@@ -16,6 +16,8 @@ TASKS = {
     "pair-cls": [[SHORT, SHORT]],
     "multi-label-cls": [[SHORT]],
     "pair-multi-label-cls": [[SHORT, SHORT]],
+    "regression": [[SHORT]],
+    "pair-regression": [[SHORT, SHORT]],
     "text-matching": [[SHORT, SHORT]],
     "token-cls": [[SHORT]],
     "similarity": [[SHORT, SHORT]],

@@ -105,7 +105,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     Attributes:
         description: TaskDescription; its labels are known by the time that a file is read for examples.
         config: FinetuningConfig.
-        feature_class: NamedTuple of a feature's ints and 1-D integer arrays. It has `example`, the number of its
+        feature_class: NamedTuple of a feature's numbers and 1-D integer arrays. It has `example`, the number of its
             example, and `input_ids`, special tokens included.
         metrics: names of the scores that are always reported, in percent, higher is better; the first is what trials
             and models are compared by unless the description names another.

@@ -64,7 +64,7 @@ class TextKind(
         """The label that a row's cell says; None for one that this kind does not take, which goes to `problems`."""
 
     def target(self, label: Any) -> Any:
-        """A label as features hold it: a number, or ids of any number."""
+        """A label as features hold it: a number, or any number of ids."""
         return label
 
     @abc.abstractmethod

@@ -7,6 +7,7 @@ from electra_paddle.hub.tasks.embedding import Embedding, Similarity
 from electra_paddle.hub.tasks.multi_label import MultiLabelClassification, PairMultiLabelClassification
 from electra_paddle.hub.tasks.pretraining import FillMask, ReplacedTokenDetection
 from electra_paddle.hub.tasks.question_answering import QuestionAnswering
+from electra_paddle.hub.tasks.regression import PairRegression, Regression
 from electra_paddle.hub.tasks.tagging import TokenClassification
 
 BUILT_IN: dict[str, Task] = {
@@ -15,6 +16,8 @@ BUILT_IN: dict[str, Task] = {
     "pair-cls": PairClassification(),
     "multi-label-cls": MultiLabelClassification(),
     "pair-multi-label-cls": PairMultiLabelClassification(),
+    "regression": Regression(),
+    "pair-regression": PairRegression(),
     "token-cls": TokenClassification(),
     "text-matching": TextMatching(),
     "similarity": Similarity(),

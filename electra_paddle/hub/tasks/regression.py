@@ -1,0 +1,56 @@
+"""Numbers for texts and pairs of texts. Shapes: B batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from electra_paddle.batch import TokenBatch
+from electra_paddle.hub.tasks.base import Example, Positions, Task, encode
+from electra_paddle.models.heads import ElectraRegressor
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+    from paddle.nn import Layer
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Options
+    from electra_paddle.text import Tokenizer
+
+
+class Regression(Task):
+    """A number for a text, on the scale of the data that it was fine-tuned on."""
+
+    is_learned = True
+    trained_by = "ElectraRegressor"
+    components = [("Number", {"label": "score"})]
+
+    def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
+        module.model = ElectraRegressor(config)
+        return module.model.electra
+
+    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
+        hidden = encode(module.model.electra, batches[0], position_ids[0])  # [B, L, H]
+        return module.model.classify(hidden)  # [B, 1]
+
+    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
+        return (self.forward(module, *batches),)
+
+    def output_names(self, module: ElectraModule) -> list[str]:
+        return ["scores"]
+
+    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> float:
+        return float(values[0][0])
+
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
+        return {"score": answer}
+
+    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
+        return [round(answer, 4)]
+
+
+class PairRegression(Regression):
+    """A number for two texts in one sequence, such as their similarity."""
+
+    num_texts = (2,)
