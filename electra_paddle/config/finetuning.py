@@ -1,6 +1,7 @@
 """Hyper-parameters of fine-tuning, under the names of the original's `configure_finetuning`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,10 @@ from electra_paddle.config.pretraining import (
     set_default_paths,
 )
 from electra_paddle.errors import ConfigError
+from electra_paddle.parsing import parse_yaml
 from electra_paddle.schedules import SCHEDULES
+
+CLASS_WEIGHTS = 'balanced, or {"label": factor, ...}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,14 @@ class FinetuningConfig:
     precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
     length_batching: bool = entry(True, "batches of examples of similar length; false: drawn without regard to it")
     pad_to_max_length: bool = entry(False, "true: pad all batches to max_seq_length, as the original does")
+    class_weights: str | dict[str, float] | None = entry(
+        None, "factors of the classes' losses: balanced, or {label: factor}", group="regularization"
+    )
+    label_smoothing: float = entry(0.0, "share of the right label's weight that all classes get alike")
+    focal_gamma: float = entry(0.0, "focal loss: exponent that takes weight from easy examples; 0: none")
+    fgm_epsilon: float = entry(0.0, "FGM: length of the adversarial step on the word embeddings; 0: none")
+    r_drop_alpha: float = entry(0.0, "R-Drop: weight of the divergence of two passes with other dropout; 0: none")
+    ema_decay: float = entry(0.0, "exponential moving average of the weights, which are kept, such as 0.999; 0: none")
     eval_batch_size: int = entry(32, "examples of a batch in evaluation", group="evaluation")
     predict_batch_size: int = entry(32, "examples of a batch where a split has no labels")
     eval_steps: int | None = entry(None, "updates between evaluations on dev, of which the best model is kept")
@@ -119,6 +131,13 @@ class FinetuningConfig:
         require_at_least(self, 4, "max_seq_length")
         require_at_least(self, 0, "learning_rate", "num_train_epochs", "layerwise_lr_decay", "weight_decay_rate")
         require_at_least(self, 0, "early_stopping", "n_writes_test", "answerable_weight", "max_bad_steps")
+        require_at_least(self, 0, "focal_gamma", "fgm_epsilon", "r_drop_alpha")
+        object.__setattr__(self, "class_weights", read_class_weights(self.class_weights))
+        for name in ("label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(name, getattr(self, name), "at least 0 and below 1")
+        if self.fgm_epsilon and self.precision == "fp16":
+            raise ConfigError("fgm_epsilon", f"{self.fgm_epsilon:g} with fp16", "bf16 or fp32", "gradients underflow")
         SCHEDULES.check(self.lr_schedule)
         if self.lr_schedule == "warmup_stable_decay":
             raise ConfigError("lr_schedule", self.lr_schedule, "linear, constant or cosine", "a trial's end is known")
@@ -161,3 +180,23 @@ class FinetuningConfig:
     def unit(self) -> str:
         """What each of them is called."""
         return "fold" if self.folds else "trial"
+
+
+def read_class_weights(value: Any) -> Any:
+    """`balanced`, or label -> factor, which the command line gives as JSON.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(value, str) and value != "balanced":
+        try:
+            value = parse_yaml(value)
+        except ValueError as error:
+            raise ConfigError("class_weights", repr(value), CLASS_WEIGHTS) from error
+        if not isinstance(value, dict):
+            raise ConfigError("class_weights", repr(value), CLASS_WEIGHTS)
+        value = {str(label): factor for label, factor in value.items()}
+    for label, factor in value.items() if isinstance(value, dict) else ():
+        if type(factor) not in (int, float) or not 0 <= factor < math.inf:
+            raise ConfigError(f"class_weights.{label}", repr(factor), "a factor, 0 or more")
+    return value

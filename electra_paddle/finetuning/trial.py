@@ -1,5 +1,6 @@
 """One trial: a model trained with one seed, resumable, and evaluated."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ class Trial:
         identity: str,
         callbacks: Sequence[Callback] = (),
     ) -> None:
+        if job.config.do_train:
+            job = job._replace(kind=job.kind.for_training(job.examples["train"]))
         self.job, self.features, self.number, self.seed, self.identity = job, features, number, seed, identity
         self.config, self.kind, self.callbacks = job.config, job.kind, callbacks
         self.model = build_model(job, seed)
@@ -119,6 +122,8 @@ class Trial:
             config.max_seq_length if config.pad_to_max_length else None,
         )
         session.run(batches.iterate(session.step, settings.num_train_steps), monitor, self.kind.training_metrics)
+        if session.average:
+            session.average.apply()
         best.take(session)
         self.choose()
         if runtime.is_main():
@@ -156,11 +161,13 @@ class BestWeights(Callback):
         if not interval or "dev" not in self.trial.features or session.monitor is None:
             return
         if session.is_last or session.step % interval == 0:
-            with session.monitor.paused():
-                scores = choose_on_dev(self.trial.model, self.trial.job, self.trial.features).scores
-            self.trial.model.train()
-            session.evaluated(scores)
-            self._compare(session, scores[self.trial.kind.main_metric])
+            averaged = session.average.applied() if session.average else contextlib.nullcontext()
+            with averaged:
+                with session.monitor.paused():
+                    scores = choose_on_dev(self.trial.model, self.trial.job, self.trial.features).scores
+                self.trial.model.train()
+                session.evaluated(scores)
+                self._compare(session, scores[self.trial.kind.main_metric])
 
     def _compare(self, session: Session, value: float) -> None:
         best = session.progress.get("best") or {}
@@ -196,6 +203,7 @@ def session_settings(config: FinetuningConfig, num_features: int, seed: int, num
         weight_decay_rate=config.weight_decay_rate,
         precision=config.precision,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
+        ema_decay=config.ema_decay,
         max_bad_steps=config.max_bad_steps,
         save_checkpoints_steps=config.save_checkpoints_steps,
         saves_last=False,

@@ -9,9 +9,10 @@ Shapes: B batch, L sequence, N heads, D width of a head, H = N * D hidden, I int
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -255,14 +256,38 @@ class DropoutFunction(PyLayer):
         return grad
 
 
-def wanted(*tensors: Tensor) -> list[bool]:
+class Wanted(NamedTuple):
+    """For what a backward pass may be asked, in the order of a function's tensors."""
+
+    gradients: list[bool]
+    are_parameters: list[bool]
+
+
+_passes_by_parameters = [False]
+
+
+@contextlib.contextmanager
+def passing_by_parameters() -> Iterator[None]:
+    """Context for `paddle.grad` of activations: parameters get no gradients, as Paddle then insists."""
+    _passes_by_parameters.append(True)
+    try:
+        yield
+    finally:
+        _passes_by_parameters.pop()
+
+
+def wanted(*tensors: Tensor) -> Wanted:
     """The tensors for which a gradient is wanted."""
-    return [not tensor.stop_gradient for tensor in tensors]
+    return Wanted([not tensor.stop_gradient for tensor in tensors], [tensor.is_leaf for tensor in tensors])
 
 
-def only(wanted: Sequence[bool], *gradients: Tensor) -> tuple[Tensor | None, ...]:
+def only(wanted: Wanted, *gradients: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients with None where none is asked for, which Paddle insists on."""
-    return tuple(gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True))
+    passes = _passes_by_parameters[-1]
+    return tuple(
+        gradient if is_wanted and not (passes and is_parameter) else None
+        for gradient, is_wanted, is_parameter in zip(gradients, *wanted, strict=True)
+    )
 
 
 def dropped(ctx: Any, probs: Any) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import paddle
-import paddle.nn.functional as F
 from paddle import nn
 from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
@@ -103,42 +101,3 @@ def replaced_logits(discriminator: nn.Layer, hidden: Tensor) -> Tensor:
     """
     head = discriminator.discriminator_predictions
     return head.dense_prediction(head.act(head.dense(hidden))).squeeze(-1)
-
-
-def classification_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross entropy summed (not averaged) over the batch, as in the original, whose learning rates assume it.
-
-    Args:
-        logits: [..., C].
-        labels: [...]; -1 where there is none, which counts nothing.
-        weights: [...], how often each counts; once unless given.
-    """
-    losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
-    losses = losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
-    return (losses if weights is None else losses * weights).sum()
-
-
-def multi_label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross entropy summed over labels and batch: the negative log-likelihood of the rows' sets of labels.
-
-    Args:
-        logits: [B, C].
-        labels: [B, C] float32, 1 where a row has the label, else 0; -1 in rows without labels, which count nothing.
-        weights: [B], how often each row counts.
-    """
-    losses = F.binary_cross_entropy_with_logits(logits.astype("float32"), labels.clip(min=0), reduction="none")
-    return ((losses * (labels >= 0).astype("float32")).sum(axis=-1) * weights).sum()
-
-
-def regression_loss(predicted: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Squared error summed over the batch.
-
-    Args:
-        predicted: [B, 1].
-        labels: [B] float32, NaN in rows without labels, which count nothing.
-        weights: [B], how often each row counts.
-    """
-    is_known = paddle.logical_not(paddle.isnan(labels))
-    right = paddle.where(is_known, labels, paddle.zeros_like(labels))
-    errors = (predicted.squeeze(-1).astype("float32") - right) * is_known.astype("float32")
-    return (errors * errors * weights).sum()

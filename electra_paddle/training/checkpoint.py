@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
 
     from electra_paddle.arrays import Array
+    from electra_paddle.training.averaging import WeightAverage
     from electra_paddle.training.optimizer import AdamWithoutBiasCorrection
 
 
 MOMENTS = ("moment1", "moment2")
 NAME = re.compile(r"step_(\d{8,})")  # copies under other names are left alone
-MODEL, STATE, CHECKSUMS = "model.safetensors", "state.json", "SHA256SUMS"
+MODEL, AVERAGE, STATE, CHECKSUMS = "model.safetensors", "average.safetensors", "state.json", "SHA256SUMS"
 
 
 class Checkpoint(NamedTuple):
@@ -63,7 +64,12 @@ class Checkpoints:
         return [path for _, path in sorted((int(match[1]), path) for match, path in found if match and path.is_dir())]
 
     def save(
-        self, step: int, model: Layer, optimizer: AdamWithoutBiasCorrection, progress: Mapping[str, Any] | None = None
+        self,
+        step: int,
+        model: Layer,
+        optimizer: AdamWithoutBiasCorrection,
+        progress: Mapping[str, Any] | None = None,
+        average: WeightAverage | None = None,
     ) -> Path:
         """Write the state after `step` updates, then remove the oldest checkpoints beyond `keep`.
 
@@ -71,6 +77,7 @@ class Checkpoints:
 
         Args:
             progress: what else the run has to know when it goes on; a JSON-able dict.
+            average: of the weights, where the run keeps one.
 
         Raises:
             CheckpointError: it cannot be written. The older ones are still there.
@@ -82,6 +89,8 @@ class Checkpoints:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(parents=True)
                 save_tensors(dict(model.named_parameters()), partial / MODEL)
+                if average:
+                    save_tensors(average.tensors, partial / AVERAGE)
                 state = {"step": step, **self.identity, "progress": progress or {}}
                 (partial / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
             is_shared = len(optimizer.shares) > 1
@@ -124,13 +133,21 @@ class Checkpoints:
             )
         return Checkpoint(path, state["step"], state["progress"])
 
-    def restore(self, checkpoint: Checkpoint, model: Layer, optimizer: AdamWithoutBiasCorrection) -> None:
+    def restore(
+        self,
+        checkpoint: Checkpoint,
+        model: Layer,
+        optimizer: AdamWithoutBiasCorrection,
+        average: WeightAverage | None = None,
+    ) -> None:
         """Load a checkpoint that `latest` found; newer ones, which are damaged, are renamed, with a warning.
 
         Every process calls it.
         """
         path = checkpoint.path
         assign(model, read_tensors(path / MODEL), path / MODEL)
+        if average:
+            average.restore(read_tensors(path / AVERAGE))
         moments = {}
         for file in sorted(path.glob("optimizer*.safetensors")):
             moments.update(read_tensors(file))

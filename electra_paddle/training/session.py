@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.errors import Interrupted
+from electra_paddle.training.averaging import WeightAverage
 from electra_paddle.training.callbacks import CALLBACKS, Callback
 from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
 from electra_paddle.training.interruption import Interruption
@@ -38,6 +39,7 @@ class SessionSettings:
     sharding_stage: int = 0
     precision: str = "fp32"
     gradient_accumulation_steps: int = 1
+    ema_decay: float = 0.0
     max_bad_steps: int = 0
     save_checkpoints_steps: int = 1000
     saves_last: bool = True  # whether the last update gets a checkpoint
@@ -61,6 +63,7 @@ class Session:
         progress: what a checkpoint keeps beside weights, moments and loss scale, a JSON-able dict; callbacks and the
             caller put in what they want back in `session.progress` when the run goes on.
         should_stop: set it to end the run after this update.
+        average: WeightAverage with `ema_decay`, else None.
         precision: of matrix products, as far as the device has it; `notes` says why it is another than asked for.
     """
 
@@ -95,8 +98,9 @@ class Session:
         self.precision, reason = runtime.usable_precision(settings.precision)
         self.notes = [f"precision fp32: {reason}"] if reason else []
         self.loss_scale = LossScale(is_active=self.precision == "fp16")
+        self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
         if checkpoint:
-            checkpoints.restore(checkpoint, model, self.optimizer)
+            checkpoints.restore(checkpoint, model, self.optimizer, self.average)
             self.loss_scale.restore(loss_scale)
         self.monitor: Monitor | None = None
         self._interruption = Interruption()
@@ -170,6 +174,8 @@ class Session:
     def _after_step(self, step: int) -> None:
         """Callbacks; a checkpoint now and then, at the end, and when the run is asked to end."""
         self.step = step
+        if self.average:
+            self.average.update()
         for callback in self.callbacks:
             callback.on_step(self)
         is_asked = runtime.is_any(self._interruption.signal)
@@ -185,7 +191,7 @@ class Session:
         state = {"loss_scale": self.loss_scale.state(), "decay_start": self.ending.state(), **self.progress}
         if self.monitor:
             state["interval"] = self.monitor.state()
-        folder = self.checkpoints.save(self.step, self.model, self.optimizer, state)
+        folder = self.checkpoints.save(self.step, self.model, self.optimizer, state, self.average)
         for callback in self.callbacks:
             callback.on_checkpoint(self, folder)
 

@@ -120,7 +120,7 @@ def test_four_updates_equal_the_reference(model, batch, golden):
 
 @pytest.mark.parametrize(("variant", "task"), [("two", "chnsenticorp"), ("three", "xnli")])
 def test_head_equals_the_reference_on_given_hidden_states(variant, task):
-    from electra_paddle.models.heads import classification_loss
+    from electra_paddle.models.task_losses import classification_loss
 
     golden = np.load(shared_file("golden/classification_head.npz"))
     kernel, bias = (

@@ -109,7 +109,7 @@ def test_separators_that_cannot_be_are_refused(tmp_path):
 def test_loss_is_the_sum_over_labels_and_weighted_rows():
     import paddle
 
-    from electra_paddle.models.heads import multi_label_loss
+    from electra_paddle.models.task_losses import multi_label_loss
 
     logits = paddle.to_tensor([[0.0, np.log(3)], [5.0, 5.0], [0.0, 0.0]], "float32")
     labels = paddle.to_tensor([[1.0, 0.0], [-1.0, -1.0], [0.0, 0.0]])  # the second row says nothing

@@ -57,7 +57,7 @@ def test_scores_are_those_computed_by_hand():
 def test_loss_is_the_squared_error_of_weighted_rows_with_labels():
     import paddle
 
-    from electra_paddle.models.heads import regression_loss
+    from electra_paddle.models.task_losses import regression_loss
 
     predicted = paddle.to_tensor([[1.0], [2.0], [7.0]])
     predicted.stop_gradient = False

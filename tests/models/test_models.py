@@ -12,10 +12,11 @@ from electra_paddle.config.geometry import discriminator_geometry, generator_geo
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models import sampling
-from electra_paddle.models.heads import ElectraClassifier, classification_loss
+from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.models.initialization import initial_value, num_parameters
 from electra_paddle.models.pretraining import ElectraForJointPretraining, JointSettings
 from electra_paddle.models.sampling import corrupt, sample_by_gumbel, sample_tokens
+from electra_paddle.models.task_losses import classification_loss
 from electra_paddle.pretraining.batch_metrics import area_under_roc, pretraining_metrics
 from electra_paddle.text import Vocabulary
 

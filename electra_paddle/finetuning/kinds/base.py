@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from electra_paddle.text import Tokenizer
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
+TRAINING_OPTIONS = ("class_weights", "label_smoothing", "focal_gamma", "r_drop_alpha")  # not of every kind
 TASK_ENTRIES = ("name", "kind", "labels", "is_pair", "settings")
 
 
@@ -115,6 +116,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         settings: names of the configuration's entries that shape features.
         kept: names of further ones that a fine-tuned model is used with.
         chosen: names of further ones that are chosen by the predictions for dev, where they say nothing (None).
+        training_options: those of TRAINING_OPTIONS that its training knows.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
     """
 
@@ -126,6 +128,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     settings: ClassVar[tuple[str, ...]] = ("max_seq_length",)
     kept: ClassVar[tuple[str, ...]] = ()
     chosen: ClassVar[tuple[str, ...]] = ()
+    training_options: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
@@ -138,6 +141,10 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         if self.main_metric in self.lower_is_better:
             others = [name for name in known if name not in self.lower_is_better]
             raise ConfigError("metric", repr(self.main_metric), " or ".join(others), "it is an error: less is better")
+
+        for name in TRAINING_OPTIONS:
+            if getattr(config, name) and name not in self.training_options:
+                raise ConfigError(name, repr(getattr(config, name)), f"none for kind {description.kind}")
 
     @property
     def open_choices(self) -> list[str]:
@@ -202,6 +209,14 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
 
         Without labels the loss is 0. In evaluation (`network.training` is false) it has all that `answers` needs.
         """
+
+    def for_training(self, examples: Sequence[Example]) -> Self:
+        """The kind as it trains on examples, where its loss depends on them."""
+        return self
+
+    def divergence(self, batch: Batch, first: Output, second: Output) -> Tensor:
+        """How far two outputs for a training batch are apart, summed over its rows: the KL term of R-Drop."""
+        raise NotImplementedError  # `training_options` lacks r_drop_alpha
 
     def training_metrics(self, batch: Batch, output: Output) -> dict[str, Tensor]:
         """Scalar tensors about a training batch, for the log."""

@@ -13,6 +13,7 @@ from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, one_of
 from electra_paddle.finetuning.formats import Row, read_rows
+from electra_paddle.finetuning.kinds.objective import OneClass
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
 from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.finetuning.metrics import METRICS, check_positive, class_scores, label_table
@@ -35,7 +36,7 @@ class ClassificationPrediction(NamedTuple):
     probabilities: Array  # [C] float64
 
 
-class Classification(TextKind[ClassificationPrediction]):
+class Classification(OneClass, TextKind[ClassificationPrediction]):
     """A dense layer on [CLS]; cross entropy. An example's label is the id of its class, -1 where there is none."""
 
     no_label = -1
@@ -70,7 +71,7 @@ class Classification(TextKind[ClassificationPrediction]):
         return np.array(labels, np.int64)  # [B]
 
     def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
-        from electra_paddle.models.heads import classification_loss
+        from electra_paddle.models.task_losses import classification_loss
 
         return classification_loss(logits, batch.labels, batch.weights)
 

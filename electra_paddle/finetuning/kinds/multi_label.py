@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.arrays import Array
-    from electra_paddle.batch import ClassificationBatch
+    from electra_paddle.batch import ClassificationBatch, ClassificationOutput
     from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
@@ -47,6 +47,7 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
     further_metrics = ("micro_precision", "micro_recall", *AVERAGES, "hamming_loss")
     lower_is_better = ("hamming_loss",)
     chosen = ("threshold",)
+    training_options = ("r_drop_alpha",)
 
     @property
     def threshold(self) -> float:
@@ -104,9 +105,17 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
         return ElectraMultiLabelClassifier(electra_config)
 
     def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
-        from electra_paddle.models.heads import multi_label_loss
+        from electra_paddle.models.task_losses import multi_label_loss
 
         return multi_label_loss(logits, batch.labels, batch.weights)
+
+    def divergence(
+        self, batch: ClassificationBatch, first: ClassificationOutput, second: ClassificationOutput
+    ) -> Tensor:
+        from electra_paddle.models.task_losses import sigmoid_divergence
+
+        is_known = (batch.labels[:, 0] >= 0).astype("float32")  # [B]
+        return sigmoid_divergence(first.logits, second.logits, is_known, batch.weights)
 
     def mean(self, logits: Sequence[Tensor]) -> Tensor:
         from electra_paddle.models.ensemble import mean_of_sigmoid

@@ -73,7 +73,7 @@ class Regression(TextKind[float]):
         return ElectraRegressor(electra_config)
 
     def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
-        from electra_paddle.models.heads import regression_loss
+        from electra_paddle.models.task_losses import regression_loss
 
         return regression_loss(logits, batch.labels, batch.weights)
 

@@ -15,10 +15,12 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
+from electra_paddle.finetuning.kinds.objective import OneClass
 from electra_paddle.finetuning.kinds.tag_schemes import about, scheme_of
 from electra_paddle.text import pad
 
 if TYPE_CHECKING:
+    from paddle import Tensor
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
@@ -63,7 +65,8 @@ class TagAnswer(NamedTuple):
 
 
 class Tagging(
-    TaskKind[TaggingExample, TaggingFeature, ClassificationBatch, ClassificationOutput, TagAnswer, TaggingPrediction]
+    OneClass,
+    TaskKind[TaggingExample, TaggingFeature, ClassificationBatch, ClassificationOutput, TagAnswer, TaggingPrediction],
 ):
     """A dense layer on every token; cross entropy of the first pieces, summed."""
 
@@ -143,10 +146,14 @@ class Tagging(
         return ClassificationBatch(*tokens, labels, np.ones(len(features), np.float32))
 
     def forward(self, network: Layer, batch: ClassificationBatch) -> ClassificationOutput:
-        from electra_paddle.models.heads import classification_loss
-
         logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)  # [B, L, C]
-        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1)), logits)
+        return ClassificationOutput((self.training_loss if network.training else self.loss)(logits, batch), logits)
+
+    def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
+        """The weighted sum over the batch's first pieces."""
+        from electra_paddle.models.task_losses import classification_loss
+
+        return classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1))
 
     def answers(self, batch: ClassificationBatch, output: ClassificationOutput) -> list[TagAnswer]:
         import paddle.nn.functional as F
@@ -233,10 +240,9 @@ class Tagging(
 
     def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
         from electra_paddle.models.ensemble import mean_of_softmax
-        from electra_paddle.models.heads import classification_loss
 
         logits = mean_of_softmax([output.logits for output in outputs])  # [B, L, C]
-        return ClassificationOutput(classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1)), logits)
+        return ClassificationOutput(self.loss(logits, batch), logits)
 
     def write_report(
         self, stem: Path, examples: Sequence[TaggingExample], predictions: Sequence[TaggingPrediction]

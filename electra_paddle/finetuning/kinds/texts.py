@@ -75,6 +75,10 @@ class TextKind(
     def loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
         """The weighted sum over the batch's rows."""
 
+    def training_loss(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
+        """`loss` as it is trained with, where that differs."""
+        return self.loss(logits, batch)
+
     @abc.abstractmethod
     def mean(self, logits: Sequence[Tensor]) -> Tensor:
         """Logits that say what several networks say together."""
@@ -131,7 +135,7 @@ class TextKind(
 
     def forward(self, network: Layer, batch: ClassificationBatch) -> ClassificationOutput:
         logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)  # [B, ...]
-        return ClassificationOutput(self.loss(logits, batch), logits)
+        return ClassificationOutput((self.training_loss if network.training else self.loss)(logits, batch), logits)
 
     def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
         logits = self.mean([output.logits for output in outputs])  # [B, ...]
