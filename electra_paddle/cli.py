@@ -22,6 +22,7 @@ COMMANDS = (
     "verify_shards",
     "run_pretrain",
     "begin_decay",
+    "init_task",
     "check_data",
     "run_finetuning",
     "predict",

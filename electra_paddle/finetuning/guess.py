@@ -1,0 +1,228 @@
+"""What a data file seems to hold: its format, the kind of task, and which column is which."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from electra_paddle.data.recognition import SAMPLE_BYTES, is_utf8
+from electra_paddle.data.recognition import guess as guess_encoding
+from electra_paddle.errors import DataError, reason
+from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.finetuning.formats import Record, read_records
+from electra_paddle.finetuning.formats.headers import ROLES
+from electra_paddle.finetuning.problems import Problems
+
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+MOST_ROWS = 20_000  # that are looked at
+MOST_CLASSES = 250
+LONGEST_LABEL = 30  # characters
+SEPARATORS = (",", ";", "|", "、", "，", "；", " ")  # that stand between several labels
+NUMBER_WORDS = (
+    "score",
+    "similarity",
+    "rating",
+    "stars",
+    "评分",
+    "分数",
+    "得分",
+    "相似度",
+)  # labels that are numbers
+NO_LABEL = ("-",)  # what data sets write for a row whose annotators disagreed
+OTHER_ROLES = {  # column of a task -> words by which files call it, beside those of tables' headers
+    "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
+    "question": ("question", "query", "问题", "提问"),
+    "answers": ("answers", "answer", "答案"),
+    "token": ("tokens", "words", "token"),
+    "tag": ("tags", "ner_tags", "labels", "tag"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """A task's description as it seems to be, and why.
+
+    Attributes:
+        entries: of the description.
+        reasons: entry -> a few words.
+        examples: the first rows, column of the task -> value.
+    """
+
+    entries: dict[str, Any]
+    reasons: dict[str, str]
+    examples: list[dict[str, Any]]
+
+
+def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
+    """Look at a data file.
+
+    Args:
+        encoding: of the file, if it is known.
+
+    Raises:
+        DataError: it cannot be read, or nothing in it looks like a task.
+    """
+    form, encoding = guess_format(Path(path), encoding)
+    entries: dict[str, Any] = {"format": form} | ({"encoding": encoding} if encoding else {})
+    reasons = {"encoding": "of all files"} if encoding else {}
+    if form in ("squad", "bio", "spans"):
+        kind = "reading_comprehension" if form == "squad" else "tagging"
+        layouts = {"squad": "paragraphs with questions", "bio": "a token and its tag a line", "spans": "text and spans"}
+        return Guess({"kind": kind, **entries}, {"kind": layouts[form], **reasons}, [])
+    layout = TaskDescription(format=form, encoding=encoding or "utf-8")
+    records = list(itertools.islice(read_records(path, layout, Problems("skip")), MOST_ROWS))
+    if not records:
+        raise DataError(path, f"no row of {form}", "rows of a table, or objects")
+    guess = guess_objects(records) or guess_table(records, path)
+    columns = guess.entries["columns"]
+    examples = [{name: record.cells.get(key) for name, key in columns.items()} for record in records[:3]]
+    if form in ("csv", "tsv") and all(key.isdigit() for key in columns.values()):
+        guess.entries["columns"] = {name: int(key) for name, key in columns.items()}
+        guess.entries["header"] = False
+    return Guess({**guess.entries, **entries}, {**guess.reasons, **reasons}, examples)
+
+
+def guess_format(path: Path, encoding: str | None) -> tuple[str, str | None]:
+    """(format, encoding or None for UTF-8) of a file."""
+    try:
+        with path.open("rb") as stream:
+            sample = stream.read(SAMPLE_BYTES)
+    except OSError as error:
+        raise DataError(path, reason(error), "a data file") from error
+    if sample[:4] == b"PAR1":
+        return "parquet", None
+    if encoding is None and not is_utf8(sample, len(sample) < SAMPLE_BYTES):
+        encoding = guess_encoding(sample)
+        if encoding is None:
+            raise DataError(path, "text that is no UTF-8", "UTF-8 text", "give --encoding, gb18030 for instance")
+    text = sample.decode(encoding or "utf-8", errors="ignore").removeprefix("\ufeff").lstrip()
+    form = SUFFIXES.get(path.suffix.lower(), "tsv")
+    if text.startswith(("{", "[")):
+        if re.search(r'"(paragraphs|qas)"\s*:', text):
+            return "squad", encoding
+        if re.search(r'"label"\s*:\s*\{\s*("[^"]*"\s*:\s*\{|\})', text):
+            return "spans", encoding
+        return ("jsonl" if form == "jsonl" or text[0] == "{" else "json"), encoding
+    lines = text.split("\n")
+    words = [line.split() for line in lines[:200] if line.strip()]
+    if form == "tsv" and "" in lines[:-1] and all(len(row) == 2 for row in words):
+        return "bio", encoding
+    if form == "tsv" and "\t" not in lines[0] and "," in lines[0]:
+        form = "csv"
+    return form, encoding
+
+
+def guess_objects(records: Sequence[Record]) -> Guess | None:
+    """The guess where columns are called as those of reading comprehension, or hold lists of tokens and tags."""
+    cells = records[0].cells
+    found = {role: next((name for name in cells if name.lower() in words), None) for role, words in OTHER_ROLES.items()}
+    if found["context"] and found["question"]:
+        names = {role: found[role] for role in ("context", "question", "answers") if found[role]}
+        if "id" in cells:
+            names["id"] = "id"
+        return Guess(
+            {"kind": "reading_comprehension", "columns": names}, {"kind": "a context and a question a row"}, []
+        )
+    token, tag = found["token"], found["tag"]
+    if token and tag and isinstance(cells[token], list) and isinstance(cells[tag], list):
+        return Guess(
+            {"kind": "tagging", "columns": {"token": token, "tag": tag}}, {"kind": "lists of tokens and tags"}, []
+        )
+    return None
+
+
+def guess_table(records: Sequence[Record], path: str | Path) -> Guess:
+    """The guess for rows of texts with labels."""
+    names = list(records[0].cells)
+    values = {name: [record.cells.get(name) for record in records] for name in names}
+    columns: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        role = ROLES.get(name.strip().lower())
+        if role and role not in columns and (role != "label" or is_label(values[name], of_name=True)):
+            columns[role] = name
+            reasons[role] = "by its name"
+    free = [name for name in names if name not in columns.values()]
+    if "label" not in columns:
+        named = [name for name in free if name.strip().lower() in NUMBER_WORDS and is_label(values[name], of_name=True)]
+        fitting = named or [name for name in free if is_label(values[name])]
+        if fitting:
+            columns["label"] = min(fitting, key=lambda name: len(set(map(text_of, values[name]))))
+            reasons["label"] = "by its name" if named else "few values, which come again and again"
+    texts = [name for name in free if name != columns.get("label") and mean_length(values[name]) >= 2]
+    texts = [name for name in texts if isinstance(values[name][0], str) and len(set(values[name])) > len(records) / 4]
+    texts.sort(key=lambda name: -mean_length(values[name]))
+    if "text_a" not in columns and texts:
+        chosen = sorted(texts[:2], key=names.index) if len(texts) > 1 and alike(values, texts) else texts[:1]
+        for role, name in zip(("text_a", "text_b"), chosen, strict=False):
+            columns[role] = name
+            reasons[role] = "the longest texts"
+    if "text_a" not in columns:
+        raise DataError(path, f"columns {', '.join(names)}, none of which holds texts", "a column of texts")
+    order = ("id", "label", "text_a", "text_b")
+    columns = {role: columns[role] for role in order if role in columns}
+    if "id" in columns and len(set(map(text_of, values[columns["id"]]))) < len(records):
+        del columns["id"]  # ids have to be there once each
+    entries: dict[str, Any] = {"kind": "classification", "columns": columns}
+    if "label" not in columns:
+        reasons["kind"] = "no column of labels: such a file can be predicted, not trained on"
+        return Guess(entries, reasons, [])
+    more, why = guess_labels(values[columns["label"]])
+    return Guess({**entries, **more}, {**reasons, "kind": why}, [])
+
+
+def guess_labels(labels: Sequence[Any]) -> tuple[dict[str, Any], str]:
+    """(entries, why) of a column of labels."""
+    known = [label for label in labels if label not in (None, "")]
+    texts = [text_of(label) for label in known]
+    if any(isinstance(label, list) and len(label) != 1 for label in known):
+        return {"kind": "multi_label"}, "lists of labels"
+    if all(is_number(text) for text in texts) and any("." in text for text in texts) and len(set(texts)) > 2:
+        return {"kind": "regression"}, "labels are numbers with decimals"
+    for separator in SEPARATORS:
+        parts = Counter(part.strip() for text in texts for part in text.split(separator))
+        if any(separator in text for text in texts) and len(parts) < len(set(texts)) and "" not in parts:
+            more = {} if separator == "," else {"label_separator": separator}
+            return {"kind": "multi_label", **more}, f"labels with {separator!r} between them"
+    counts = Counter(texts)
+    ignored = [label for label in NO_LABEL if label in counts and len(counts) > 2]
+    classes = sorted(label for label in counts if label not in ignored)
+    shown = ", ".join(f"{label} {counts[label]:,}" for label in classes[:8]) + (", ..." if len(classes) > 8 else "")
+    return {"ignore_labels": ignored} if ignored else {}, f"{len(classes)} labels: {shown}"
+
+
+def is_label(values: Sequence[Any], of_name: bool = False) -> bool:
+    """Whether a column's values are labels: short, and few of them or numbers.
+
+    Args:
+        of_name: whether the column is called like one, so that it may also be of numbers or of lists.
+    """
+    texts = [text_of(value) for value in values]
+    if of_name and (any(isinstance(value, list) for value in values) or all(map(is_number, filter(None, texts)))):
+        return True
+    distinct = set(texts)
+    return max(map(len, distinct)) <= LONGEST_LABEL and len(distinct) <= min(MOST_CLASSES, max(2, len(texts) / 3))
+
+
+def alike(values: dict[str, list[Any]], texts: Sequence[str]) -> bool:
+    """Whether the two columns with the longest texts are a pair: the shorter one is no mere word beside the other."""
+    first, second = (mean_length(values[name]) for name in texts[:2])
+    return second >= 4 and second >= first / 8
+
+
+def mean_length(values: Sequence[Any]) -> float:
+    return sum(len(text_of(value)) for value in values) / len(values)
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", text.strip()) is not None
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
