@@ -43,7 +43,7 @@ def test_both_languages_show_the_same_examples():
     assert blocks_of("python.md") == blocks_of("python_zh.md")
     pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("finetuning.md", "finetuning_zh.md")]
     blocks = [re.findall(r"```(python|bash)\n(.*?)```", page, re.DOTALL) for page in pages]
-    assert blocks[0] == blocks[1] and len(blocks[0]) == 2
+    assert blocks[0] == blocks[1] and len(blocks[0]) == 3
     headings = [re.findall(r"^#+", page, re.MULTILINE) for page in pages]
     assert headings[0] == headings[1]
 
@@ -82,3 +82,23 @@ def test_a_stranger_s_csv_is_learned_and_predicted_with_the_commands_of_the_page
     )
     assert result.returncode == 0, result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()] == [line.split(",")[2] for line in lines[1:]]
+
+
+def test_a_task_that_is_guessed_is_trained_with_the_command_that_is_printed(tmp_path):
+    page = (ROOT / "docs/finetuning.md").read_text(encoding="utf-8")
+    guess = next(block for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "init-task" in block)
+    rows = [f"{'好' if number % 2 else '差'},这里{'很好' * (number % 7 + 1)}" for number in range(24)]
+    for name in ("reviews.csv", "dev.csv"):
+        (tmp_path / name).write_text("\n".join(["标签,评论", *rows]), encoding="utf-8-sig")
+    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, *"这里很好"]) + "\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def run(command):
+        command = command.strip().replace("python -m", f"{sys.executable} -m")
+        result = subprocess.run(command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    train = run(guess).splitlines()[-1]
+    assert "run-finetuning" in train
+    assert "reviews dev: accuracy" in run(f"{train} --debug true")
