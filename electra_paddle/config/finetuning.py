@@ -69,6 +69,9 @@ class FinetuningConfig:
     max_seq_length: int = entry(
         128, "tokens of a sequence; longer ones are cut, or make several in some tasks", group="optimization"
     )
+    long_texts: str = entry(
+        "cut", "texts beyond it, of kinds that answer for a text as a whole: cut, or windows (by doc_stride)"
+    )
     num_train_epochs: float = entry(3.0, "passes over the training examples")
     train_batch_size: int = entry(32, "examples of an update, over all processes")
     learning_rate: float = entry(1e-4, "peak of the schedule; 3e-4 is recommended for small models")
@@ -142,6 +145,10 @@ class FinetuningConfig:
         if self.lr_schedule == "warmup_stable_decay":
             raise ConfigError("lr_schedule", self.lr_schedule, "linear, constant or cosine", "a trial's end is known")
         require_one_of(self, "precision", PRECISIONS)
+        require_one_of(self, "long_texts", ("cut", "windows"))
+        if self.long_texts == "windows" and self.doc_stride > self.max_seq_length - 2:
+            found = f"{self.doc_stride} with max_seq_length {self.max_seq_length} and long_texts windows"
+            raise ConfigError("doc_stride", found, f"{self.max_seq_length - 2} at most", "tokens would be left out")
         require_one_of(self, "on_error", ("stop", "skip"))
         require_one_of(self, "compat", ("corrected", "reference"))
         require_one_of(self, "model_size", (None, "small", "base", "large"))

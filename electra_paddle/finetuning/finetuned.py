@@ -100,7 +100,8 @@ class Finetuned:
         A classifier takes texts, or pairs of texts, and returns labels; a tagger takes texts or lists of tokens and
         returns a tag for each character or token; a reader takes pairs of context and question, or
         {"context": ..., "question": ...}, and returns {"text", "score", "start", "end"} with text = context[start:end].
-        Texts longer than the training's max_seq_length are cut by a classifier; other kinds read all of them.
+        Texts longer than the training's max_seq_length are cut by a classifier, unless it was fine-tuned with
+        long_texts windows; taggers and readers read all of them.
 
         Args:
             texts: a list.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,8 +159,10 @@ def make_features(job: Job) -> dict[str, Features]:
     folder = job.features_dir or job.config.output_dir / FEATURES
     if runtime.is_main():
         for split, path in job.files.items():
-            use_existing = job.config.use_tfrecords_if_existing
-            load_features(folder, job.kind, path, split, job.examples[split], job.tokenizer, use_existing)
+            use_existing, examples = job.config.use_tfrecords_if_existing, job.examples[split]
+            made = load_features(folder, job.kind, path, split, examples, job.tokenizer, use_existing)
+            if note := job.kind.note_on_cuts(examples, made, job.tokenizer):
+                print(f"NOTE: {job.name} {split}: {note}", file=sys.stderr)
     runtime.barrier()
     return {
         split: load_features(folder, job.kind, path, split, job.examples[split], job.tokenizer)

@@ -35,6 +35,19 @@ def encode_pair(tokenizer: Tokenizer, text_a: str, text_b: str | None, max_seq_l
     return [*ids, *second, vocabulary.sep], len(ids)
 
 
+def encode_windows(tokenizer: Tokenizer, text: str, max_seq_length: int, stride: int) -> list[tuple[list[int], int]]:
+    """All of a text in windows [CLS] part [SEP] that begin `stride` tokens apart; one where all of it fits.
+
+    Returns:
+        (ids, length) of each, as `encode_pair`.
+    """
+    vocabulary, room = tokenizer.vocabulary, max_seq_length - 2
+    tokens = tokenizer.encode(text)
+    starts = range(0, max(len(tokens) - room, 0) + stride, stride) if len(tokens) > room else (0,)
+    parts = [[vocabulary.cls, *tokens[start : start + room], vocabulary.sep] for start in starts]
+    return [(part, len(part)) for part in parts]
+
+
 def pad(sequences: Sequence[tuple[Sequence[int] | Array, int]], length: int | None = None) -> TokenBatch:
     """A TokenBatch [B, L] of numpy arrays from (ids, position where the second segment begins) pairs.
 

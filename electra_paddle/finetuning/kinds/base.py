@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
@@ -125,7 +126,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     further_metrics: ClassVar[tuple[str, ...]] = ()
     lower_is_better: ClassVar[tuple[str, ...]] = ()
     table_metrics: ClassVar[tuple[str, ...]] = ()
-    settings: ClassVar[tuple[str, ...]] = ("max_seq_length",)
+    settings: tuple[str, ...] = ("max_seq_length",)
     kept: ClassVar[tuple[str, ...]] = ()
     chosen: ClassVar[tuple[str, ...]] = ()
     training_options: ClassVar[tuple[str, ...]] = ()
@@ -191,6 +192,10 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     @abc.abstractmethod
     def featurize(self, number: int, example: Example, tokenizer: Tokenizer) -> list[Feature]:
         """The features of one example, whose number among the split's examples is given."""
+
+    def note_on_cuts(self, examples: Sequence[Example], features: Features, tokenizer: Tokenizer) -> str:
+        """How many of a split's examples lose text, and what reads all of it; "" where none does."""
+        return ""
 
     @abc.abstractmethod
     def build_network(self, electra_config: ElectraConfig) -> Layer:
@@ -329,3 +334,8 @@ AnyKind = TaskKind[Any, Any, Any, Any, Any, Any]  # as runs know it, which look 
 def mean_loss(batch: Any, output: Any) -> Tensor:
     """The mean over the rows that count of a batch's loss, for any kind's batch and output."""
     return output.loss / batch.weights.sum().clip(min=1.0)
+
+
+def share_cut(number: int, examples: Sequence[Any], what: str) -> str:
+    """A few words on examples that lose text; "" for none."""
+    return f"{number:,} of {len(examples):,} {what} ({100 * number / len(examples):.1f} %)" if number else ""

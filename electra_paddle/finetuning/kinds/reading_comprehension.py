@@ -17,7 +17,7 @@ from electra_paddle.finetuning.comprehension import chinese_metric
 from electra_paddle.finetuning.comprehension.reference import ReferenceWriter, rejection
 from electra_paddle.finetuning.comprehension.squad import Question, answer_span, read_questions
 from electra_paddle.finetuning.comprehension.windows import labelled_windows
-from electra_paddle.finetuning.kinds.base import TaskKind
+from electra_paddle.finetuning.kinds.base import TaskKind, share_cut
 from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
 from electra_paddle.text.windows import Window, WindowSettings, overlapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
@@ -125,6 +126,12 @@ class ReadingComprehension(
         config = self.config
         lengths = (config.max_seq_length, config.max_query_length, config.doc_stride)
         return labelled_windows(number, example, tokenizer, WindowSettings(*lengths), self.is_reference)
+
+    def note_on_cuts(self, examples: Sequence[Question], features: Features, tokenizer: Tokenizer) -> str:
+        most = self.config.max_query_length
+        long = [example for example in examples if len(example.text) > most]  # a token has one character at least
+        cut = share_cut(sum(len(tokenizer.encode(each.text)) > most for each in long), examples, "questions")
+        return cut and f"{cut} are longer than max_query_length {most} and lose their end"
 
     def build_network(self, electra_config: ElectraConfig) -> Layer:
         from electra_paddle.models.reading_comprehension import ElectraReader, ReadingSettings

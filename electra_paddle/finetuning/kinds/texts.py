@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.formats import Row, read_rows
-from electra_paddle.finetuning.kinds.base import Prediction, TaskKind
-from electra_paddle.text import encode_pair, pad
+from electra_paddle.finetuning.kinds.base import Prediction, TaskKind, share_cut
+from electra_paddle.text import encode_pair, encode_windows, pad
 
 if TYPE_CHECKING:
     from paddle import Tensor
     from paddle.nn import Layer
 
     from electra_paddle.arrays import Array
+    from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
+    from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
     from electra_paddle.text import Tokenizer
@@ -58,6 +60,13 @@ class TextKind(
 
     feature_class = TextFeature
     no_label: ClassVar[Any] = None
+
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
+        super().__init__(description, config)
+        if config.long_texts == "windows":
+            if "text_b" in description.columns:
+                raise ConfigError("long_texts", "windows for pairs of texts", "cut", "windows are of one text")
+            self.settings = (*self.settings, "long_texts", "doc_stride")
 
     @abc.abstractmethod
     def label_of(self, row: Row, layout: TaskDescription, problems: Problems) -> Any:
@@ -125,8 +134,22 @@ class TextKind(
         return bool(examples[0].label != self.no_label)
 
     def featurize(self, number: int, example: TextExample, tokenizer: Tokenizer) -> list[TextFeature]:
+        if self.config.long_texts == "windows":
+            parts = encode_windows(tokenizer, example.text_a, self.config.max_seq_length, self.config.doc_stride)
+            return [TextFeature(number, ids, second, self.target(example.label)) for ids, second in parts]
         ids, second = encode_pair(tokenizer, example.text_a, example.text_b, self.config.max_seq_length)
         return [TextFeature(number, ids, second, self.target(example.label))]
+
+    def note_on_cuts(self, examples: Sequence[TextExample], features: Features, tokenizer: Tokenizer) -> str:
+        most = self.config.max_seq_length
+        if self.config.long_texts == "windows":
+            return ""
+        full = [examples[number] for number in features.columns["example"][features.lengths == most]]
+        lengths = [sum(len(tokenizer.encode(text)) for text in self.texts(example) if text) for example in full]
+        room = most - (3 if "text_b" in self.description.columns else 2)
+        cut = share_cut(sum(length > room for length in lengths), examples, "texts")
+        advice = "a longer max_seq_length" + ("" if "text_b" in self.description.columns else " or long_texts windows")
+        return cut and f"{cut} are longer than max_seq_length {most} and lose their end; {advice} reads more"
 
     def collate(self, features: Sequence[TextFeature], length: int | None = None) -> ClassificationBatch:
         tokens = pad([(feature.input_ids, feature.second) for feature in features], length)
@@ -151,7 +174,12 @@ class TextKind(
         answers: Iterable[Array],
         tokenizer: Tokenizer,
     ) -> list[Prediction]:
-        return [self.prediction(logits) for logits in answers]
+        if self.config.long_texts == "cut":
+            return [self.prediction(logits) for logits in answers]
+        of_windows: list[list[Array]] = [[] for _ in examples]
+        for feature, logits in zip(features, answers, strict=True):
+            of_windows[feature.example].append(logits)
+        return [self.prediction(np.mean(logits, axis=0)) for logits in of_windows]
 
     def write_predictions(
         self,

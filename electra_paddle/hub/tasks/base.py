@@ -16,7 +16,7 @@ import paddle.nn.functional as F
 
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
-from electra_paddle.text import encode_pair
+from electra_paddle.text import encode_pair, encode_windows
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -95,8 +95,7 @@ class Task:
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         """The Example of an item."""
-        text_a, text_b = texts[0], texts[1] if len(texts) == 2 else None
-        return Example([(encode_pair(tokenizer, text_a, text_b, options.max_seq_len),)])
+        return encode_text(tokenizer, texts, options)
 
     def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Any:
         """Logits or states of TokenBatches of tensors, one for each entry of `inputs`.
@@ -182,6 +181,15 @@ class Task:
         labels = labels.reshape([-1])
         metric.update(metric.compute(probabilities, labels.unsqueeze(-1)))
         return F.cross_entropy(logits, labels), {"acc": metric.accumulate()}
+
+
+def encode_text(tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
+    """The Example of a text or a pair; a row for each window where the head was fine-tuned on windows of long texts."""
+    settings, length = options.settings, options.max_seq_len
+    if len(texts) == 1 and settings.get("long_texts") == "windows":
+        stride = min(settings["doc_stride"], length - 2)
+        return Example([(part,) for part in encode_windows(tokenizer, texts[0], length, stride)])
+    return Example([(encode_pair(tokenizer, texts[0], texts[1] if len(texts) == 2 else None, length),)])
 
 
 def encode(encoder: Layer, batch: TokenBatch, position_ids: Tensor | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddlenlp.transformers import ElectraForSequenceClassification, ElectraModel
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from paddle import Tensor
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.arrays import Array
     from electra_paddle.hub.module import ElectraModule
     from electra_paddle.hub.tasks.base import Options
     from electra_paddle.text import Tokenizer
+
+
+TINY = 1e-30  # in place of probabilities of 0
 
 
 class OfficialClassifier(ElectraForSequenceClassification):
@@ -55,7 +60,16 @@ class Classification(Task):
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> tuple[Any, list[float]]:
-        return module.label_map[int(values[0].argmax())], values[0].tolist()
+        probabilities = self.pool(values)
+        return module.label_map[int(probabilities.argmax())], probabilities.tolist()
+
+    def pool(self, values: Sequence[Array]) -> Array:
+        """Probabilities [C] of a text from those of its windows: the softmax of the mean of their logits."""
+        if len(values) == 1:
+            return values[0]
+        logits = np.log(np.maximum(values, TINY)).mean(axis=0)
+        exponentials: Array = np.exp(logits - logits.max())
+        return exponentials / exponentials.sum()
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         label, probabilities = answer

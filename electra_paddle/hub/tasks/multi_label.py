@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import paddle.nn.functional as F
 
 from electra_paddle.errors import ConfigError
-from electra_paddle.hub.tasks.classification import Classification
+from electra_paddle.hub.tasks.classification import TINY, Classification
 from electra_paddle.models.heads import ElectraMultiLabelClassifier
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.arrays import Array
     from electra_paddle.hub.module import ElectraModule
     from electra_paddle.hub.tasks.base import Example, Options
     from electra_paddle.text import Tokenizer
@@ -39,11 +41,18 @@ class MultiLabelClassification(Classification):
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> tuple[list[Any], list[float]]:
-        probabilities: list[float] = values[0].tolist()
+        probabilities: list[float] = self.pool(values).tolist()
         threshold = options.settings.get("threshold")
         least = USUAL_THRESHOLD if threshold is None else threshold
         labels = module.label_map
         return [labels[number] for number, value in enumerate(probabilities) if value >= least], probabilities
+
+    def pool(self, values: Sequence[Array]) -> Array:
+        """Probabilities [C] of a text from those of its windows: the sigmoid of the mean of their logits."""
+        if len(values) == 1:
+            return values[0]
+        yes, no = (np.log(np.maximum(each, TINY)) for each in (np.asarray(values), 1 - np.asarray(values)))
+        return 1 / (1 + np.exp(-(yes - no).mean(axis=0)))
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         labels, probabilities = answer

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from electra_paddle.batch import TokenBatch
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode
 from electra_paddle.models.heads import ElectraRegressor
@@ -41,7 +43,7 @@ class Regression(Task):
         return ["scores"]
 
     def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> float:
-        return float(values[0][0])
+        return float(np.mean(values))
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return {"score": answer}
