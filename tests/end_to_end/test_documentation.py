@@ -8,7 +8,9 @@ import sys
 from conftest import ROOT
 from small_corpus import random_text
 
-from electra_paddle.finetuning.description import entries_table
+from electra_paddle.config import FinetuningConfig
+from electra_paddle.finetuning.description import BUILT_IN_KINDS, entries_table, load_description
+from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.text import SPECIAL_TOKENS
 
 
@@ -51,6 +53,18 @@ def test_both_languages_show_the_same_examples():
 def test_keys_of_a_task_s_description_are_those_that_there_are():
     for name in ("finetuning.md", "finetuning_zh.md"):
         assert entries_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_each_kind_has_an_example_that_is_a_description_of_a_task(tmp_path):
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("finetuning.md", "finetuning_zh.md")]
+    blocks = [dict(re.findall(r"```yaml\n# (\w+\.yaml)[^\n]*\n(kind: .*?)```", page, re.DOTALL)) for page in pages]
+    assert blocks[0] == blocks[1]
+    descriptions = []
+    for name, text in blocks[0].items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        descriptions.append(load_description(str(tmp_path / name)))
+        make_kind(descriptions[-1], FinetuningConfig())
+    assert {description.kind for description in descriptions} == set(BUILT_IN_KINDS)
 
 
 def test_a_stranger_s_csv_is_learned_and_predicted_with_the_commands_of_the_page(tmp_path):
