@@ -45,7 +45,7 @@ def check_data(
     check_layout(description)
     if config.encoding:
         description = description.with_encoding(config.encoding)
-    folder = config.data_dir / "finetuning_data" / (description.folder or description.name)
+    folder = description.folder_in(config.data_dir)
     files = {split: path for split in SPLITS if (path := description.find_file(folder, split))}
     if not files:
         raise DataError(folder, "none of its files", f"{description.names('train')[0]}, for instance")

@@ -114,6 +114,10 @@ class TaskDescription:
             columns={**columns},
         )
 
+    def folder_in(self, data_dir: Path) -> Path:
+        """The folder of the task's files."""
+        return data_dir / "finetuning_data" / (self.folder or self.name)
+
     def find_file(self, folder: str | Path, split: str) -> Path | None:
         """The file of a split in a folder, or None."""
         return next((Path(folder) / name for name in self.names(split) if (Path(folder) / name).is_file()), None)

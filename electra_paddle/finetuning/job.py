@@ -115,7 +115,7 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     check_layout(description)
     if config.encoding:
         description = description.with_encoding(config.encoding)
-    folder = config.data_dir / "finetuning_data" / (description.folder or description.name)
+    folder = description.folder_in(config.data_dir)
     files = find_files(config, description, folder)
     description = find_labels(config, description, folder)
     kind = make_kind(description, config)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from electra_paddle.batch import TokenBatch
+from electra_paddle.text.windows import place_windows
 
 if TYPE_CHECKING:
     from electra_paddle.arrays import Array
@@ -41,9 +42,8 @@ def encode_windows(tokenizer: Tokenizer, text: str, max_seq_length: int, stride:
     Returns:
         (ids, length) of each, as `encode_pair`.
     """
-    vocabulary, room = tokenizer.vocabulary, max_seq_length - 2
-    tokens = tokenizer.encode(text)
-    starts = range(0, max(len(tokens) - room, 0) + stride, stride) if len(tokens) > room else (0,)
+    vocabulary, tokens = tokenizer.vocabulary, tokenizer.encode(text)
+    starts, room = place_windows(len(tokens), max_seq_length - 2, stride)
     parts = [[vocabulary.cls, *tokens[start : start + room], vocabulary.sep] for start in starts]
     return [(part, len(part)) for part in parts]
 

@@ -25,3 +25,11 @@ def model_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_pretrained(network, folder, vocabulary, True, "# tiny")
     return folder
+
+
+def write_splits(data_dir, task, rows_of_splits):
+    """The TSV files of a task with labels and texts; split -> "label<tab>text" rows."""
+    folder = data_dir / "finetuning_data" / task
+    folder.mkdir(parents=True)
+    for split, rows in rows_of_splits.items():
+        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")

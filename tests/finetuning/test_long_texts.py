@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, write_splits
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -49,16 +49,14 @@ def results(request, tmp_path_factory, model_dir):
     """A long text is good if it ends in the first character, which lies beyond the length."""
     kind = request.param
     data_dir = tmp_path_factory.mktemp(kind)
-    folder = data_dir / "finetuning_data/mood"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng, splits = np.random.default_rng(0), {}
     names = ("0", "1") if kind == "regression" else LABELS
     for split, count in (("train", 160), ("dev", 32)):
-        rows = []
+        rows = splits[split] = []
         for number in range(count):
             text = "".join(rng.choice(CHARACTERS[1:], rng.integers(18, 24))) + CHARACTERS[0] * 4 * (number % 2)
             rows.append(f"{names[number % 2]}\t{text}")
-        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")
+    write_splits(data_dir, "mood", splits)
     description = TaskDescription("mood", kind, labels=None if kind == "regression" else LABELS)
 
     def run(name, **settings):

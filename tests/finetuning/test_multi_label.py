@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, write_splits
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -153,15 +153,13 @@ def test_probability_of_the_threshold_itself_is_enough():
 def data_dir(tmp_path_factory):
     """Each of the first three characters brings a label; some texts have none of them."""
     data_dir = tmp_path_factory.mktemp("multi_label")
-    folder = data_dir / "finetuning_data/cases"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng, splits = np.random.default_rng(0), {}
     for split, count in (("train", 320), ("dev", 32), ("test", 32)):
-        rows = []
+        rows = splits[split] = []
         for has in rng.random((count, 3)) < 0.4:
             text = [CHARACTERS[number] * 3 for number in np.flatnonzero(has)] + [rng.choice(CHARACTERS[3:])]
             rows.append(",".join(np.array(LABELS)[has]) + "\t" + "".join(text))
-        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")
+    write_splits(data_dir, "cases", splits)
     return data_dir
 
 

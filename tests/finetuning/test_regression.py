@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, write_splits
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -71,15 +71,13 @@ def test_loss_is_the_squared_error_of_weighted_rows_with_labels():
 def results(tmp_path_factory, model_dir):
     """Texts of ten characters of two kinds; the number is how many are of the first."""
     data_dir = tmp_path_factory.mktemp("regression")
-    folder = data_dir / "finetuning_data/stars"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng, splits = np.random.default_rng(0), {}
     for split, count in (("train", 320), ("dev", 32), ("test", 32)):
-        rows = []
+        rows = splits[split] = []
         for number in rng.integers(0, 6, count):
             text = rng.permutation([CHARACTERS[0]] * number + [CHARACTERS[1]] * (10 - number))
             rows.append(f"{number / 2}\t{''.join(text)}")
-        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")
+    write_splits(data_dir, "stars", splits)
     return electra_paddle.finetune(
         STARS,
         data_dir=data_dir,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, write_splits
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -157,15 +157,13 @@ def test_values_that_cannot_be_are_refused():
 def data_dir(tmp_path_factory):
     """Texts with the first character are good, one in four."""
     data_dir = tmp_path_factory.mktemp("regularization")
-    folder = data_dir / "finetuning_data/mood"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng, splits = np.random.default_rng(0), {}
     for split, count in (("train", 64), ("dev", 16)):
-        rows = []
+        rows = splits[split] = []
         for number in range(count):
             text = "".join(rng.choice(CHARACTERS[1:], 6))
             rows.append(f"good\t{CHARACTERS[0]}{text[1:]}" if number % 4 == 0 else f"bad\t{text}")
-        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext_a", *rows]) + "\n", encoding="utf-8")
+    write_splits(data_dir, "mood", splits)
     return data_dir
 
 

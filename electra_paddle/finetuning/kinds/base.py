@@ -142,7 +142,6 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         if self.main_metric in self.lower_is_better:
             others = [name for name in known if name not in self.lower_is_better]
             raise ConfigError("metric", repr(self.main_metric), " or ".join(others), "it is an error: less is better")
-
         for name in TRAINING_OPTIONS:
             if getattr(config, name) and name not in self.training_options:
                 raise ConfigError(name, repr(getattr(config, name)), f"none for kind {description.kind}")

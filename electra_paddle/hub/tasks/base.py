@@ -187,8 +187,7 @@ def encode_text(tokenizer: Tokenizer, texts: Sequence[str], options: Options) ->
     """The Example of a text or a pair; a row for each window where the head was fine-tuned on windows of long texts."""
     settings, length = options.settings, options.max_seq_len
     if len(texts) == 1 and settings.get("long_texts") == "windows":
-        stride = min(settings["doc_stride"], length - 2)
-        return Example([(part,) for part in encode_windows(tokenizer, texts[0], length, stride)])
+        return Example([(part,) for part in encode_windows(tokenizer, texts[0], length, settings["doc_stride"])])
     return Example([(encode_pair(tokenizer, texts[0], texts[1] if len(texts) == 2 else None, length),)])
 
 
