@@ -100,10 +100,7 @@ def say_what_now(job: Job, results: Results) -> None:
 
 
 def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:
-    """The FinetuningConfig for one task, of the task's recommended values if wanted, a suite's and the user's."""
-    from electra_paddle.finetuning.job import recommended_for
+    """The FinetuningConfig for one task, of the task's recommended values, a suite's and the user's."""
+    from electra_paddle.finetuning.recommendation import with_recommended
 
-    config = resolve(FinetuningConfig, arguments, hparams)
-    if not config.recommended:
-        return config
-    return resolve(FinetuningConfig, arguments, {**recommended_for(config, description), **hparams})
+    return with_recommended(description, lambda values: resolve(FinetuningConfig, arguments, {**values, **hparams}))

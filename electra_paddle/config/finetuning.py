@@ -45,7 +45,9 @@ class FinetuningConfig:
     )
     output_dir: Path = entry(None, "where results are written; default DATA_DIR/models/MODEL_NAME")
     begin_anew: bool = entry(False, "results of other settings in this place are removed; else they are refused")
-    recommended: bool = entry(False, "begin with the task's recommended values for this size of model; yours win")
+    recommended: bool = entry(
+        True, "begin with what is recommended for the task and this size of model, instead of defaults; yours win"
+    )
     random_init: bool = entry(
         False, "keep the model's shape but not its weights: the baseline of pre-training", group="model"
     )

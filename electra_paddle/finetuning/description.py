@@ -69,7 +69,7 @@ class TaskDescription:
         {}, "split -> format, header, columns or language where they differ there"
     )
     recommended: dict[str, dict[str, Any]] = entry(
-        {}, "all, small, base or large -> hyper-parameters for `recommended: true`"
+        {}, "all, small, base or large -> hyper-parameters to begin with, where the user says nothing"
     )
     published_sizes: dict[str, int] = entry({}, "split -> examples of the published data; others are substitutes")
 

@@ -86,20 +86,14 @@ def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path
         if value is not None and network.get(name, value) != value:
             advice = "leave out model_size and what shapes the network: the model's own shape is taken"
             raise ConfigError(name, value, f"{network[name]} as in {path}", advice)
-    most = network.get("max_position_embeddings", 512)
+    most = most_positions(network)
     if config.max_seq_length > most:
         raise ConfigError("max_seq_length", config.max_seq_length, f"at most {most}")
 
 
-def size_of(network: Mapping[str, Any]) -> str:
-    """small, base or large: the size whose recommendations fit a network best."""
-    return min(SIZES, key=lambda size: abs(SIZES[size][0] - network.get("hidden_size", 256)))
-
-
-def recommended_for(config: FinetuningConfig, description: TaskDescription) -> dict[str, Any]:
-    """The hyper-parameters that a task's description recommends for this size of model."""
-    size = size_of(find_source(config)[1])
-    return {**description.recommended.get("all", {}), **description.recommended.get(size, {})}
+def most_positions(network: Mapping[str, Any]) -> int:
+    """Tokens of the longest sequence that a network takes."""
+    return int(network.get("max_position_embeddings", 512))
 
 
 def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:

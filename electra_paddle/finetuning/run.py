@@ -19,8 +19,9 @@ from electra_paddle.finetuning.ensemble import ENSEMBLE, write_ensemble
 from electra_paddle.finetuning.experiment import begin_experiment, deciding_splits, identity_of
 from electra_paddle.finetuning.features import Features, load_features
 from electra_paddle.finetuning.folds import HELD_OUT, evaluate_out_of_fold, fold_of, write_out_of_fold
-from electra_paddle.finetuning.job import FEATURES, Job, prepare, recommended_for
+from electra_paddle.finetuning.job import FEATURES, Job, prepare
 from electra_paddle.finetuning.kinds.base import read_task
+from electra_paddle.finetuning.recommendation import with_recommended
 from electra_paddle.finetuning.report import Results
 from electra_paddle.locks import only_writer
 from electra_paddle.training.callbacks import Callback
@@ -41,7 +42,9 @@ def finetune(
     Args:
         task: a task's name, a file that describes one, or a description; its files lie in
             `DATA_DIR/finetuning_data/NAME`.
-        config: all settings; or give them as keyword arguments, under the names of FinetuningConfig's fields.
+        config: all settings, none of which is replaced by a recommended one; or
+        settings: those that differ from what is recommended for the task and the size of the model, or from the
+            defaults, under the names of FinetuningConfig's fields.
         callbacks: called at the events of each trial's training, after its own.
 
     Returns:
@@ -59,11 +62,12 @@ def finetune(
     if "task_names" in settings:
         raise ConfigError("task_names", repr(settings["task_names"]), "the task as the first argument")
     description = task if isinstance(task, TaskDescription) else load_description(str(task))
-    whole = build_config(FinetuningConfig, config, settings)
-    if whole.recommended:
-        if config:
-            raise ConfigError("recommended", "true in a FinetuningConfig", "false", "give settings by name instead")
-        whole = build_config(FinetuningConfig, None, {**recommended_for(whole, description), **settings})
+    if config:
+        whole = build_config(FinetuningConfig, config, settings)
+    else:
+        whole = with_recommended(
+            description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
+        )
     job = prepare(whole, description)
     runtime.start()
     with runtime.last_to_fail():

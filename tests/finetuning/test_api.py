@@ -96,8 +96,6 @@ def test_evaluate_scores_a_file_as_the_run_did(results, data_dir, moods):
 def test_settings_that_are_of_no_use_are_refused(data_dir, moods, results, tmp_path):
     with pytest.raises(ConfigError, match="task_names: found .*, expected the task as the first argument"):
         electra_paddle.finetune(moods, task_names=["moods"])
-    with pytest.raises(ConfigError, match="recommended: found true in a FinetuningConfig"):
-        electra_paddle.finetune(moods, electra_paddle.FinetuningConfig(data_dir, recommended=True))
     folder = tmp_path / "damaged"
     folder.mkdir()
     for text, found in (("[]", "no 'name'"), ('{"name": "x"}', "no 'kind'"), ("{", "no readable description")):

@@ -1,0 +1,50 @@
+"""Hyper-parameters that a stranger should begin with: those of his task and of his model's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from electra_paddle import runtime
+from electra_paddle.config.geometry import SIZES
+from electra_paddle.finetuning.job import find_source, most_positions
+
+if TYPE_CHECKING:
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
+
+# For tasks that recommend nothing themselves. Source: appendix B of ELECTRA (Clark et al., 2020).
+OF_SIZE: dict[str, dict[str, Any]] = {
+    "small": {"learning_rate": 3e-4},
+    "base": {"learning_rate": 1e-4},
+    "large": {"learning_rate": 5e-5, "layerwise_lr_decay": 0.9},
+}
+
+
+def size_of(network: Mapping[str, Any]) -> str:
+    """small, base or large: the size whose recommendations fit a network best."""
+    return min(SIZES, key=lambda size: abs(SIZES[size][0] - network.get("hidden_size", 256)))
+
+
+def with_recommended(
+    description: TaskDescription, build: Callable[[Mapping[str, Any]], FinetuningConfig]
+) -> FinetuningConfig:
+    """The configuration of a run on a task, and a line that says what was chosen for it.
+
+    Args:
+        build: makes it from values that take the place of defaults; what the user says wins over them.
+    """
+    config = build({})
+    if not config.recommended or config.debug:
+        return config
+    network = find_source(config)[1]
+    size = size_of(network)
+    of_task = description.recommended
+    values = {**OF_SIZE[size], **of_task.get("all", {}), **of_task.get(size, {})}
+    if "max_seq_length" in values:
+        values["max_seq_length"] = min(values["max_seq_length"], most_positions(network))
+    chosen = build(values)
+    taken = [f"{name} {getattr(chosen, name)}" for name in values if getattr(chosen, name) != getattr(config, name)]
+    if taken and runtime.is_main():
+        print(f"{description.name}: recommended for a {size} model: {', '.join(taken)} (--recommended false: none)")
+    return chosen

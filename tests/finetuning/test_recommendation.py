@@ -1,0 +1,73 @@
+"""What a stranger begins with is what is recommended for his task and his model's size."""
+
+import argparse
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from electra_paddle.commands import run_finetuning
+from electra_paddle.config import FinetuningConfig
+from electra_paddle.config.loading import build_config
+from electra_paddle.finetuning.description import TaskDescription, load_description
+from electra_paddle.finetuning.recommendation import size_of, with_recommended
+
+
+@pytest.fixture
+def settle(model_dir):
+    def settle(description, **settings):
+        settings = {"init_checkpoint": str(model_dir), **settings}
+        return with_recommended(
+            description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
+        )
+
+    return settle
+
+
+def test_values_of_the_task_and_the_size_are_taken_and_said(settle, capsys):
+    config = settle(load_description("cail2018"))
+    assert (config.max_seq_length, config.learning_rate) == (512, 5e-4)
+    said = (
+        "cail2018: recommended for a small model: learning_rate 0.0005, max_seq_length 512 (--recommended false: none)"
+    )
+    assert capsys.readouterr().out == said + "\n"
+
+
+def test_what_the_user_says_wins(settle, capsys):
+    config = settle(load_description("cail2018"), learning_rate=1e-4, max_seq_length=64)
+    assert (config.max_seq_length, config.learning_rate) == (64, 1e-4)
+    assert capsys.readouterr().out == ""
+
+
+def test_task_of_ones_own_gets_the_rate_of_the_models_size(settle):
+    description = TaskDescription("mood")
+    assert settle(description).learning_rate == 3e-4
+    assert settle(description, recommended=False).learning_rate == 1e-4
+    partly = dataclasses.replace(description, recommended={"all": {"num_train_epochs": 5}})
+    assert (settle(partly).learning_rate, settle(partly).num_train_epochs) == (3e-4, 5)
+
+
+def test_debug_runs_keep_their_values(settle):
+    assert settle(load_description("cail2018"), debug=True).max_seq_length == 128
+
+
+@pytest.mark.parametrize("hidden, size", [(128, "small"), (256, "small"), (768, "base"), (1024, "large")])
+def test_size_is_that_of_the_hidden_states(hidden, size):
+    assert size_of({"hidden_size": hidden}) == size
+
+
+def test_length_is_the_models_where_it_has_less_than_recommended(settle, model_dir, tmp_path):
+    short = shutil.copytree(model_dir, tmp_path / "short")
+    entries = json.loads((short / "config.json").read_text())
+    (short / "model.safetensors").unlink()  # whose 512 positions would be noticed
+    (short / "config.json").write_text(json.dumps({**entries, "max_position_embeddings": 200}))
+    assert settle(load_description("cail2018"), init_checkpoint=str(short)).max_seq_length == 200
+
+
+def test_suite_and_command_line_win(model_dir):
+    parser = argparse.ArgumentParser()
+    run_finetuning.add_arguments(parser)
+    arguments = parser.parse_args(["--init-checkpoint", str(model_dir), "--learning-rate", "2e-4"])
+    config = run_finetuning.config_for(arguments, load_description("cail2018"), {"max_seq_length": 256})
+    assert (config.learning_rate, config.max_seq_length) == (2e-4, 256)
