@@ -90,6 +90,7 @@ class ReadingBatch(NamedTuple):
     attention_mask: ArrayOrTensor  # [B, L] int64
     start_positions: ArrayOrTensor  # [B] int64, 0 where the answer is elsewhere, -1 where there is no label
     end_positions: ArrayOrTensor  # [B] int64, the answer's last token
+    answer_types: ArrayOrTensor  # [B] int64, places in text.windows.ANSWER_TYPES
     weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
 
 

@@ -31,8 +31,8 @@ class FinetuningConfig:
         "use_tfrecords_if_existing": False,
     }
     DEBUG_SHAPE: ClassVar[dict[str, Any]] = PretrainingConfig.DEBUG_SHAPE
-    # Of GLUE and SQuAD 2.0, which are not among the tasks; and the record that a saved configuration carries.
-    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "qa_na_threshold", "experiment")
+    # Of GLUE, which is not among the tasks; and the record that a saved configuration carries.
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = ("double_unordered", "experiment")
 
     data_dir: Path = entry(Path(), "folder of the models and of finetuning_data/TASK/", group="data")
     model_name: str = entry("electra", "name of the model below DATA_DIR/models, or of a published one")
@@ -114,6 +114,9 @@ class FinetuningConfig:
     answerable_classifier: bool = entry(True, "also learn whether a window has the answer")
     answerable_uses_start_logits: bool = entry(True, "that classifier sees what the start logits point at")
     answerable_weight: float = entry(0.5, "weight of its loss")
+    qa_na_threshold: float | None = entry(
+        None, "logit above which a question has no answer, where that may be; default: chosen on dev, without it 0"
+    )
     compat: str = entry("corrected", "corrected, or reference: answers and windows as the original finds them")
     use_tfrecords_if_existing: bool = entry(
         True, "take features made earlier from the same files and settings", group="run"

@@ -13,6 +13,7 @@ from electra_paddle.config.pretraining import require_one_of
 from electra_paddle.config.recipes import RECIPES
 from electra_paddle.errors import ConfigError
 from electra_paddle.task_kinds import KINDS
+from electra_paddle.text.windows import ANSWER_TYPES
 
 BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
@@ -60,6 +61,9 @@ class TaskDescription:
     label_separator: str | None = entry(
         None, "what stands between the labels in a cell, of kinds whose texts may have several; default: a comma"
     )
+    answer_types: tuple[str, ...] | None = entry(
+        None, "what the answers of reading comprehension may be: span (the default), none, yes, no"
+    )
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
     report_metrics: tuple[str, ...] = entry((), "further metrics that results and tables show")
     positive_label: str | None = entry(None, "the class of which the metrics f1, precision and recall are")
@@ -89,6 +93,10 @@ class TaskDescription:
                 raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
         if self.kind == "multi_label" and self.label_separator is None:
             object.__setattr__(self, "label_separator", ",")
+        for name in self.answer_types or ():
+            if self.kind != "reading_comprehension" or name not in ANSWER_TYPES:
+                expected = f"{one_of(ANSWER_TYPES)}, of `kind: reading_comprehension`"
+                raise ConfigError("answer_types", repr(name), expected)
         check_text(self)
         if self.format == "bio":
             for name, column in self.token_columns.items():

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from electra_paddle.finetuning.kinds.base import AnyKind
 
 ENSEMBLE = "ensemble"  # in the names of its files, where a trial has its number
-AGREED = ("kind", "labels", "is_pair", "settings")  # entries of task.json that decide what a network is given and says
+AGREED = (
+    "kind",
+    "labels",
+    "is_pair",
+    "settings",
+    "answer_types",
+)  # entries of task.json that decide what a network is given and says
 
 
 def check_combines(kind: AnyKind) -> None:
@@ -62,9 +68,9 @@ def agreed_task(folders: Sequence[Path]) -> dict[str, Any]:
     tasks = [read_task(folder) for folder in folders]
     for folder, task in zip(folders[1:], tasks[1:], strict=True):
         for name in AGREED:
-            if task[name] != tasks[0][name]:
+            if task.get(name) != tasks[0].get(name):
                 path, first = folder / TASK, folders[0] / TASK
-                raise CheckpointError(path, f"{name} {task[name]}", f"{tasks[0][name]}, as in {first}")
+                raise CheckpointError(path, f"{name} {task.get(name)}", f"{tasks[0].get(name)}, as in {first}")
         for name, read in (("vocabulary", vocabulary_of), ("case", pretrained.read_case)):
             if read(folder) != read(folders[0]):
                 raise CheckpointError(folder, f"another {name}", f"that of {folders[0]}")

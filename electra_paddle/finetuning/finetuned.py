@@ -47,7 +47,10 @@ def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
         raise ConfigError("from_finetuned", "no folder", "at least one")
     task, folder = agreed_task(folders), folders[0]
     columns: dict[str, int | str] = {"text_a": 0, "text_b": 1} if task["is_pair"] else {"text_a": 0}
-    description = TaskDescription(task["name"], task["kind"], columns=columns, labels=tuple(task["labels"]))
+    answer_types = tuple(task.get("answer_types", ())) or None
+    description = TaskDescription(
+        task["name"], task["kind"], columns=columns, labels=tuple(task["labels"]), answer_types=answer_types
+    )
     tokenizer = pretrained.load_tokenizer(folder)
     settings = {"init_checkpoint": folder, "do_lower_case": tokenizer.do_lower_case, **task["settings"]}
     kind = make_kind(description, build(FinetuningConfig, settings, dict.fromkeys(settings, str(folder / TASK))))

@@ -14,10 +14,12 @@ from typing import Any
 from electra_paddle.data.recognition import SAMPLE_BYTES, is_utf8
 from electra_paddle.data.recognition import guess as guess_encoding
 from electra_paddle.errors import DataError, reason
+from electra_paddle.finetuning.comprehension.squad import Question, read_questions
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
 from electra_paddle.finetuning.problems import Problems
+from electra_paddle.text.windows import ANSWER_TYPES
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
 MOST_ROWS = 20_000  # that are looked at
@@ -71,16 +73,25 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
     form, encoding = guess_format(Path(path), encoding)
     entries: dict[str, Any] = {"format": form} | ({"encoding": encoding} if encoding else {})
     reasons = {"encoding": "of all files"} if encoding else {}
-    if form in ("squad", "bio", "spans"):
-        kind = "reading_comprehension" if form == "squad" else "tagging"
-        layouts = {"squad": "paragraphs with questions", "bio": "a token and its tag a line", "spans": "text and spans"}
-        return Guess({"kind": kind, **entries}, {"kind": layouts[form], **reasons}, [])
+    if form == "squad":
+        questions = read_questions(path, Problems("skip"))
+        more, why = guess_answers(questions)
+        reasons = {"kind": "paragraphs with questions", **reasons, **why}
+        shown = [{"context": each.context, "question": each.text, "answers": each.answers} for each in questions[:3]]
+        return Guess({"kind": "reading_comprehension", **entries, **more}, reasons, shown)
+    if form in ("bio", "spans"):
+        layouts = {"bio": "a token and its tag a line", "spans": "text and spans"}
+        return Guess({"kind": "tagging", **entries}, {"kind": layouts[form], **reasons}, [])
     layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     records = list(itertools.islice(read_records(path, layout, Problems("skip")), MOST_ROWS))
     if not records:
         raise DataError(path, f"no row of {form}", "rows of a table, or objects")
     guess = guess_objects(records) or guess_table(records, path)
     columns = guess.entries["columns"]
+    if "answers" in columns:
+        own = dataclasses.replace(layout, kind="reading_comprehension", columns={**columns})
+        more, why = guess_answers(read_questions(path, Problems("skip"), own))
+        guess = Guess({**guess.entries, **more}, {**guess.reasons, **why}, guess.examples)
     examples = [{name: record.cells.get(key) for name, key in columns.items()} for record in records[:3]]
     if form in ("csv", "tsv") and all(key.isdigit() for key in columns.values()):
         guess.entries["columns"] = {name: int(key) for name, key in columns.items()}
@@ -175,6 +186,15 @@ def guess_table(records: Sequence[Record], path: str | Path) -> Guess:
         return Guess(entries, reasons, [])
     more, why = guess_labels(values[columns["label"]])
     return Guess({**entries, **more}, {**reasons, "kind": why}, [])
+
+
+def guess_answers(questions: Sequence[Question]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(entries, reasons) of what the answers of questions are, where they are not all passages."""
+    counts = Counter(question.own_type for question in questions)
+    types = [name for name in ANSWER_TYPES if counts[name]]
+    if types in ([], ["span"], ["none"]):
+        return {}, {}
+    return {"answer_types": types}, {"answer_types": ", ".join(f"{name} {counts[name]:,}" for name in types)}
 
 
 def guess_labels(labels: Sequence[Any]) -> tuple[dict[str, Any], str]:

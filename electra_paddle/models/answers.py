@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 MAX_ANSWER_LENGTH = 200  # tokens; the answers of CMRC 2018's dev split have up to 100, those of its trial split more
+YES, NO = "YES", "NO"  # as CJRC writes them
 REFERENCE_MAX_ANSWER_LENGTH = 30  # 5 % of the first answers of CMRC 2018's dev split are longer
 
 
@@ -27,6 +28,7 @@ class SpanScores(NamedTuple):
     ends: Array  # [S, E] int
     end_scores: Array  # [S, E] float
     no_answer: float = 0.0  # probability that the window has no answer; 0 where the head does not say it
+    yes_no: tuple[float, float] = (0.0, 0.0)  # probabilities that the answer is yes, and no
 
 
 class Answer(NamedTuple):
@@ -53,20 +55,33 @@ def likely_spans(scores: Any, n_best_size: int) -> list[SpanScores]:
     """
     if scores.beam is None:
         logits = zip(np.asarray(scores.start_logits), np.asarray(scores.end_logits), strict=True)
-        return with_no_answer([best_of_logits(*each, n_best_size) for each in logits], scores.answerable_logit)
+        return with_types([best_of_logits(*each, n_best_size) for each in logits], *type_probabilities(scores))
     beam = scores.beam
     columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
     starts, start_scores, ends, end_scores = map(np.asarray, columns)
     rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
-    return with_no_answer([SpanScores(*row) for row in rows], scores.answerable_logit)
+    return with_types([SpanScores(*row) for row in rows], *type_probabilities(scores))
 
 
-def with_no_answer(spans: list[SpanScores], logits: Any) -> list[SpanScores]:
-    """The SpanScores with the probabilities of logits [W] that there is no answer, if the head has them."""
-    if logits is None:
-        return spans
-    probabilities = 1 / (1 + np.exp(-np.asarray(logits, "float64")))
-    return [span._replace(no_answer=float(value)) for span, value in zip(spans, probabilities, strict=True)]
+def type_probabilities(scores: Any) -> tuple[Array | None, Array | None]:
+    """The probabilities [W] of there being no answer and [W, 3] of neither, yes and no; None for what a head lacks."""
+    no_answer = yes_no = None
+    if scores.answerable_logit is not None:
+        no_answer = 1 / (1 + np.exp(-np.asarray(scores.answerable_logit, "float64")))
+    if scores.yes_no_logits is not None:
+        logits = np.asarray(scores.yes_no_logits, "float64")
+        yes_no = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return no_answer, yes_no
+
+
+def with_types(spans: list[SpanScores], no_answer: Array | None, yes_no: Array | None) -> list[SpanScores]:
+    """The SpanScores with what `type_probabilities` returns."""
+    if no_answer is not None:
+        spans = [span._replace(no_answer=float(value)) for span, value in zip(spans, no_answer, strict=True)]
+    if yes_no is not None:
+        pairs = [(float(yes), float(no)) for _, yes, no in yes_no]
+        spans = [span._replace(yes_no=pair) for span, pair in zip(spans, pairs, strict=True)]
+    return spans
 
 
 def best_of_logits(start_logits: Array, end_logits: Array, n_best_size: int) -> SpanScores:
@@ -157,20 +172,55 @@ def n_best_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     ]
 
 
-def told_answer(answers: Sequence[Answer], no_answer: float) -> dict[str, Any]:
+class TypeScores(NamedTuple):
+    """How probable answers are for a question that are no passages of its text."""
+
+    no_answer: float = 0.0  # the smallest probability of a window that it has none
+    yes: float = 0.0  # the mean of its windows
+    no: float = 0.0
+
+    def decide(self, threshold: float | None = None) -> tuple[str, float] | None:
+        """(YES, NO or "", its probability); None for a passage.
+
+        Args:
+            threshold: logit of `no_answer` from which on there is none; default: that of 0.5.
+        """
+        neither = 1 - self.yes - self.no
+        if max(self.yes, self.no) > neither:
+            return (YES, self.yes) if self.yes >= self.no else (NO, self.no)
+        return ("", self.no_answer) if logit(self.no_answer) > (threshold or 0.0) else None
+
+
+def logit(probability: float) -> float:
+    """The number whose sigmoid is a probability."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(probability) - np.log1p(-probability))
+
+
+def types_of(spans: Sequence[SpanScores]) -> TypeScores:
+    """The TypeScores of a question, from the SpanScores of all its windows."""
+    if not spans:
+        return TypeScores()
+    yes, no = np.mean([span.yes_no for span in spans], axis=0)
+    return TypeScores(min(span.no_answer for span in spans), float(yes), float(no))
+
+
+def told_answer(answers: Sequence[Answer], types: TypeScores, threshold: float | None = None) -> dict[str, Any]:
     """The answer as users get it: {"text", "score", "start", "end"}, where context[start:end] is the text.
 
-    Its score is its probability among the best ones, times that of there being one. "" at 0 to 0 where every window
-    more probably has none than one; its score is then the probability of that.
+    Its score is its probability among the best ones, times that of there being one. YES and NO, and "" for none, stand
+    at 0 to 0; their score is the probability of that.
 
     Args:
         answers: of `best_answers`.
-        no_answer: the smallest probability of a window that it has none.
+        types: of the question.
+        threshold: see `TypeScores.decide`.
     """
-    if no_answer > 0.5 or not answers:
-        return {"text": "", "score": no_answer, "start": 0, "end": 0}
+    text, score = types.decide(threshold) or (None, types.no_answer)
+    if text is not None or not answers:
+        return {"text": text or "", "score": score, "start": 0, "end": 0}
     best, probability = answers[0], n_best_entries(answers)[0]["probability"]
-    return {"text": best.text, "score": (1 - no_answer) * probability, "start": best.start, "end": best.end}
+    return {"text": best.text, "score": (1 - types.no_answer) * probability, "start": best.start, "end": best.end}
 
 
 def looks_swapped(context: str, question: str) -> bool:

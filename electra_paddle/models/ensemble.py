@@ -37,15 +37,18 @@ def mean_reading_scores(scores: Sequence[ReadingScores]) -> ReadingScores:
     the readers; 0 of one whose beam lacks it. Without, the logits of starts and of ends are averaged.
     """
     first = scores[0]
-    answerable = None
+    answerable = yes_no = None
     if first.answerable_logit is not None:
         answerable = mean_of_sigmoid([each.answerable_logit for each in scores])  # [B]
+    if first.yes_no_logits is not None:
+        yes_no = mean_of_softmax([each.yes_no_logits for each in scores])  # [B, 3]
     if first.beam is None:
         starts, ends = (sum(each[part] for each in scores) / len(scores) for part in (0, 1))  # [B, L]
-        return ReadingScores(starts, ends, answerable, None)
+        return ReadingScores(starts, ends, answerable, None, yes_no)
     rows = zip(*(zip(*map(np.asarray, each.beam), strict=True) for each in scores), strict=True)
     beams = [mean_beam([Beam(*beam) for beam in row]) for row in rows]
-    return ReadingScores(None, None, answerable, Beam(*(np.stack(part) for part in zip(*beams, strict=True))))
+    beam = Beam(*(np.stack(part) for part in zip(*beams, strict=True)))
+    return ReadingScores(None, None, answerable, beam, yes_no)
 
 
 def mean_beam(beams: Sequence[Beam]) -> Beam:

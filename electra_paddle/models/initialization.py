@@ -23,6 +23,7 @@ GLOROT = (  # layers the original creates without an initializer
     "end",
     "answerable_hidden",
     "answerable",
+    "yes_no",
 )
 
 

@@ -35,6 +35,7 @@ class ReadingSettings(NamedTuple):
     answerable_classifier: bool = True
     answerable_uses_start_logits: bool = True
     beam_size: int = 20
+    yes_no_classifier: bool = False  # not of the original: questions may be answered with yes or no
 
 
 def variant_of(names: Iterable[str]) -> dict[str, bool]:
@@ -43,7 +44,8 @@ def variant_of(names: Iterable[str]) -> dict[str, bool]:
     return {
         "joint_prediction": "end_hidden" in layers,
         "answerable_classifier": "answerable" in layers,
-        "answerable_uses_start_logits": "answerable_hidden" in layers or "answerable" not in layers,
+        "answerable_uses_start_logits": "answerable_hidden" in layers or not {"answerable", "yes_no"} & layers,
+        **({"yes_no_classifier": True} if "yes_no" in layers else {}),
     }
 
 
@@ -54,6 +56,7 @@ class ReadingScores(NamedTuple):
     end_logits: ArrayOrTensor  # [B, L], with joint prediction those behind the given starts
     answerable_logit: ArrayOrTensor  # [B], above 0: this window has no answer
     beam: ArrayOrTensor  # Beam, with joint prediction while not training
+    yes_no_logits: ArrayOrTensor = None  # [B, 3], of neither, of yes and of no
 
 
 class Beam(NamedTuple):
@@ -71,7 +74,7 @@ def is_traced() -> bool:
 
 
 class ReadingHead(nn.Layer):
-    """Logits of an answer's start and end, and of there being none.
+    """Logits of an answer's start and end, of there being none, and of yes and no instead.
 
     With joint prediction the end depends on the start: on the given one in training, on the best ones otherwise.
     """
@@ -83,10 +86,14 @@ class ReadingHead(nn.Layer):
         if settings.joint_prediction:
             self.end_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
         self.end = nn.Linear(INNER_SIZE if settings.joint_prediction else hidden_size, 1)
+        inner_size = hidden_size
+        if settings.answerable_uses_start_logits and (settings.answerable_classifier or settings.yes_no_classifier):
+            inner_size = INNER_SIZE
+            self.answerable_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
         if settings.answerable_classifier:
-            if settings.answerable_uses_start_logits:
-                self.answerable_hidden = nn.Linear(2 * hidden_size, INNER_SIZE)
-            self.answerable = nn.Linear(INNER_SIZE if settings.answerable_uses_start_logits else hidden_size, 1)
+            self.answerable = nn.Linear(inner_size, 1)
+        if settings.yes_no_classifier:
+            self.yes_no = nn.Linear(inner_size, 3)
 
     def forward(
         self, hidden: Tensor, token_type_ids: Tensor, attention_mask: Tensor, start_positions: Tensor | None = None
@@ -110,7 +117,8 @@ class ReadingHead(nn.Layer):
                 end_logits = behind(start_positions)
             if not self.training:
                 beam = self._search(start_logits, behind)
-        return ReadingScores(start_logits, end_logits, self._answerable_logit(hidden, start_logits), beam)
+        answerable_logit, yes_no_logits = self._classified(hidden, start_logits)
+        return ReadingScores(start_logits, end_logits, answerable_logit, beam, yes_no_logits)
 
     @staticmethod
     def _logits(layer: nn.Layer, hidden: Tensor, penalty: Tensor) -> Tensor:
@@ -149,15 +157,17 @@ class ReadingHead(nn.Layer):
         end_log_probs, ends = (paddle.stack([pair[part] for pair in found], axis=1) for part in (0, 1))  # [B, S, S]
         return Beam(starts, start_log_probs, ends, end_log_probs)
 
-    def _answerable_logit(self, hidden: Tensor, start_logits: Tensor) -> Tensor | None:
-        if not self.settings.answerable_classifier:
-            return None
-        inner = hidden[:, 0]  # [B, H]
-        if self.settings.answerable_uses_start_logits:
+    def _classified(self, hidden: Tensor, start_logits: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The logits [B] of there being no answer and [B, 3] of neither, yes and no; None for what the head lacks."""
+        settings, inner = self.settings, hidden[:, 0]  # [B, H]
+        if not (settings.answerable_classifier or settings.yes_no_classifier):
+            return None, None
+        if settings.answerable_uses_start_logits:
             probs = F.softmax(start_logits).astype(hidden.dtype)  # [B, L]
             expected_start = paddle.matmul(probs.unsqueeze(1), hidden).squeeze(1)  # [B, H]
             inner = F.gelu(self.answerable_hidden(paddle.concat([inner, expected_start], axis=-1)))  # [B, D]
-        return self.answerable(inner).squeeze(-1).astype("float32")
+        answerable = self.answerable(inner).squeeze(-1).astype("float32") if settings.answerable_classifier else None
+        return answerable, self.yes_no(inner).astype("float32") if settings.yes_no_classifier else None
 
 
 class ElectraReader(ElectraPretrainedModel):
@@ -194,18 +204,23 @@ def reading_loss(
     end_positions: Tensor,
     is_impossible: Tensor,
     answerable_weight: float,
+    yes_no: Tensor | None = None,
 ) -> Tensor:
-    """Loss of each row [B]: mean cross entropy of start and end, and of the answerability by its weight.
+    """Loss of each row [B]: mean cross entropy of start and end, and that of the answer's type by its weight.
 
     Args:
         scores: ReadingScores with end logits.
         start_positions, end_positions: [B] int64.
         is_impossible: [B] float32.
+        yes_no: [B] int64, 1 where yes is right, 2 where no is; for heads that classify it.
     """
     start_loss = F.cross_entropy(scores.start_logits, start_positions, reduction="none")
     end_loss = F.cross_entropy(scores.end_logits, end_positions, reduction="none")
     loss = (start_loss + end_loss).reshape([-1]) / 2  # [B]
-    if scores.answerable_logit is None:
-        return loss
-    answerable_loss = F.binary_cross_entropy_with_logits(scores.answerable_logit, is_impossible, reduction="none")
-    return loss + answerable_weight * answerable_loss
+    if scores.answerable_logit is not None:
+        logits = scores.answerable_logit
+        loss += answerable_weight * F.binary_cross_entropy_with_logits(logits, is_impossible, reduction="none")
+    if scores.yes_no_logits is not None:
+        assert yes_no is not None
+        loss += answerable_weight * F.cross_entropy(scores.yes_no_logits, yes_no, reduction="none").reshape([-1])
+    return loss

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from electra_paddle.text.tokenizer import Encoded
 
 
+ANSWER_TYPES = ("span", "none", "yes", "no")  # a passage, or what is right instead of one
 CENTRE_WEIGHT = 0.01  # of a window's length against a token's distance from its nearer edge
 
 
@@ -32,6 +33,7 @@ class Window(NamedTuple):
     end: int  # last token of the answer; 0 and 0 where the window lacks any of it, -1 and -1 without labels
     char_starts: Array  # [L - second - 1] place in the text of each token's first character
     char_ends: Array  # [L - second - 1] place after its last
+    answer_type: int = 0  # of the question, place in ANSWER_TYPES
 
 
 class WindowSettings(NamedTuple):

@@ -43,9 +43,10 @@ ENTRIES = {  # name -> (the original's default, another value)
     "n_writes_test": (5, 1),
     "init_checkpoint": ("DATA/models/NAME", "m"),
     # Ours differ: the task and the network have to be named or found, work is saved more often, and the length of an
-    # answer is 30 with `compat: reference` only.
+    # answer is 30 with `compat: reference` only, and the threshold of no answer is chosen on dev.
     "max_answer_length": (30, 100),
     "task_names": (["chunk"], ["cmrc2018", "drcd"]),
+    "qa_na_threshold": (-2.75, -1.0),
     "model_size": ("small", "base"),
     "vocab_size": (30522, 21128),
     "save_checkpoints_steps": (1_000_000, 100),
@@ -57,10 +58,10 @@ OWN_DEFAULTS = {
     "vocab_size",
     "save_checkpoints_steps",
     "max_answer_length",
+    "qa_na_threshold",
 }
 WITHOUT_EFFECT = {  # of tasks that are not Chinese, or of TPUs
     "double_unordered": False,
-    "qa_na_threshold": -1.0,
     "iterations_per_loop": 200,
     "num_tpu_cores": 1,
 }

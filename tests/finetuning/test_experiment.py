@@ -56,7 +56,7 @@ def saved_results(data_dir):
 @pytest.mark.parametrize(
     ("settings", "difference"),
     [
-        ({"learning_rate": 5e-4}, r"learning_rate 0.0001 -> 0.0005"),
+        ({"learning_rate": 5e-4}, r"learning_rate 0.0003 -> 0.0005"),
         ({"seed": 7, "num_trials": 1}, r"seed 0 -> 7"),
         ({"do_lower_case": None, "max_seq_length": 8, "do_train": False}, r"max_seq_length 16 -> 8"),
         ({"eval_steps": 2}, r"eval_steps null -> 2"),
@@ -157,7 +157,7 @@ def test_results_of_a_version_without_record_are_compared_by_what_there_is(finet
     record.write_text(json.dumps(saved))
     finetune(num_trials=1)
     record.write_text(json.dumps(saved))
-    with pytest.raises(ConfigError, match=r"\(learning_rate 0.0001 -> 0.0005\)"):
+    with pytest.raises(ConfigError, match=r"\(learning_rate 0.0003 -> 0.0005\)"):
         finetune(num_trials=1, learning_rate=5e-4)
     write_task(data_dir, "moods", 13, ["train"])
     record.write_text("[]")

@@ -26,13 +26,27 @@ def lines(rows):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
+def quiz(name, answer, start):
+    return {"id": name, "question": SHORT[0], "answers": [{"text": answer, "answer_start": start}]}
+
+
 CSV = table([("编号", "标签", "评论"), *((n, n % 2, TEXTS[n]) for n in range(60))], ",")
 NLI = ["entailment", "neutral", "contradiction", "-"]
 OCNLI = lines(
     {"level": "easy", "sentence1": TEXTS[n], "sentence2": SHORT[n], "label": NLI[n % 4], "genre": "tv", "id": n}
     for n in range(60)
 )
-SQUAD = {"data": [{"paragraphs": [{"context": TEXTS[0], "qas": []}]}]}
+SQUAD = {"data": [{"paragraphs": [{"context": TEXTS[0], "qas": [quiz("1", TEXTS[0][2:4], 2)]}]}]}
+CJRC = {
+    "data": [
+        {
+            "paragraphs": [
+                {"context": TEXTS[0], "qas": [*SQUAD["data"][0]["paragraphs"][0]["qas"], quiz("2", "YES", -1)]}
+            ]
+        },
+        {"paragraphs": [{"context": TEXTS[1], "qas": [quiz("3", "", -1), quiz("4", "NO", -1)]}]},
+    ]
+}
 ROWS = [
     {"context": TEXTS[n], "question": SHORT[n], "answers": {"text": [TEXTS[n][:2]], "answer_start": [0]}}
     for n in (1, 2)
@@ -71,6 +85,11 @@ FILES = [
         {"kind": "multi_label", "columns": {"label": "label", "text_a": "text"}},
     ),
     ("xquad.json", json.dumps(SQUAD, ensure_ascii=False), {"kind": "reading_comprehension", "format": "squad"}),
+    (
+        "cjrc.json",
+        json.dumps(CJRC, ensure_ascii=False),
+        {"kind": "reading_comprehension", "format": "squad", "answer_types": ["span", "none", "yes", "no"]},
+    ),
     (
         "rows.jsonl",
         lines(ROWS),

@@ -11,7 +11,7 @@ from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.kinds.reading_comprehension import ReadingPrediction
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.models.answers import Answer, annotated_spans
+from electra_paddle.models.answers import Answer, TypeScores, annotated_spans
 from electra_paddle.text import Tokenizer, Vocabulary
 
 CONTEXT = "一二三四五六七八九十"
@@ -85,10 +85,12 @@ def test_training_questions_need_an_answer_that_stands_in_the_text(tmp_path):
     names, problems = read(tmp_path, "train", *quizzes)
     assert names == ["1"]
     found = [str(error).partition("question ")[2] for error in problems.errors]
+    no_answer = "found no answer, expected at least one in training and dev data"
+    no_answer += ", or answer_types with none in the task's description"
     assert found == [
         "2: found answer '甲乙', expected an answer that stands in the text",
-        "3: found no answer, expected at least one in training and dev data",
-        "4: found no answer, expected at least one in training and dev data",
+        f"3: {no_answer}",
+        f"4: {no_answer}",
         "5: found an empty question, expected text in training data",
     ]
     with pytest.raises(DataError, match="question 2"):
@@ -208,9 +210,11 @@ def test_questions_in_use_are_pairs():
     for given in ("甲", ("甲",), ("甲", ""), ("甲", 1), {"question": "甲"}):
         with pytest.raises(DataError, match=r"texts\[3\]: found .*, expected \(context, question\)"):
             kind.example(3, given)
-    prediction = ReadingPrediction("一", [Answer("一", np.log(3.0), 0.0, 0, 1), Answer("二", 0.0, 0.0, 1, 2)], "", 0.2)
+    prediction = ReadingPrediction(
+        "一", [Answer("一", np.log(3.0), 0.0, 0, 1), Answer("二", 0.0, 0.0, 1, 2)], "", TypeScores(0.2)
+    )
     told = {"text": "一", "score": pytest.approx(0.75 * 0.8), "start": 0, "end": 1}
     assert kind.plain(prediction) == told
     assert kind.plain(prediction, True) == (told, {"一": pytest.approx(0.75), "二": pytest.approx(0.25)})
     none = {"text": "", "score": 0.6, "start": 0, "end": 0}
-    assert kind.plain(prediction._replace(no_answer=0.6)) == none
+    assert kind.plain(prediction._replace(types=TypeScores(0.6))) == none

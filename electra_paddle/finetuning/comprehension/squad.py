@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from electra_paddle.errors import DataError
 from electra_paddle.finetuning.formats.records import objects
+from electra_paddle.models.answers import NO, YES
 from electra_paddle.parsing import look_up
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ class Question(NamedTuple):
     answers: tuple[str, ...] = ()
     answer_starts: tuple[int, ...] = ()  # positions in the context as annotated, or NOWHERE
     has_places: bool = True  # whether the file says where the answers stand
+    answer_type: str | None = None  # one of ANSWER_TYPES, where the questions are labelled
+
+    @property
+    def is_span(self) -> bool:
+        """Whether its answer is a passage, as all are where nothing else is said."""
+        return self.answer_type in (None, "span")
+
+    @property
+    def own_type(self) -> str:
+        """What its answers are: none, yes or no as CJRC writes them, at no place, or a passage."""
+        if not any(answer.strip() for answer in self.answers):
+            return "none"
+        is_placed = self.has_places and max(self.answer_starts) >= 0
+        return {YES: "yes", NO: "no"}.get(self.answers[0].upper(), "span") if not is_placed else "span"
 
 
 class Unusable(Exception):
@@ -179,11 +194,18 @@ def read_question(path: str | Path, place: str, context: str, entry: Any) -> Que
     if not is_squad:
         answers = [{"text": answer} for answer in answers]
     texts = tuple(require(where, answer, "text", str) for answer in answers)
+    if is_true(entry.get("is_impossible")) and any(text.strip() for text in texts):
+        raise Unusable(where, f"is_impossible, and the answer {texts[0]!r}", "one of both")
     starts = tuple(answer.get("answer_start", context.find(answer["text"])) for answer in answers)
     if not all(type(start) is int for start in starts):
         raise Unusable(where, f"answer_start {', '.join(map(repr, starts))}", "a whole number")
     has_places = not answers or all("answer_start" in answer for answer in answers)
     return Question(name, where, text, context, texts, starts, has_places)
+
+
+def is_true(value: Any) -> bool:
+    """Whether a file says yes: as JSON does, or as CJRC does."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def require(where: str, mapping: Any, key: str, kind: type[Required]) -> Required:

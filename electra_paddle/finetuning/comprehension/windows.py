@@ -11,7 +11,7 @@ import numpy as np
 
 from electra_paddle.finetuning.comprehension.reference import reference_token_span
 from electra_paddle.finetuning.comprehension.squad import answer_span
-from electra_paddle.text.windows import windows
+from electra_paddle.text.windows import ANSWER_TYPES, windows
 
 if TYPE_CHECKING:
     from electra_paddle.finetuning.comprehension.squad import Question
@@ -32,8 +32,11 @@ def labelled_windows(
         is_reference: label as the original does.
     """
     encoded = tokenizer.encode_lines(question.context)
-    answer = answer_tokens(question, encoded, tokenizer, is_reference) if question.answers else None
-    return windows(number, tokenizer.encode(question.text), encoded, tokenizer.vocabulary, settings, answer)
+    is_labelled = question.answers or question.answer_type
+    answer = answer_tokens(question, encoded, tokenizer, is_reference) if is_labelled else None
+    rows = windows(number, tokenizer.encode(question.text), encoded, tokenizer.vocabulary, settings, answer)
+    number_of_type = ANSWER_TYPES.index(question.answer_type or "span")
+    return [row._replace(answer_type=number_of_type) for row in rows]
 
 
 def answer_tokens(question: Question, encoded: Encoded, tokenizer: Tokenizer, is_reference: bool) -> tuple[int, int]:

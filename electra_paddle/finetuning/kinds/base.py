@@ -69,6 +69,8 @@ def task_text(kind: AnyKind, identity: str | None = None) -> str:
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, *kind.kept)},
         "identity": identity,
     }
+    if description.answer_types:
+        task["answer_types"] = list(description.answer_types)
     if kind.chosen:
         task["chosen"] = {name: getattr(kind.config, name) for name in kind.chosen}
     return json.dumps(task, indent=2, ensure_ascii=False) + "\n"
@@ -128,7 +130,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     table_metrics: ClassVar[tuple[str, ...]] = ()
     settings: tuple[str, ...] = ("max_seq_length",)
     kept: ClassVar[tuple[str, ...]] = ()
-    chosen: ClassVar[tuple[str, ...]] = ()
+    chosen: tuple[str, ...] = ()
     training_options: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,21 +13,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ReadingBatch, ReadingOutput
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.comprehension import chinese_metric
 from electra_paddle.finetuning.comprehension.reference import ReferenceWriter, rejection
 from electra_paddle.finetuning.comprehension.squad import Question, answer_span, read_questions
 from electra_paddle.finetuning.comprehension.windows import labelled_windows
 from electra_paddle.finetuning.kinds.base import TaskKind, share_cut
+from electra_paddle.finetuning.thresholds import best_cut
 from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
-from electra_paddle.text.windows import Window, WindowSettings, overlapping
+from electra_paddle.text.windows import ANSWER_TYPES, Window, WindowSettings, overlapping
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
@@ -40,13 +45,16 @@ class ReadingPrediction(NamedTuple):
     text: str
     answers: list[decoding.Answer]  # up to n_best_size, best first
     reachable: str  # what had been answered if the network had found just what is annotated
-    no_answer: float = 0.0  # the smallest probability of a window that it has no answer
+    types: decoding.TypeScores = decoding.TypeScores()
 
 
 class ReadingComprehension(
     TaskKind[Question, Window, ReadingBatch, ReadingOutput, decoding.SpanScores, ReadingPrediction]
 ):
-    """Start and end of the answer in windows of the text; exact match and F1 of CMRC 2018."""
+    """Start and end of the answer in windows of the text; exact match and F1 of CMRC 2018.
+
+    Where `answer_types` says so, there may be none, or it may be yes or no.
+    """
 
     feature_class = Window
     metrics = ("average", "f1", "em")
@@ -62,6 +70,22 @@ class ReadingComprehension(
     )
     always_writes = True
 
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
+        super().__init__(description, config)
+        self.has_none, self.has_yes_no = ("none" in self.types), bool({"yes", "no"} & {*self.types})
+        if self.has_none:
+            self.chosen = ("qa_na_threshold",)
+            if not config.answerable_classifier:
+                raise ConfigError("answerable_classifier", "false with answer_types none", "true", "it learns them")
+        if self.types != ("span",) and self.is_reference:
+            found = f"reference with answer_types {', '.join(self.types)}"
+            raise ConfigError("compat", found, "corrected", "the original reads questions that have a passage")
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What the task's answers may be, of ANSWER_TYPES."""
+        return self.description.answer_types or ("span",)
+
     @property
     def is_reference(self) -> bool:
         """Whether answers are found and written as the original does."""
@@ -75,6 +99,8 @@ class ReadingComprehension(
         questions = read_questions(path, problems, self.description.of_split(split))
         is_labelled = split in ("train", "dev") or self.is_labelled(questions)
         usable = [question for question in questions if self._is_usable(question, split, is_labelled, problems)]
+        if is_labelled and self.types != ("span",):
+            usable = [question._replace(answer_type=question.own_type) for question in usable]
         for question in usable if is_labelled else ():
             self._note_place(question, problems)
         return usable
@@ -85,9 +111,11 @@ class ReadingComprehension(
         The same rules hold for all splits but two: what cannot be learned is left out of training data alone, as scores
         are those of all questions.
         """
-        has_answer = any(answer.strip() for answer in question.answers)
-        if split in ("train", "dev") and not has_answer:
-            problems.add(question.where, "no answer", "at least one in training and dev data")
+        own_type = question.own_type
+        is_known = own_type in self.types
+        if split in ("train", "dev") and own_type == "none" and not is_known:
+            expected = "at least one in training and dev data, or answer_types with none in the task's description"
+            problems.add(question.where, "no answer", expected)
             return False
         if split == "train" and self.is_reference:
             if question.context.strip() and rejection(question) is None:
@@ -102,17 +130,22 @@ class ReadingComprehension(
                 return False
             problems.left_out[f"kept although their {name} is empty"] += 1
             return True
-        if is_labelled and not has_answer:
+        if not is_labelled or (is_known and own_type != "span"):
+            return True
+        if own_type == "none":
             problems.left_out["kept without an answer, for which the right one is none"] += 1
-        elif is_labelled and not self.is_reference and answer_span(question) is None:
-            problems.add(question.where, f"answer {question.answers[0]!r}", "an answer that stands in the text")
+        elif not self.is_reference and answer_span(question) is None:
+            expected = "an answer that stands in the text"
+            if own_type != "span":
+                expected += f", or answer_types with {own_type} in the task's description"
+            problems.add(question.where, f"answer {question.answers[0]!r}", expected)
             return False
         return True
 
     def _note_place(self, question: Question, problems: Problems) -> None:
         """Count answers that do not stand where they are annotated, or are not annotated with a place."""
         span = answer_span(question)
-        if span is None or self.is_reference:
+        if span is None or self.is_reference or not question.is_span:
             return
         if not question.has_places:
             problems.left_out["kept with the first place of their answer, as none is annotated"] += 1
@@ -121,6 +154,10 @@ class ReadingComprehension(
 
     def is_labelled(self, examples: Sequence[Question]) -> bool:
         return any(question.answers for question in examples)
+
+    def count_labels(self, examples: Sequence[Question]) -> dict[str, int]:
+        counts = Counter(question.answer_type for question in examples)
+        return {} if self.types == ("span",) else {name: counts[name] for name in self.types}
 
     def featurize(self, number: int, example: Question, tokenizer: Tokenizer) -> list[Window]:
         config = self.config
@@ -136,23 +173,27 @@ class ReadingComprehension(
     def build_network(self, electra_config: ElectraConfig) -> Layer:
         from electra_paddle.models.reading_comprehension import ElectraReader, ReadingSettings
 
-        electra_config.reading = {name: getattr(self.config, name) for name in ReadingSettings._fields}
+        names = [name for name in ReadingSettings._fields if name != "yes_no_classifier"]
+        electra_config.reading = {name: getattr(self.config, name) for name in names}
+        if self.has_yes_no:
+            electra_config.reading["yes_no_classifier"] = True
         return ElectraReader(electra_config)
 
     def collate(self, features: Sequence[Window], length: int | None = None) -> ReadingBatch:
         tokens = pad([(window.input_ids, window.second) for window in features], length)
         starts, ends = (np.array([getattr(window, name) for window in features], np.int64) for name in ("start", "end"))
-        return ReadingBatch(*tokens, starts, ends, np.ones(len(features), np.float32))
+        types = np.array([window.answer_type for window in features], np.int64)
+        return ReadingBatch(*tokens, starts, ends, types, np.ones(len(features), np.float32))
 
     def forward(self, network: Layer, batch: ReadingBatch) -> ReadingOutput:
-        import paddle
-
         from electra_paddle.models.reading_comprehension import reading_loss
 
         starts, ends = (positions.clip(min=0) for positions in (batch.start_positions, batch.end_positions))
         scores = network(batch.input_ids, batch.token_type_ids, batch.attention_mask, starts)
-        is_impossible = paddle.zeros(starts.shape, "float32")  # in these tasks every question has an answer
-        losses = reading_loss(scores, starts, ends, is_impossible, self.config.answerable_weight)  # [B]
+        is_impossible = (batch.answer_types == ANSWER_TYPES.index("none")).astype("float32")
+        yes_no = (batch.answer_types - (ANSWER_TYPES.index("yes") - 1)).clip(min=0)  # 1 and 2 of yes and no
+        weight = self.config.answerable_weight
+        losses = reading_loss(scores, starts, ends, is_impossible, weight, yes_no)  # [B]
         is_labelled = (batch.start_positions >= 0).astype("float32")
         return ReadingOutput((losses * is_labelled * batch.weights).sum(), scores)
 
@@ -189,8 +230,27 @@ class ReadingComprehension(
                 ([decoding.annotated_spans(window) for window in windows], 1),
             )
         )
-        no_answer = min((each.no_answer for each in spans), default=0.0)
-        return ReadingPrediction(best[0].text, best, reachable[0].text, no_answer)
+        right = reachable[0].text
+        if not question.is_span:
+            right = question.answers[0] if question.answer_type != "none" else ""
+        return self.decide(ReadingPrediction(best[0].text, best, right, decoding.types_of(spans)))
+
+    def decide(self, prediction: ReadingPrediction) -> ReadingPrediction:
+        if self.types == ("span",):
+            return prediction
+        decided = prediction.types.decide(self.config.qa_na_threshold)
+        return prediction._replace(text=prediction.answers[0].text if decided is None else decided[0])
+
+    def choose(self, examples: Sequence[Question], predictions: Sequence[ReadingPrediction]) -> dict[str, Any]:
+        """The logit above which a question has no answer, with the highest average of F1 and exact match."""
+        logits, gains = [], []
+        for question, prediction in zip(examples, predictions, strict=True):
+            decided = prediction.types.decide(math.inf)
+            if decided is None:  # neither yes nor no, whatever the threshold
+                passage = prediction.answers[0].text
+                gains.append(reward("", question.answers) - reward(passage, question.answers))
+                logits.append(decoding.logit(prediction.types.no_answer))
+        return {"qa_na_threshold": best_cut(np.array(logits), np.array(gains))}
 
     def score(self, examples: Sequence[Question], predictions: Sequence[ReadingPrediction]) -> dict[str, float]:
         """Average, F1 and exact match; and which exact match `max_answer_length` and the windows let it reach."""
@@ -203,7 +263,8 @@ class ReadingComprehension(
             chinese_metric.exact_match(prediction.reachable, question.answers) for question, prediction in pairs
         )
         ceiling = 100 * reachable / len(examples)
-        return {"average": scores.average, "f1": scores.f1, "em": scores.em, "em_ceiling": ceiling}
+        of_types = {} if self.types == ("span",) else type_scores(pairs)
+        return {"average": scores.average, "f1": scores.f1, "em": scores.em, "em_ceiling": ceiling, **of_types}
 
     def write_predictions(
         self,
@@ -224,12 +285,15 @@ class ReadingComprehension(
                 example.id: decoding.n_best_entries(answer.answers)
                 for example, answer in zip(examples, predictions, strict=True)
             }
+        if self.has_none:
+            logits = [decoding.logit(answer.types.no_answer) for answer in predictions]
+            contents["null_odds"] = {example.id: odds for example, odds in zip(examples, logits, strict=True)}
         return [
             write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()
         ]
 
     def gold(self, example: Question) -> Any:
-        return list(example.answers) or None
+        return list(example.answers) or ([""] if example.answer_type == "none" else None)
 
     def group(self, example: Question) -> Hashable:
         return example.context
@@ -281,11 +345,29 @@ class ReadingComprehension(
     def plain(self, prediction: ReadingPrediction, with_probabilities: bool = False) -> Any:
         """The answer, see `told_answer`, or with probabilities (answer, {each of the best: its probability})."""
         found = [answer for answer in prediction.answers if answer.end]
-        told = decoding.told_answer(found, prediction.no_answer)
+        told = decoding.told_answer(found, prediction.types, self.config.qa_na_threshold)
         if not with_probabilities:
             return told
         entries = decoding.n_best_entries(prediction.answers)
         return told, {entry["text"]: entry["probability"] for entry in entries}
+
+
+def reward(text: str, answers: Sequence[str]) -> float:
+    """The mean of exact match and F1 of an answer, 0 to 1."""
+    return (chinese_metric.exact_match(text, answers) + chinese_metric.f1(text, answers)) / 2
+
+
+def type_scores(pairs: Sequence[tuple[Question, ReadingPrediction]]) -> dict[str, float]:
+    """F1 and exact match of questions with a passage, and the share of the others that are answered rightly."""
+    scores = {}
+    if spans := [(prediction.text, question.answers) for question, prediction in pairs if question.is_span]:
+        scores["span_f1"] = 100 * float(np.mean([chinese_metric.f1(*pair) for pair in spans]))
+        scores["span_em"] = 100 * float(np.mean([chinese_metric.exact_match(*pair) for pair in spans]))
+    for name, types in (("none_accuracy", ("none",)), ("yes_no_accuracy", ("yes", "no"))):
+        own = [(prediction.text, question.answers) for question, prediction in pairs if question.answer_type in types]
+        if own:
+            scores[name] = 100 * float(np.mean([chinese_metric.exact_match(*pair) for pair in own]))
+    return scores
 
 
 def write_json(path: Path, content: Any) -> Path:

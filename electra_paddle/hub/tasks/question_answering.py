@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import paddle.nn.functional as F
 
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mask_of
-from electra_paddle.models.answers import best_answers, likely_spans, longest_answer, looks_swapped, told_answer
+from electra_paddle.models.answers import (
+    best_answers,
+    likely_spans,
+    longest_answer,
+    looks_swapped,
+    told_answer,
+    types_of,
+    with_types,
+)
 from electra_paddle.models.reading_comprehension import Beam, ElectraReader, ReadingScores, variant_of
 from electra_paddle.text.windows import WindowSettings, overlapping, windows
 
@@ -70,27 +78,33 @@ class QuestionAnswering(Task):
         return module.model.reading(hidden, batches[0].token_type_ids, mask_of(module.model.electra, batches[0]))
 
     def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
-        """The beam, or logits [B, L] of starts and ends; and the probability [B] that a window has no answer."""
+        """The beam, or logits [B, L] of starts and ends; and the probabilities of what is said instead of a passage.
+
+        These are [B] that a window has no answer, and [B, 3] of neither, yes and no, as far as the head has them.
+        """
         scores = self.forward(module, *batches)
-        spans = scores.beam or (scores.start_logits, scores.end_logits)
-        return *spans, *([] if scores.answerable_logit is None else [F.sigmoid(scores.answerable_logit)])
+        outputs = [*(scores.beam or (scores.start_logits, scores.end_logits))]
+        if scores.answerable_logit is not None:
+            outputs.append(F.sigmoid(scores.answerable_logit))
+        if scores.yes_no_logits is not None:
+            outputs.append(F.softmax(scores.yes_no_logits))
+        return tuple(outputs)
 
     def output_names(self, module: ElectraModule) -> list[str]:
         settings = module.model.reading.settings
         spans = Beam._fields if settings.joint_prediction else ("start_logits", "end_logits")
-        return [*spans, *(["no_answer"] if settings.answerable_classifier else [])]
+        types = {"no_answer": settings.answerable_classifier, "yes_no": settings.yes_no_classifier}
+        return [*spans, *(name for name, is_there in types.items() if is_there)]
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Keep the SpanScores of each window."""
-        settings = module.model.reading.settings
-        if settings.joint_prediction:
-            scores = ReadingScores(None, None, None, Beam(*arrays[:4]))
+        named = dict(zip(self.output_names(module), arrays, strict=True))
+        if module.model.reading.settings.joint_prediction:
+            scores = ReadingScores(None, None, None, Beam(*(named[name] for name in Beam._fields)))
         else:
-            scores = ReadingScores(arrays[0], arrays[1], None, None)
+            scores = ReadingScores(named["start_logits"], named["end_logits"], None, None)
         spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
-        if not settings.answerable_classifier:
-            return spans
-        return [span._replace(no_answer=float(value)) for span, value in zip(spans, arrays[-1], strict=True)]
+        return with_types(spans, named.get("no_answer"), named.get("yes_no"))
 
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
@@ -98,7 +112,7 @@ class QuestionAnswering(Task):
         context, parts = example.notes
         longest = longest_answer(*(options.settings.get(name) for name in ("max_answer_length", "compat")))
         answers = best_answers(context, parts, values, longest, options.settings.get("n_best_size", N_BEST_SIZE))
-        told = told_answer(answers, min(span.no_answer for span in values))
+        told = told_answer(answers, types_of(values), options.settings.get("qa_na_threshold"))
         return {**told, "answer": told["text"]}
 
     def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
