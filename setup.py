@@ -30,7 +30,7 @@ setup(
     packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *BROUGHT],
     package_dir=BROUGHT,
     package_data={
-        "electra_paddle": ["py.typed", "sample/*", "hub/packaging/template/*"],
+        "electra_paddle": ["py.typed", "sample/*", "hub/packaging/template/*", "finetuning/template/*"],
         **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},
     },
     install_requires=[
@@ -40,6 +40,7 @@ setup(
         "numpy>=1.26,<2",
         # What this package itself imports beside them.
         "filelock",
+        "jinja2",
         "jieba",
         "matplotlib",
         "pydantic>=2.9,<2.12",

@@ -45,6 +45,7 @@ class TrainingBatches:
     ) -> None:
         self.features, self.kind, self.batch_size, self.seed = features, kind, batch_size, seed
         self.share, self.by_length, self.length = share, by_length, length
+        self.latest = np.zeros(0, np.int64)  # example of each of this process's rows of the last batch; -1: filled up
 
     def iterate(self, start: int, stop: int) -> Generator[Any, None, None]:
         """Yield this process's rows of batches `start` to `stop`, every feature once an epoch."""
@@ -63,6 +64,7 @@ class TrainingBatches:
         rows = np.append(rows, np.repeat(rows[:1], num_missing))
         size = len(rows) // self.share.num_processes
         own = slice(self.share.rank * size, (self.share.rank + 1) * size)
+        self.latest = np.where(weights[own] > 0, self.features.columns["example"][rows[own]], -1)
         batch = self.kind.collate([self.features[number] for number in rows[own]], self.length)
         return batch._replace(weights=weights[own])
 

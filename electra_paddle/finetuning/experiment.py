@@ -178,7 +178,7 @@ def paths_of(job: Job) -> Iterator[Path]:
         "finetuning_checkpoints": rf"{re.escape(job.name)}_\d+_[0-9a-f]{{8}}",
         "finetuning_logs": rf"{re.escape(job.name)}_\d+",
         "test_predictions": rf"{stem}_(\d+|ensemble)_predictions\..*",
-        "results": rf"{stem}_(\d+|ensemble)[_.].*|{re.escape(job.name)}_((results|out_of_fold)\..*|qa)",
+        "results": rf"{stem}_(\d+|ensemble)[_.].*|{re.escape(job.name)}_((results|report|out_of_fold)[._].*|qa)",
     }
     for folder, pattern in written.items():
         for path in sorted((job.config.output_dir / folder).glob("*")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electra_paddle.errors import ConfigError, some_of
-from electra_paddle.files import replace_text
+from electra_paddle.finetuning.analysis import record_of, write_analysis, write_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from electra_paddle.finetuning.job import Job
     from electra_paddle.finetuning.kinds.base import AnyKind
 
+OUT_OF_FOLD = "out_of_fold"  # in the names of files on all training examples
 HELD_OUT = "held_out"  # the split on which a fold's model was not trained
 
 
@@ -95,22 +95,19 @@ def evaluate_out_of_fold(job: Job, features: Mapping[str, Features]) -> Evaluati
 
 
 def write_out_of_fold(job: Job, predictions: Sequence[Any]) -> Path:
-    """Write `results/TASK_out_of_fold.jsonl`, one object for each training example in the file's order."""
+    """Write `results/TASK_out_of_fold.jsonl`, one object for each training example in the file's order; analyse it."""
     assert job.folds is not None
-    path = job.config.output_dir / "results" / f"{job.name}_out_of_fold.jsonl"
+    path = job.config.output_dir / "results" / f"{job.name}_{OUT_OF_FOLD}.jsonl"
     rows = [
         {
-            "id": example.id,
-            "where": example.where,
+            **record_of(job.kind, example, prediction),
             "fold": int(fold),
-            "gold": job.kind.gold(example),
-            "predicted": job.kind.plain(prediction),
             "probabilities": probabilities_of(job.kind, prediction),
         }
         for example, fold, prediction in zip(job.examples["train"], job.folds, predictions, strict=True)
     ]
-    replace_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return path
+    write_analysis(path.with_suffix(""), job.kind, job.examples["train"], predictions)
+    return write_records(path, rows)
 
 
 def probabilities_of(kind: AnyKind, prediction: Any) -> Any:

@@ -52,6 +52,10 @@ class Job(NamedTuple):
     def name(self) -> str:
         return self.kind.description.name
 
+    def result_path(self, split: str, number: int | str, what: str) -> Path:
+        """A file of what one trial, one fold or all of them together said of a split."""
+        return self.config.output_dir / "results" / f"{self.name}_{split}_{number}_{what}"
+
     def model_dir(self, trial: int | str) -> Path:
         """The folder to which the fine-tuned model of a trial or a fold is written."""
         return self.config.output_dir / "finetuning_models" / f"{self.name}_model_{trial}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,6 +112,26 @@ def threshold_figure(probabilities: Array, gold: Array, threshold: float) -> Fig
     axes.axvline(threshold, color="black", linestyle=":", label=f"threshold {threshold:.3g}")
     axes.set(xlabel="threshold", ylabel="micro-averaged, percent", ylim=(0, 101))
     axes.legend()
+    return figure
+
+
+def calibration_figure(calibration: Mapping[str, Any]) -> Figure:
+    """A matplotlib Figure of the share of right decisions over their confidence; on the line both are equal.
+
+    Args:
+        calibration: of `analysis.calibration`; a point's area grows with its decisions.
+    """
+    from matplotlib.figure import Figure
+
+    bins = calibration["bins"]
+    confidences, shares, counts = (np.array([each[key] for each in bins]) for key in ("confidence", "right", "count"))
+    figure = Figure(figsize=(5, 4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="black", linestyle=":")
+    axes.plot(confidences, shares, color="tab:blue", alpha=0.5)
+    axes.scatter(confidences, shares, s=20 + 200 * counts / counts.max(), color="tab:blue")
+    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title(f"expected calibration error {calibration['error']:.1f} %")
     return figure
 
 

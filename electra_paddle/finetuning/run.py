@@ -14,6 +14,7 @@ from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.finetuning.analysis import record_of, write_analysis, write_records
 from electra_paddle.finetuning.description import TaskDescription, load_description
 from electra_paddle.finetuning.ensemble import ENSEMBLE, write_ensemble
 from electra_paddle.finetuning.experiment import begin_experiment, deciding_splits, identity_of
@@ -21,6 +22,7 @@ from electra_paddle.finetuning.features import Features, load_features
 from electra_paddle.finetuning.folds import HELD_OUT, evaluate_out_of_fold, fold_of, write_out_of_fold
 from electra_paddle.finetuning.job import FEATURES, Job, prepare
 from electra_paddle.finetuning.kinds.base import read_task
+from electra_paddle.finetuning.page import write_page
 from electra_paddle.finetuning.recommendation import with_recommended
 from electra_paddle.finetuning.report import Results
 from electra_paddle.locks import only_writer
@@ -119,6 +121,7 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
             results.show()
         else:
             print(f"{job.name}: nothing was measured, as there is no dev or test split with labels")
+        print(f"{write_page(job, results)} written")
     return results
 
 
@@ -216,8 +219,12 @@ def write_split(job: Job, number: int | str, split: str, evaluation: Evaluation)
     if split == HELD_OUT or (isinstance(number, int) and number > config.n_writes_test):
         return
     if evaluation.scores:
-        stem = config.output_dir / "results" / f"{job.name}_{split}_{number}"
+        path = job.result_path(split, number, "predictions.jsonl")
+        pairs = zip(examples, evaluation.predictions, strict=True)
+        write_records(path, (record_of(kind, *pair) for pair in pairs))
+        stem = path.with_name(path.name.removesuffix("_predictions.jsonl"))
         kind.write_report(stem, examples, evaluation.predictions)
+        write_analysis(stem, kind, examples, evaluation.predictions)
     if config.write_test_outputs or kind.always_writes or not evaluation.scores or number == ENSEMBLE:
         name = job.files[split].stem
         for path in kind.write_predictions(config.output_dir, name, number, examples, evaluation.predictions):

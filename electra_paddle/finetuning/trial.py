@@ -16,6 +16,7 @@ from electra_paddle.finetuning.evaluation import Evaluation, choose_on_dev, eval
 from electra_paddle.finetuning.features import Features
 from electra_paddle.finetuning.job import Job
 from electra_paddle.finetuning.model import build_model, save_finetuned
+from electra_paddle.finetuning.suspects import RowLosses, write_suspects
 from electra_paddle.models.encoder import fuse_attention
 from electra_paddle.models.pretrained_directory import load_model
 from electra_paddle.tensors import assign, read_tensors, save_tensors
@@ -92,14 +93,17 @@ class Trial:
         config = self.config
         settings = session_settings(config, len(self.features["train"]), self.seed, self.number)
         checkpoints = Checkpoints(self.checkpoint_dir, {"identity": self.identity}, keep=NUM_CHECKPOINTS)
+        checkpoint = self._checkpoint(checkpoints, settings.num_train_steps)
+        batches = self._batches()
         best = BestWeights(self)
+        losses = RowLosses(self.kind, batches, len(self.job.examples["train"]), checkpoint)
         session = Session(
             self.model,
             settings,
             checkpoints,
-            self._checkpoint(checkpoints, settings.num_train_steps),
+            checkpoint,
             rate_factors=self._layer_factors(),
-            callbacks=[best, *load_callbacks(config.callbacks, self.callbacks)],
+            callbacks=[losses, best, *load_callbacks(config.callbacks, self.callbacks)],
         )
         fuse_attention(self.model.network, session.precision)
         if runtime.is_main():
@@ -112,7 +116,24 @@ class Trial:
             config.train_batch_size,
             self.job.name,
         )
-        batches = TrainingBatches(
+        session.run(batches.iterate(session.step, settings.num_train_steps), monitor, losses.metrics)
+        if session.average:
+            session.average.apply()
+        best.take(session)
+        self.choose()
+        means = losses.means()
+        if runtime.is_main():
+            if self.number <= config.n_writes_test:
+                examples = self.job.examples["train"]
+                write_suspects(self.job.result_path("train", self.number, "suspects.jsonl"), self.kind, examples, means)
+            save_finetuned(self.job, self.model, self.number, self.seed, self.identity)
+        runtime.barrier()
+        if runtime.is_main():
+            shutil.rmtree(self.checkpoint_dir, ignore_errors=True)
+
+    def _batches(self) -> TrainingBatches:
+        config = self.config
+        return TrainingBatches(
             self.features["train"],
             self.kind,
             config.train_batch_size,
@@ -121,16 +142,6 @@ class Trial:
             config.length_batching,
             config.max_seq_length if config.pad_to_max_length else None,
         )
-        session.run(batches.iterate(session.step, settings.num_train_steps), monitor, self.kind.training_metrics)
-        if session.average:
-            session.average.apply()
-        best.take(session)
-        self.choose()
-        if runtime.is_main():
-            save_finetuned(self.job, self.model, self.number, self.seed, self.identity)
-        runtime.barrier()
-        if runtime.is_main():
-            shutil.rmtree(self.checkpoint_dir, ignore_errors=True)
 
     def _layer_factors(self) -> dict[str, float] | None:
         if self.config.layerwise_lr_decay <= 0:

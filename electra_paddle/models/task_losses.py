@@ -20,9 +20,14 @@ def classification_loss(logits: Tensor, labels: Tensor, weights: Tensor | None =
         labels: [...]; -1 where there is none, which counts nothing.
         weights: [...], how often each counts; once unless given.
     """
-    losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
-    losses = losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
+    losses = classification_losses(logits, labels)
     return (losses if weights is None else losses * weights).sum()
+
+
+def classification_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of each place [...], 0 where there is no label; see `classification_loss`."""
+    losses = F.cross_entropy(logits.astype("float32"), labels, reduction="none", ignore_index=-1)
+    return losses.reshape(labels.shape)  # Paddle 2.6 keeps an axis of 1
 
 
 def weighted_classification_loss(
@@ -60,8 +65,13 @@ def multi_label_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         labels: [B, C] float32, 1 where a row has the label, else 0; -1 in rows without labels, which count nothing.
         weights: [B], how often each row counts.
     """
+    return (multi_label_losses(logits, labels) * weights).sum()
+
+
+def multi_label_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross entropy of each row [B], summed over labels; see `multi_label_loss`."""
     losses = F.binary_cross_entropy_with_logits(logits.astype("float32"), labels.clip(min=0), reduction="none")
-    return ((losses * (labels >= 0).astype("float32")).sum(axis=-1) * weights).sum()
+    return (losses * (labels >= 0).astype("float32")).sum(axis=-1)
 
 
 def regression_loss(predicted: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -72,10 +82,15 @@ def regression_loss(predicted: Tensor, labels: Tensor, weights: Tensor) -> Tenso
         labels: [B] float32, NaN in rows without labels, which count nothing.
         weights: [B], how often each row counts.
     """
+    return (regression_losses(predicted, labels) * weights).sum()
+
+
+def regression_losses(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Squared error of each row [B], 0 without a label; see `regression_loss`."""
     is_known = paddle.logical_not(paddle.isnan(labels))
     right = paddle.where(is_known, labels, paddle.zeros_like(labels))
     errors = (predicted.squeeze(-1).astype("float32") - right) * is_known.astype("float32")
-    return (errors * errors * weights).sum()
+    return errors * errors
 
 
 def softmax_divergence(first: Tensor, second: Tensor, is_known: Tensor, weights: Tensor) -> Tensor:

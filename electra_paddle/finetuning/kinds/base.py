@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.parsing import parse_json
 from electra_paddle.task_kinds import KINDS, load_class
 
@@ -224,6 +225,13 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         """How far two outputs for a training batch are apart, summed over its rows: the KL term of R-Drop."""
         raise NotImplementedError  # `training_options` lacks r_drop_alpha
 
+    def row_losses(self, batch: Batch, output: Output) -> Tensor | None:
+        """The loss of each row [B] of a training batch, by which wrong labels are found; None where it is not known.
+
+        It is the plain loss, without what `training_options` change.
+        """
+        return None
+
     def training_metrics(self, batch: Batch, output: Output) -> dict[str, Tensor]:
         """Scalar tensors about a training batch, for the log."""
         return {"loss": mean_loss(batch, output)}
@@ -307,6 +315,10 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     def gold(self, example: Example) -> Any:
         """The right answer, as `plain` gives a prediction; None where there is none."""
         return None
+
+    def verdict(self, example: Example, prediction: Prediction) -> Verdict:
+        """What there is to say of a labelled example and its prediction in an analysis of mistakes."""
+        return Verdict(self.plain(prediction) == self.gold(example), 0.0)
 
     def stratum(self, example: Example) -> Hashable:
         """What all folds of cross-validation have an equal share of, a label for instance; None: of nothing."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.files import replace_text
+from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.description import TaskDescription, one_of
 from electra_paddle.finetuning.formats import Row, read_rows
 from electra_paddle.finetuning.kinds.objective import OneClass
@@ -75,6 +76,11 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
 
         return classification_loss(logits, batch.labels, batch.weights)
 
+    def row_losses(self, batch: ClassificationBatch, output: ClassificationOutput) -> Tensor:
+        from electra_paddle.models.task_losses import classification_losses
+
+        return classification_losses(output.logits, batch.labels)
+
     def mean(self, logits: Sequence[Tensor]) -> Tensor:
         from electra_paddle.models.ensemble import mean_of_softmax
 
@@ -110,6 +116,12 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
 
     def gold(self, example: TextExample) -> Any:
         return self.description.classes[example.label] if example.label >= 0 else None
+
+    def verdict(self, example: TextExample, prediction: ClassificationPrediction) -> Verdict:
+        right, said = (self.description.classes[number] for number in (example.label, prediction.label))
+        confidence, is_right = float(prediction.probabilities[prediction.label]), right == said
+        confusions = [] if is_right else [(right, said)]
+        return Verdict(is_right, confidence, [(right, is_right)], confusions, [(confidence, is_right)])
 
     def stratum(self, example: TextExample) -> Hashable:
         return example.label

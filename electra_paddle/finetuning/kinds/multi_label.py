@@ -11,6 +11,7 @@ import numpy as np
 
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
+from electra_paddle.finetuning.analysis import NOTHING, Verdict
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import Row, read_rows
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
@@ -109,6 +110,11 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
 
         return multi_label_loss(logits, batch.labels, batch.weights)
 
+    def row_losses(self, batch: ClassificationBatch, output: ClassificationOutput) -> Tensor:
+        from electra_paddle.models.task_losses import multi_label_losses
+
+        return multi_label_losses(output.logits, batch.labels)
+
     def divergence(
         self, batch: ClassificationBatch, first: ClassificationOutput, second: ClassificationOutput
     ) -> Tensor:
@@ -144,6 +150,18 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
 
     def gold(self, example: TextExample) -> Any:
         return None if example.label is None else self._names(example.label)
+
+    def verdict(self, example: TextExample, prediction: MultiLabelPrediction) -> Verdict:
+        names, right, given = self.description.classes, {*example.label}, {*prediction.labels}
+        certainties = np.maximum(prediction.probabilities, 1 - prediction.probabilities).tolist()
+        missed, wrong = sorted(right - given), sorted(given - right)
+        confusions = [(names[each], NOTHING) for each in missed] + [(NOTHING, names[each]) for each in wrong]
+        if len(missed) == len(wrong) == 1:
+            confusions = [(names[missed[0]], names[wrong[0]])]
+        decisions = [(certainty, number not in right ^ given) for number, certainty in enumerate(certainties)]
+        severity = max((certainties[number] for number in right ^ given), default=0.0)
+        groups = [(names[number], number in given) for number in sorted(right)]
+        return Verdict(right == given, severity, groups, confusions, decisions)
 
     def write_report(
         self, stem: Path, examples: Sequence[TextExample], predictions: Sequence[MultiLabelPrediction]

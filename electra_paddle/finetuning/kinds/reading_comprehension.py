@@ -15,7 +15,9 @@ import numpy as np
 from electra_paddle.batch import ReadingBatch, ReadingOutput
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
+from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.comprehension import chinese_metric
+from electra_paddle.finetuning.comprehension.question_types import question_type
 from electra_paddle.finetuning.comprehension.reference import ReferenceWriter, rejection
 from electra_paddle.finetuning.comprehension.squad import Question, answer_span, read_questions
 from electra_paddle.finetuning.comprehension.windows import labelled_windows
@@ -26,6 +28,7 @@ from electra_paddle.text import pad
 from electra_paddle.text.windows import ANSWER_TYPES, Window, WindowSettings, overlapping
 
 if TYPE_CHECKING:
+    from paddle import Tensor
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
@@ -186,16 +189,20 @@ class ReadingComprehension(
         return ReadingBatch(*tokens, starts, ends, types, np.ones(len(features), np.float32))
 
     def forward(self, network: Layer, batch: ReadingBatch) -> ReadingOutput:
+        starts = batch.start_positions.clip(min=0)
+        scores = network(batch.input_ids, batch.token_type_ids, batch.attention_mask, starts)
+        output = ReadingOutput(None, scores)
+        return output._replace(loss=(self.row_losses(batch, output) * batch.weights).sum())
+
+    def row_losses(self, batch: ReadingBatch, output: ReadingOutput) -> Tensor:
         from electra_paddle.models.reading_comprehension import reading_loss
 
         starts, ends = (positions.clip(min=0) for positions in (batch.start_positions, batch.end_positions))
-        scores = network(batch.input_ids, batch.token_type_ids, batch.attention_mask, starts)
         is_impossible = (batch.answer_types == ANSWER_TYPES.index("none")).astype("float32")
         yes_no = (batch.answer_types - (ANSWER_TYPES.index("yes") - 1)).clip(min=0)  # 1 and 2 of yes and no
         weight = self.config.answerable_weight
-        losses = reading_loss(scores, starts, ends, is_impossible, weight, yes_no)  # [B]
-        is_labelled = (batch.start_positions >= 0).astype("float32")
-        return ReadingOutput((losses * is_labelled * batch.weights).sum(), scores)
+        losses = reading_loss(output.scores, starts, ends, is_impossible, weight, yes_no)  # [B]
+        return losses * (batch.start_positions >= 0).astype("float32")
 
     def answers(self, batch: ReadingBatch, output: ReadingOutput) -> list[decoding.SpanScores]:
         return decoding.likely_spans(output.scores, self.config.n_best_size)
@@ -294,6 +301,14 @@ class ReadingComprehension(
 
     def gold(self, example: Question) -> Any:
         return list(example.answers) or ([""] if example.answer_type == "none" else None)
+
+    def verdict(self, example: Question, prediction: ReadingPrediction) -> Verdict:
+        is_right = bool(chinese_metric.exact_match(prediction.text, example.answers))
+        confidence = float(self.plain(prediction)["score"])
+        groups = [(question_type(example.text), is_right)]
+        if not example.is_span:
+            groups = [(f"answer: {example.answer_type}", is_right)]
+        return Verdict(is_right, confidence, groups, decisions=[(confidence, is_right)])
 
     def group(self, example: Question) -> Hashable:
         return example.context

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electra_paddle.errors import ConfigError
+from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.formats import Row
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind
 from electra_paddle.finetuning.metrics import number_scores
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.arrays import Array
-    from electra_paddle.batch import ClassificationBatch
+    from electra_paddle.batch import ClassificationBatch, ClassificationOutput
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.prediction import Wanted
@@ -77,6 +78,11 @@ class Regression(TextKind[float]):
 
         return regression_loss(logits, batch.labels, batch.weights)
 
+    def row_losses(self, batch: ClassificationBatch, output: ClassificationOutput) -> Tensor:
+        from electra_paddle.models.task_losses import regression_losses
+
+        return regression_losses(output.logits, batch.labels)
+
     def mean(self, logits: Sequence[Tensor]) -> Tensor:
         return sum(logits[1:], logits[0]) / len(logits)  # [B, 1]
 
@@ -91,6 +97,9 @@ class Regression(TextKind[float]):
 
     def gold(self, example: TextExample) -> Any:
         return example.label
+
+    def verdict(self, example: TextExample, prediction: float) -> Verdict:
+        return Verdict(None, abs(prediction - example.label))
 
     def write_report(self, stem: Path, examples: Sequence[TextExample], predictions: Sequence[float]) -> list[Path]:
         """A picture of the predicted numbers over the right ones."""

@@ -12,6 +12,7 @@ import numpy as np
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
+from electra_paddle.finetuning.analysis import NOTHING, Verdict
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
@@ -155,6 +156,12 @@ class Tagging(
 
         return classification_loss(logits, batch.labels, batch.weights.unsqueeze(-1))
 
+    def row_losses(self, batch: ClassificationBatch, output: ClassificationOutput) -> Tensor:
+        """The loss of each sentence's worst token."""
+        from electra_paddle.models.task_losses import classification_losses
+
+        return classification_losses(output.logits, batch.labels).max(axis=-1)
+
     def answers(self, batch: ClassificationBatch, output: ClassificationOutput) -> list[TagAnswer]:
         import paddle.nn.functional as F
 
@@ -225,11 +232,9 @@ class Tagging(
         """Entities with their places in the text, or a tag for each token where tags mark none."""
         if not self.has_entities:
             return {"tags": self._names(prediction.tags)}
-        from seqeval.metrics.sequence_labeling import get_entities
-
         ends = np.cumsum([0, *map(len, example.tokens)]).tolist()
         text, entities = "".join(example.tokens), []
-        for label, first, last in get_entities(self._scored(prediction.tags)):
+        for label, first, last in sorted(self._entities(prediction.tags), key=lambda entity: entity[1:]):
             start, end = ends[first], ends[last + 1]
             score = float(np.mean(prediction.probabilities[first : last + 1]))
             entities.append({"text": text[start:end], "label": label, "start": start, "end": end, "score": score})
@@ -237,6 +242,25 @@ class Tagging(
 
     def gold(self, example: TaggingExample) -> Any:
         return self._names(example.tags) if example.tags[0] >= 0 else None
+
+    def verdict(self, example: TaggingExample, prediction: TaggingPrediction) -> Verdict:
+        """Of entities, where tags mark them, else of tags."""
+        pairs = list(zip(example.tags, prediction.tags, strict=True))
+        decisions = [(p, tag == said) for p, (tag, said) in zip(prediction.probabilities, pairs, strict=True)]
+        severity = max((confidence for confidence, is_right in decisions if not is_right), default=0.0)
+        if self.has_entities:
+            right, said = (self._entities(tags) for tags in (example.tags, prediction.tags))
+            groups = [(label, (label, *place) in said) for label, *place in sorted(right)]
+            return Verdict(right == said, severity, groups, entity_confusions(right, said), decisions)
+        names = [tuple(self._names(pair)) for pair in pairs]
+        confusions = [(tag, said) for tag, said in names if tag != said]
+        return Verdict(not confusions, severity, [(tag, tag == said) for tag, said in names], confusions, decisions)
+
+    def _entities(self, ids: Iterable[int]) -> set[tuple[str, int, int]]:
+        """(class, first token, last token) of each."""
+        from seqeval.metrics.sequence_labeling import get_entities
+
+        return {tuple(entity) for entity in get_entities(self._scored(ids))}
 
     def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
         from electra_paddle.models.ensemble import mean_of_softmax
@@ -263,3 +287,16 @@ class Tagging(
 
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [self.description.classes[number] for number in ids]
+
+
+def entity_confusions(right: set[tuple[str, int, int]], said: set[tuple[str, int, int]]) -> list[tuple[str, str]]:
+    """What entities were taken for: another class, another extent, nothing; and what was given where none is right."""
+    pairs = []
+    for label, first, last in sorted(right - said):
+        near = [entity for entity in sorted(said) if entity[1] <= last and first <= entity[2]]
+        same_place = [name for name, *place in near if place == [first, last]]
+        pairs.append((label, (same_place or [f"{name}, another extent" for name, *_ in near] or [NOTHING])[0]))
+    for label, first, last in sorted(said - right):
+        if not any(entity[1] <= last and first <= entity[2] for entity in right):
+            pairs.append((NOTHING, label))
+    return pairs
