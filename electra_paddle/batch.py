@@ -82,6 +82,17 @@ class ClassificationOutput(NamedTuple):
     logits: ArrayOrTensor  # [B, C] or [B, L, C]
 
 
+class ChoiceBatch(NamedTuple):
+    """Questions, each with a sequence for each of its choices; C of the one that has most."""
+
+    input_ids: ArrayOrTensor  # [B, C, L] int64
+    token_type_ids: ArrayOrTensor  # [B, C, L] int64
+    attention_mask: ArrayOrTensor  # [B, C, L] int64
+    is_choice: ArrayOrTensor  # [B, C] float32, 0 at places of choices that a question does not have
+    labels: ArrayOrTensor  # [B] int64, the right choice, -1 where there is none
+    weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
+
+
 class ReadingBatch(NamedTuple):
     """Questions with parts of their texts, and where the answers stand."""
 

@@ -92,5 +92,12 @@ for _entry in (
         "regression",
         "electra_paddle.hub.tasks.regression:Regression",
     ),
+    KindEntry(
+        "multiple_choice",
+        "electra_paddle.finetuning.kinds.multiple_choice:MultipleChoice",
+        "ElectraChoiceScorer",
+        "multiple-choice",
+        "electra_paddle.hub.tasks.multiple_choice:MultipleChoice",
+    ),
 ):
     register_kind(_entry)

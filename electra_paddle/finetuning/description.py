@@ -17,10 +17,31 @@ from electra_paddle.text.windows import ANSWER_TYPES
 
 BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
-FORMATS = ("tsv", "csv", "json", "jsonl", "parquet", "bio", "spans", "squad")
+FORMATS = ("tsv", "csv", "json", "jsonl", "parquet", "bio", "spans", "squad", "c3")
 SUFFIXES = {"tsv": ".tsv", "csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet", "bio": ".txt", "spans": ".json"}
 HEADERS = ("auto", True, False)
-COLUMNS = ("id", "label", "text_a", "text_b", "language", "token", "tag", "context", "question", "answers")
+CHOICES = ("choices", *(f"choice_{number}" for number in range(1, 11)))
+COLUMNS = (
+    "id",
+    "label",
+    "text_a",
+    "text_b",
+    "language",
+    "token",
+    "tag",
+    "context",
+    "question",
+    "answers",
+    *CHOICES,
+)
+TABLE_COLUMNS: dict[str, int | str] = {"label": 0, "text_a": 1}
+C3_COLUMNS: dict[str, int | str] = {
+    "id": "id",
+    "text_a": "context",
+    "text_b": "question",
+    "choices": "choice",
+    "label": "answer",
+}
 SIZES = ("all", "small", "base", "large")
 BUILT_IN_KINDS = tuple(KINDS)
 TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual columns of tokens and tags
@@ -30,6 +51,7 @@ TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual column
     "spans": {"token": "text", "tag": "label"},
     "jsonl": {"token": "tokens", "tag": "tags"},
 }
+OWNERS = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension", "c3": "multiple_choice"}
 DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language")  # that a split may have
 
 
@@ -48,7 +70,7 @@ class TaskDescription:
         "auto", "whether the first line of a table names the columns; auto: if it looks as if, see `looks_like_header`"
     )
     columns: dict[str, int | str] = entry(
-        {"label": 0, "text_a": 1}, "number (from 0) or name of each column; in json the key, dots lead into objects"
+        TABLE_COLUMNS, "number (from 0) or name of each column; in json the key, dots lead into objects"
     )
     language: str | None = entry(None, "rows whose language column says otherwise are left out")
     labels: tuple[str, ...] | None = entry(None, "classes or tags in the order of their ids; default: read from files")
@@ -91,6 +113,8 @@ class TaskDescription:
         for alias, label in self.aliases.items():
             if self.labels is not None and label not in self.labels:
                 raise ConfigError(f"aliases.{alias}", repr(label), one_of(self.labels))
+        if self.format == "c3" and self.columns == TABLE_COLUMNS:
+            object.__setattr__(self, "columns", C3_COLUMNS)
         if self.kind == "multi_label" and self.label_separator is None:
             object.__setattr__(self, "label_separator", ",")
         for name in self.answer_types or ():
@@ -189,7 +213,10 @@ def check_layout(description: TaskDescription) -> None:
         raise ConfigError("token_separator", repr(description.token_separator), "none but for tagging in tsv or csv")
     if description.label_separator and description.kind in BUILT_IN_KINDS and description.kind != "multi_label":
         raise ConfigError("label_separator", repr(description.label_separator), "none but for `kind: multi_label`")
-    kind = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension"}.get(description.format)
+    if description.kind == "multiple_choice" and not {*CHOICES} & description.columns.keys():
+        found = ", ".join(description.columns)
+        raise ConfigError("columns", found, "choices, or choice_1, choice_2 and so on, among them")
+    kind = OWNERS.get(description.format)
     if kind and description.kind != kind and description.kind in BUILT_IN_KINDS:
         raise ConfigError("format", f"{description.format} for {description.kind}", "tsv, csv, json, jsonl or parquet")
 

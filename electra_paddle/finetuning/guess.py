@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from electra_paddle.data.recognition import SAMPLE_BYTES, is_utf8
 from electra_paddle.data.recognition import guess as guess_encoding
 from electra_paddle.errors import DataError, reason
 from electra_paddle.finetuning.comprehension.squad import Question, read_questions
-from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.finetuning.description import OWNERS, TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.text.windows import ANSWER_TYPES
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+LETTERS = "ABCDEFGHIJ"
+LAYOUTS = {"bio": "a token and its tag a line", "spans": "text and spans", "c3": "texts, questions and choices"}
 MOST_ROWS = 20_000  # that are looked at
 MOST_CLASSES = 250
 LONGEST_LABEL = 30  # characters
@@ -41,6 +43,7 @@ OTHER_ROLES = {  # column of a task -> words by which files call it, beside thos
     "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
     "question": ("question", "query", "问题", "提问"),
     "answers": ("answers", "answer", "答案"),
+    "choices": ("choices", "options", "choice", "candidates", "选项", "候选"),
     "token": ("tokens", "words", "token"),
     "tag": ("tags", "ner_tags", "labels", "tag"),
 }
@@ -79,9 +82,8 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
         reasons = {"kind": "paragraphs with questions", **reasons, **why}
         shown = [{"context": each.context, "question": each.text, "answers": each.answers} for each in questions[:3]]
         return Guess({"kind": "reading_comprehension", **entries, **more}, reasons, shown)
-    if form in ("bio", "spans"):
-        layouts = {"bio": "a token and its tag a line", "spans": "text and spans"}
-        return Guess({"kind": "tagging", **entries}, {"kind": layouts[form], **reasons}, [])
+    if form in LAYOUTS:
+        return Guess({"kind": OWNERS[form], **entries}, {"kind": LAYOUTS[form], **reasons}, [])
     layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     records = list(itertools.islice(read_records(path, layout, Problems("skip")), MOST_ROWS))
     if not records:
@@ -117,6 +119,8 @@ def guess_format(path: Path, encoding: str | None) -> tuple[str, str | None]:
     if text.startswith(("{", "[")):
         if re.search(r'"(paragraphs|qas)"\s*:', text):
             return "squad", encoding
+        if re.match(r"\[\s*\[\s*\[", text) and '"choice"' in text:
+            return "c3", encoding
         if re.search(r'"label"\s*:\s*\{\s*("[^"]*"\s*:\s*\{|\})', text):
             return "spans", encoding
         return ("jsonl" if form == "jsonl" or text[0] == "{" else "json"), encoding
@@ -130,22 +134,40 @@ def guess_format(path: Path, encoding: str | None) -> tuple[str, str | None]:
 
 
 def guess_objects(records: Sequence[Record]) -> Guess | None:
-    """The guess where columns are called as those of reading comprehension, or hold lists of tokens and tags."""
+    """The guess where columns are called as those of reading comprehension or of choices, or are lists of tags."""
     cells = records[0].cells
     found = {role: next((name for name in cells if name.lower() in words), None) for role, words in OTHER_ROLES.items()}
-    if found["context"] and found["question"]:
+    if found["context"] and found["question"] and not found["choices"]:
         names = {role: found[role] for role in ("context", "question", "answers") if found[role]}
         if "id" in cells:
             names["id"] = "id"
         return Guess(
             {"kind": "reading_comprehension", "columns": names}, {"kind": "a context and a question a row"}, []
         )
+    if guess := guess_choices(cells, found):
+        return guess
     token, tag = found["token"], found["tag"]
     if token and tag and isinstance(cells[token], list) and isinstance(cells[tag], list):
         return Guess(
             {"kind": "tagging", "columns": {"token": token, "tag": tag}}, {"kind": "lists of tokens and tags"}, []
         )
     return None
+
+
+def guess_choices(cells: Mapping[str, Any], found: Mapping[str, str | None]) -> Guess | None:
+    """The guess where a column holds choices, or columns A, B, C and so on hold one each."""
+    letters = [name for name in cells if name in LETTERS]
+    if not found["choices"] and letters[:3] != ["A", "B", "C"]:
+        return None
+    choices = {f"choice_{number}": name for number, name in enumerate(letters, 1)}
+    columns = {"choices": found["choices"]} if found["choices"] else choices
+    texts = [name for name in (found["context"], found["question"]) if name]
+    texts = texts or [name for name in cells if ROLES.get(name.lower()) == "text_a"]
+    right = next((name for name in cells if ROLES.get(name.lower()) == "label" or name == found["answers"]), None)
+    if not texts:
+        return None
+    named = {**dict(zip(("text_a", "text_b"), texts, strict=False)), **columns, **({"label": right} if right else {})}
+    return Guess({"kind": "multiple_choice", "columns": named}, {"kind": "choices in each row"}, [])
 
 
 def guess_table(records: Sequence[Record], path: str | Path) -> Guess:

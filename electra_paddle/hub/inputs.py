@@ -8,6 +8,7 @@ from electra_paddle.errors import ConfigError, DataError
 TEXTS = {  # numbers of texts in an item -> how one says that
     (1,): "a list of one text",
     (2,): "a list of two texts",
+    (3,): "a list of three texts",
     (1, 2): "a list of one text or two",
 }
 
@@ -24,7 +25,7 @@ def check_items(data: Any, num_texts: tuple[int, ...], names: Sequence[str]) -> 
         DataError: names the first item that is not so.
     """
     wanted, items = TEXTS[num_texts], []
-    example = '[["text"], ["another text"]]' if 1 in num_texts else f'[["{names[0]}", "{names[1]}"]]'
+    example = '[["text"], ["another text"]]' if 1 in num_texts else str([list(names)]).replace("'", '"')
     if not isinstance(data, list | tuple):
         raise DataError("data", describe(data), f"a list of items such as {example}")
     for number, item in enumerate(data):

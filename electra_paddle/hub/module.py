@@ -200,6 +200,7 @@ class ElectraModule(nn.Layer, HubInterface):
             - multi-label-cls, pair-multi-label-cls: list of labels, empty where there is none
             - token-cls: list of labels, one for each token of the caller's
             - regression, pair-regression: number
+            - multiple-choice, pair-multiple-choice: {"choice", "number", "probabilities"}
             - similarity: cosine, from -1 to 1
             - question-answering: {"text": str, "score": float, "start": int, "end": int}, where context[start:end] is
               the text; "" where there is no answer; "answer" is the text once more, as earlier versions called it

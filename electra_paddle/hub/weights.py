@@ -19,6 +19,7 @@ PAIR_TASKS = {  # where texts come in pairs
     "seq-cls": "pair-cls",
     "multi-label-cls": "pair-multi-label-cls",
     "regression": "pair-regression",
+    "multiple-choice": "pair-multiple-choice",
 }
 THREE_WAYS = (
     "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "

@@ -62,6 +62,10 @@ class ElectraRegressor(ElectraClassifier):
         super().__init__(config)
 
 
+class ElectraChoiceScorer(ElectraRegressor):
+    """An ElectraRegressor whose number is the logit of a choice among others."""
+
+
 class ElectraTagger(ElectraPretrainedModel):
     """A single dense layer on the last hidden state of every token, under the names of PaddleNLP's.
 

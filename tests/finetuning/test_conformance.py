@@ -110,7 +110,7 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
     for split in ("dev", "test"):
         assert set(job.kind.metrics) <= set(results.rows[0][split])
         paths = (tmp_path / "out").rglob(f"{task}_{job.files[split].stem}_*pred*")
-        (path,) = [path for path in paths if path.is_file()]
+        (path,) = [path for path in paths if path.is_file() and path.suffix != ".jsonl"]
         assert path.read_text(encoding="utf-8").strip()
 
     finetuned = from_finetuned(job.model_dir(1))

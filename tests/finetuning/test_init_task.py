@@ -98,6 +98,34 @@ FILES = [
             "columns": {"context": "context", "question": "question", "answers": "answers"},
         },
     ),
+    (
+        "choices.jsonl",
+        lines([{"context": TEXTS[0], "question": SHORT[0], "options": ["一", "二"], "answer": "二"}]),
+        {
+            "kind": "multiple_choice",
+            "columns": {"text_a": "context", "text_b": "question", "choices": "options", "label": "answer"},
+        },
+    ),
+    (
+        "exam.csv",
+        table([("question", "A", "B", "C", "D", "answer"), (SHORT[0], "一", "二", "三", "四", "C")], ","),
+        {
+            "kind": "multiple_choice",
+            "columns": {
+                "text_a": "question",
+                "choice_1": "A",
+                "choice_2": "B",
+                "choice_3": "C",
+                "choice_4": "D",
+                "label": "answer",
+            },
+        },
+    ),
+    (
+        "c3.json",
+        json.dumps([[["甲"], [{"question": "谁", "choice": ["一", "二"], "answer": "一"}], "1"]]),
+        {"kind": "multiple_choice", "format": "c3"},
+    ),
     ("ner.txt", "我 O\n北 B-LOC\n京 I-LOC\n\n他 O\n", {"kind": "tagging", "format": "bio"}),
     (
         "ner.jsonl",

@@ -21,6 +21,8 @@ TYPED = {
     "pair-multi-label-cls": [TEXT, OTHER],
     "regression": [TEXT],
     "pair-regression": [TEXT, OTHER],
+    "multiple-choice": [TEXT, f"{OTHER}|{TEXT}"],
+    "pair-multiple-choice": [TEXT, OTHER, f"{OTHER}|{TEXT}"],
     "text-matching": [TEXT, OTHER],
     "token-cls": [TEXT],
     "similarity": [TEXT, OTHER],

@@ -18,6 +18,8 @@ TASKS = {
     "pair-multi-label-cls": [[SHORT, SHORT]],
     "regression": [[SHORT]],
     "pair-regression": [[SHORT, SHORT]],
+    "multiple-choice": [[SHORT, f"{SHORT}|{SHORT[:2]}"]],
+    "pair-multiple-choice": [[SHORT, SHORT, f"{SHORT}|{SHORT[:2]}"]],
     "text-matching": [[SHORT, SHORT]],
     "token-cls": [[SHORT]],
     "similarity": [[SHORT, SHORT]],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import DataError, reason
+from electra_paddle.finetuning.formats.c3 import c3_questions
 from electra_paddle.finetuning.formats.headers import looks_like_header
 from electra_paddle.finetuning.formats.lines import numbered_lines, read_lines, read_text
 from electra_paddle.parsing import parse_json
@@ -149,7 +150,9 @@ def array_values(path: str | Path, layout: TaskDescription) -> Iterator[tuple[st
         values = parse_json(read_text(path, layout.encoding))
     except ValueError as error:
         raise DataError(path, f"no valid JSON ({error})", "a JSON array, or one JSON object a line") from error
-    yield from ((f"{path}[{number}]", value) for number, value in enumerate(values))
+    for number, value in enumerate(values):
+        where = f"{path}[{number}]"
+        yield from c3_questions(where, value) if layout.format == "c3" else [(where, value)]
 
 
 def parquet_rows(path: str | Path) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -126,4 +127,6 @@ def text_of(value: Any) -> str:
     """A value of JSON as text; 1.0 is 1, as pandas writes whole numbers of a column with gaps."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
     return value if isinstance(value, str) else str(value)

@@ -5,6 +5,7 @@ from electra_paddle.hub.tasks.base import Task
 from electra_paddle.hub.tasks.classification import Classification, PairClassification, TextMatching
 from electra_paddle.hub.tasks.embedding import Embedding, Similarity
 from electra_paddle.hub.tasks.multi_label import MultiLabelClassification, PairMultiLabelClassification
+from electra_paddle.hub.tasks.multiple_choice import MultipleChoice, PairMultipleChoice
 from electra_paddle.hub.tasks.pretraining import FillMask, ReplacedTokenDetection
 from electra_paddle.hub.tasks.question_answering import QuestionAnswering
 from electra_paddle.hub.tasks.regression import PairRegression, Regression
@@ -18,6 +19,8 @@ BUILT_IN: dict[str, Task] = {
     "pair-multi-label-cls": PairMultiLabelClassification(),
     "regression": Regression(),
     "pair-regression": PairRegression(),
+    "multiple-choice": MultipleChoice(),
+    "pair-multiple-choice": PairMultipleChoice(),
     "token-cls": TokenClassification(),
     "text-matching": TextMatching(),
     "similarity": Similarity(),
