@@ -33,7 +33,10 @@ TYPED = {
 PIECES = "[...document.querySelectorAll('.textspan')]"
 SHOWN = {  # task -> JavaScript that is not false once the answer is there
     "embedding": "JSON.parse(document.querySelectorAll('textarea')[2].value)",
-    "similarity": "Number(document.querySelector('input[type=number]').value)",
+    **dict.fromkeys(
+        ("similarity", "regression", "pair-regression"), "Number(document.querySelector('input[type=number]').value)"
+    ),
+    **dict.fromkeys(("multiple-choice", "pair-multiple-choice"), "document.body.innerText.match(/\\d+%/g)"),
     "token-cls": f"{PIECES}.map(piece => piece.innerText.split(/\\s+/))",
     "question-answering": f"{PIECES}.map(piece => [piece.innerText.trim(), getComputedStyle(piece).backgroundColor])",
     "fill-mask": "(rows => rows.length > 5 && rows)([...document.querySelectorAll('tbody tr')]"
@@ -135,8 +138,11 @@ def test_answer_can_be_read_in_the_page(server, page, port, task, tmp_path):
     assert not page.value(FONTS + ".length")
     if task == "embedding":
         assert shown == pytest.approx(expected[0][0], abs=1e-6)
-    elif task == "similarity":
+    elif task in ("similarity", "regression", "pair-regression"):
         assert shown == round(expected[0], 4)
+    elif task in ("multiple-choice", "pair-multiple-choice"):
+        percent = [f"{100 * probability:.0f}%" for probability in expected[0]["probabilities"]]
+        assert sorted(shown) == sorted(percent)
     elif task == "token-cls":
         assert [piece[:2] for piece in shown] == [[char, str(n)] for char, n in zip(TEXT, expected[0][0], strict=True)]
     elif task == "question-answering":
