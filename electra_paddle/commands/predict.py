@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from electra_paddle.finetuning.evaluation import Exported
+
 DESCRIPTION = "Predict a file with a fine-tuned model: all columns are kept, the answers appended."
 
 
@@ -31,6 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--probabilities", action="store_true", help="append the probability of every class")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="append the K most probable classes")
+    parser.add_argument(
+        "--engine", choices=("eager", "inference", "onnx"), default="eager", help="what computes the network [eager]"
+    )
+    parser.add_argument(
+        "--exported", type=Path, metavar="DIR", help="what export-inference wrote of MODEL, for the other engines"
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="sequences that are computed at a time [32]")
     parser.add_argument(
         "--on-error",
@@ -58,9 +66,15 @@ def run(arguments: Namespace) -> None:
         raise ConfigError("IN", f"no file {arguments.source}", "a file of texts, or - for standard input")
     if arguments.out != "-" and Path(arguments.out).exists() and not arguments.overwrite:
         raise ConfigError("OUT", f"{arguments.out}, which exists", "a new file", "--overwrite replaces it")
+    if (arguments.engine == "eager") != (arguments.exported is None):
+        found = f"{arguments.engine} with {arguments.exported or 'no folder'}"
+        advice = f"python -m electra_paddle export-inference {arguments.model} DIR writes one (--format onnx for onnx)"
+        raise ConfigError("--engine, --exported", found, "inference or onnx with a folder", advice)
     from electra_paddle.finetuning.finetuned import from_finetuned
 
     model = from_finetuned(arguments.model)
+    if arguments.engine != "eager":
+        model.exported = open_exported(arguments.model, arguments.engine, arguments.exported)
     with opened(arguments.out) as stream:
         count = predict_file(
             model,
@@ -74,6 +88,22 @@ def run(arguments: Namespace) -> None:
             arguments.batch_size,
         )
     print(f"{arguments.out}: {count:,} rows", file=sys.stderr)
+
+
+def open_exported(folder: Path, engine: str, exported: Path) -> Exported:
+    """The network that was exported from a fine-tuned directory, checked to be that one's."""
+    from electra_paddle.errors import ConfigError
+    from electra_paddle.finetuning.evaluation import Exported
+    from electra_paddle.hub.deployment.engines import choose_engine
+    from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.models.pretrained_directory import ENSEMBLE
+
+    if (folder / ENSEMBLE).is_file():
+        raise ConfigError("--engine", f"{engine} for an ensemble", "eager", "an exported network is one model")
+    module = type("Source", (ElectraModule,), {"name": str(folder)})(pretrained=folder, exported=exported)
+    run, num_workers = choose_engine(module, engine, use_gpu=False)
+    names = module.handler.output_names(module)
+    return Exported(lambda tokens: dict(zip(names, run(tokens), strict=True)), num_workers)
 
 
 def split(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from electra_paddle.config.pretraining import require_one_of
 from electra_paddle.config.recipes import RECIPES
 from electra_paddle.errors import ConfigError
 from electra_paddle.task_kinds import KINDS
-from electra_paddle.text.windows import ANSWER_TYPES
+from electra_paddle.text.windows import DESCRIBED_TYPES
 
 BUILT_IN = RECIPES / "task"
 SPLITS = ("train", "dev", "test", "challenge")
@@ -84,7 +84,7 @@ class TaskDescription:
         None, "what stands between the labels in a cell, of kinds whose texts may have several; default: a comma"
     )
     answer_types: tuple[str, ...] | None = entry(
-        None, "what the answers of reading comprehension may be: span (the default), none, yes, no"
+        None, "what the answers of reading comprehension may be: span (the default), none, yes_no"
     )
     metric: str | None = entry(None, "what is compared between trials and models; default: the kind's")
     report_metrics: tuple[str, ...] = entry((), "further metrics that results and tables show")
@@ -118,8 +118,8 @@ class TaskDescription:
         if self.kind == "multi_label" and self.label_separator is None:
             object.__setattr__(self, "label_separator", ",")
         for name in self.answer_types or ():
-            if self.kind != "reading_comprehension" or name not in ANSWER_TYPES:
-                expected = f"{one_of(ANSWER_TYPES)}, of `kind: reading_comprehension`"
+            if self.kind != "reading_comprehension" or name not in DESCRIBED_TYPES.values():
+                expected = f"{one_of(tuple(dict.fromkeys(DESCRIBED_TYPES.values())))}, of `kind: reading_comprehension`"
                 raise ConfigError("answer_types", repr(name), expected)
         check_text(self)
         if self.format == "bio":

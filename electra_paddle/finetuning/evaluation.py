@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle import runtime
@@ -10,6 +12,8 @@ from electra_paddle.finetuning.batches import EvaluationBatches
 from electra_paddle.training.evaluation import answer
 
 if TYPE_CHECKING:
+    from electra_paddle.arrays import Array
+    from electra_paddle.batch import TokenBatch
     from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.job import Job
     from electra_paddle.finetuning.kinds.base import AnyKind
@@ -43,6 +47,37 @@ def choose_on_dev(model: AnyModel, job: Job, features: Mapping[str, Features]) -
     return evaluation
 
 
+class Exported(NamedTuple):
+    """A network that `export-inference` wrote, in place of Paddle's layers."""
+
+    compute: Callable[[TokenBatch], Mapping[str, Array]]  # name of an output -> array
+    num_workers: int  # batches that it computes at a time at most
+
+
+def predict_exported(
+    network: Exported, kind: AnyKind, tokenizer: Tokenizer, examples: Sequence[Any], features: Features, batch_size: int
+) -> list[Any]:
+    """The kind's predictions for examples, by an exported network."""
+    size = min(batch_size, max(1, -(-len(features) // network.num_workers)))
+    batches = EvaluationBatches(features, kind, size)
+
+    def answers(number: int) -> list[Any]:
+        batch = batches[number]
+        return kind.exported_answers(batch, network.compute(kind.tokens_of(batch)))
+
+    with runtime.shared_cores(network.num_workers), ThreadPoolExecutor(network.num_workers) as pool:
+        found = list(pool.map(answers, range(len(batches))))
+    return kind.predict(examples, features, in_order(batches, found), tokenizer)
+
+
+def in_order(batches: EvaluationBatches, answers: Sequence[Sequence[Any]]) -> list[Any]:
+    """The answers to all features in their order, from those to each batch."""
+    found: list[Any] = [None] * len(batches.order)
+    for row, own in zip(batches.order, itertools.chain.from_iterable(answers), strict=True):
+        found[row] = own
+    return found
+
+
 def evaluate_features(
     model: AnyModel,
     tokenizer: Tokenizer,
@@ -70,14 +105,8 @@ def evaluate_features(
         batch, output = answer(model, batches[number])
         measured[number] = (kind.answers(batch, output), float(output.loss))
     measured = {number: result for part in runtime.gather(measured) for number, result in part.items()}
-    answers: list[Any] = [None] * len(features)
-    loss = 0.0
-    for number in range(len(batches)):
-        batch_answers, batch_loss = measured[number]
-        rows = batches.order[number * batch_size : (number + 1) * batch_size]
-        for row, row_answer in zip(rows, batch_answers, strict=True):
-            answers[row] = row_answer
-        loss += batch_loss
+    answers = in_order(batches, [measured[number][0] for number in range(len(batches))])
+    loss = sum(measured[number][1] for number in range(len(batches)))
     predictions = kind.predict(examples, features, answers, tokenizer)
     if not kind.is_labelled(examples):
         return Evaluation(predictions, {})

@@ -23,7 +23,7 @@ from electra_paddle.finetuning.problems import Problems
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
-    from electra_paddle.finetuning.evaluation import Evaluation
+    from electra_paddle.finetuning.evaluation import Evaluation, Exported
     from electra_paddle.finetuning.kinds.base import AnyKind
     from electra_paddle.finetuning.model import AnyModel
     from electra_paddle.text import Tokenizer
@@ -91,10 +91,12 @@ class Finetuned:
     Attributes:
         task: name of the task.
         labels: its labels, in the order of their ids; () where the kind has none.
+        exported: what computes in place of the model's own layers, if anything.
     """
 
     def __init__(self, kind: AnyKind, model: AnyModel, tokenizer: Tokenizer) -> None:
         self.kind, self.model, self.tokenizer = kind, model, tokenizer
+        self.exported: Exported | None = None
         self.task, self.labels = kind.description.name, kind.description.classes
 
     def predict(self, texts: Sequence[Any], batch_size: int = 32, with_probabilities: bool = False) -> list[Any]:
@@ -128,7 +130,13 @@ class Finetuned:
 
     def predict_examples(self, examples: Sequence[Any], batch_size: int = 32) -> list[Any]:
         """The kind's own predictions for examples that its `example` made."""
-        return self._evaluate(self.kind.for_use(), examples, batch_size).predictions
+        kind = self.kind.for_use()
+        if self.exported is None:
+            return self._evaluate(kind, examples, batch_size).predictions
+        from electra_paddle.finetuning.evaluation import predict_exported
+
+        features = make_features(kind, examples, self.tokenizer, num_processes=1)
+        return predict_exported(self.exported, kind, self.tokenizer, examples, features, batch_size)
 
     def predict_rows(
         self,

@@ -19,7 +19,7 @@ from electra_paddle.finetuning.description import OWNERS, TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
 from electra_paddle.finetuning.problems import Problems
-from electra_paddle.text.windows import ANSWER_TYPES
+from electra_paddle.text.windows import ANSWER_TYPES, DESCRIBED_TYPES
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
 LETTERS = "ABCDEFGHIJ"
@@ -216,7 +216,8 @@ def guess_answers(questions: Sequence[Question]) -> tuple[dict[str, Any], dict[s
     types = [name for name in ANSWER_TYPES if counts[name]]
     if types in ([], ["span"], ["none"]):
         return {}, {}
-    return {"answer_types": types}, {"answer_types": ", ".join(f"{name} {counts[name]:,}" for name in types)}
+    described = list(dict.fromkeys(DESCRIBED_TYPES[name] for name in types))
+    return {"answer_types": described}, {"answer_types": ", ".join(f"{name} {counts[name]:,}" for name in types)}
 
 
 def guess_labels(labels: Sequence[Any]) -> tuple[dict[str, Any], str]:

@@ -5,7 +5,7 @@ Source: `write_predictions` of the original.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -58,9 +58,28 @@ def likely_spans(scores: Any, n_best_size: int) -> list[SpanScores]:
         return with_types([best_of_logits(*each, n_best_size) for each in logits], *type_probabilities(scores))
     beam = scores.beam
     columns = (beam.starts, beam.start_log_probs, beam.ends, beam.end_log_probs)
-    starts, start_scores, ends, end_scores = map(np.asarray, columns)
+    return with_types(spans_of_beam(*map(np.asarray, columns)), *type_probabilities(scores))
+
+
+def spans_of_outputs(outputs: Mapping[str, Array], n_best_size: int) -> list[SpanScores]:
+    """SpanScores of each window of a batch from what an exported reader computes.
+
+    Args:
+        outputs: a beam's arrays or `start_logits` and `end_logits`, and as far as the head has them the probabilities
+            `no_answer` [W] and `yes_no` [W, 3].
+    """
+    if "starts" in outputs:
+        columns = [np.asarray(outputs[name]) for name in ("starts", "start_log_probs", "ends", "end_log_probs")]
+        spans = spans_of_beam(*columns)
+    else:
+        logits = zip(outputs["start_logits"], outputs["end_logits"], strict=True)
+        spans = [best_of_logits(*each, n_best_size) for each in logits]
+    return with_types(spans, outputs.get("no_answer"), outputs.get("yes_no"))
+
+
+def spans_of_beam(starts: Array, start_scores: Array, ends: Array, end_scores: Array) -> list[SpanScores]:
     rows = zip(starts.astype(np.int32), start_scores, ends.astype(np.int32), end_scores, strict=True)
-    return with_types([SpanScores(*row) for row in rows], *type_probabilities(scores))
+    return [SpanScores(*row) for row in rows]
 
 
 def type_probabilities(scores: Any) -> tuple[Array | None, Array | None]:

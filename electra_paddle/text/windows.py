@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 ANSWER_TYPES = ("span", "none", "yes", "no")  # a passage, or what is right instead of one
+DESCRIBED_TYPES = {"span": "span", "none": "none", "yes": "yes_no", "no": "yes_no"}  # as tasks are described
 CENTRE_WEIGHT = 0.01  # of a window's length against a token's distance from its nearer edge
 
 

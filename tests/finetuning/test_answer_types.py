@@ -29,7 +29,10 @@ OF_SQUAD = {"id": "5", "question": "乙", "answers": [], "is_impossible": True, 
 ALL = (PASSAGE, YES, NO, OF_CJRC, OF_SQUAD)
 
 
-def reader(types=ANSWER_TYPES, **entries):
+DESCRIBED = ("span", "none", "yes_no")
+
+
+def reader(types=DESCRIBED, **entries):
     description = TaskDescription("quiz", "reading_comprehension", "squad", answer_types=types)
     return make_kind(description, FinetuningConfig(**{"max_seq_length": 16, "max_query_length": 4, **entries}))
 
@@ -55,8 +58,8 @@ def test_types_that_the_description_lacks_are_refused_with_the_key_that_takes_th
     questions, problems = read(reader(None), tmp_path, *ALL)
     assert [question.id for question in questions] == ["1"]
     assert [str(error).partition("expected ")[2] for error in problems.errors] == [
-        "an answer that stands in the text, or answer_types with yes in the task's description",
-        "an answer that stands in the text, or answer_types with no in the task's description",
+        "an answer that stands in the text, or answer_types with yes_no in the task's description",
+        "an answer that stands in the text, or answer_types with yes_no in the task's description",
         *["at least one in training and dev data, or answer_types with none in the task's description"] * 2,
     ]
 
@@ -75,9 +78,9 @@ def test_contradictions_and_passages_that_say_no_are_what_they_are(tmp_path):
 def test_settings_that_cannot_learn_types_are_refused():
     with pytest.raises(ConfigError, match="answerable_classifier: found false with answer_types none"):
         reader(answerable_classifier=False)
-    with pytest.raises(ConfigError, match="compat: found reference with answer_types span, none, yes, no"):
+    with pytest.raises(ConfigError, match="compat: found reference with answer_types span, none, yes_no"):
         reader(compat="reference")
-    with pytest.raises(ConfigError, match="answer_types: found 'maybe', expected span or none or yes or no"):
+    with pytest.raises(ConfigError, match="answer_types: found 'maybe', expected span or none or yes_no"):
         TaskDescription(kind="reading_comprehension", answer_types=("span", "maybe"))
     with pytest.raises(ConfigError, match="answer_types: found 'none', expected .* of `kind: reading_comprehension`"):
         TaskDescription(answer_types=("none",))
@@ -184,7 +187,7 @@ def trained(tmp_path_factory, model_dir):
             qas = [{"id": str(number), "question": asked[name] * 3, "answers": [{"text": text, "answer_start": start}]}]
             paragraphs.append({"context": context, "qas": qas})
         (folder / f"{split}.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
-    description = TaskDescription("quiz", "reading_comprehension", "squad", answer_types=ANSWER_TYPES)
+    description = TaskDescription("quiz", "reading_comprehension", "squad", answer_types=DESCRIBED)
     return electra_paddle.finetune(
         description,
         data_dir=data_dir,
@@ -207,7 +210,7 @@ def test_types_are_learned_and_the_model_is_used_as_it_was_scored(trained, tmp_p
     assert scores["none_accuracy"] == scores["yes_no_accuracy"] == 100 and scores["span_em"] > 10
     assert trained.combined["ensemble"]["dev"]["none_accuracy"] == 100
     task = json.loads((trained.models[0] / "task.json").read_text())
-    assert task["answer_types"] == [*ANSWER_TYPES] and isinstance(task["chosen"]["qa_na_threshold"], float)
+    assert task["answer_types"] == [*DESCRIBED] and isinstance(task["chosen"]["qa_na_threshold"], float)
     asked = [(CHARACTERS[number] * 4 + "".join(CHARACTERS[10:18]), CHARACTERS[number] * 3) for number in range(4)]
     for folder in (trained.models[0], trained.ensemble_model):
         told = electra_paddle.from_finetuned(folder).predict(asked)

@@ -88,7 +88,7 @@ FILES = [
     (
         "cjrc.json",
         json.dumps(CJRC, ensure_ascii=False),
-        {"kind": "reading_comprehension", "format": "squad", "answer_types": ["span", "none", "yes", "no"]},
+        {"kind": "reading_comprehension", "format": "squad", "answer_types": ["span", "none", "yes_no"]},
     ),
     (
         "rows.jsonl",

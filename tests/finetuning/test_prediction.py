@@ -37,7 +37,8 @@ def save(folder, description, architecture, **entries):
         config.id2label, config.num_labels = dict(enumerate(description.labels)), len(description.labels)
     network = architecture(config)
     initialize(network, 0)
-    kind = make_kind(description, FinetuningConfig(max_seq_length=32, **(READING if "reading" in entries else {})))
+    reading = {} if description.answer_types or "reading" not in entries else READING
+    kind = make_kind(description, FinetuningConfig(max_seq_length=32, **reading))
     save_pretrained(network, folder, vocabulary, True, "# tiny", {TASK: task_text(kind)})
     return folder
 
@@ -195,3 +196,66 @@ def test_memory_does_not_grow_with_the_rows(classifier, tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+WRITTEN = {  # kind -> (class of the network, labels, rows of a file)
+    "classification": ("ElectraClassifier", ("bad", "good"), [{"text_a": "丁丂七"}, {"text_a": "".join(CHARACTERS)}]),
+    "multi_label": ("ElectraMultiLabelClassifier", ("a", "b", "c"), [{"text_a": "丁丂七"}, {"text_a": "丄"}]),
+    "regression": ("ElectraRegressor", (), [{"text_a": "丁丂七"}, {"text_a": "丄"}]),
+    "tagging": ("ElectraTagger", ("O", "B-P", "I-P"), [{"text": "".join(CHARACTERS) * 2}, {"text": "丄"}]),
+    "multiple_choice": ("ElectraChoiceScorer", (), [{"text_a": "丁丂七", "choices": "一|丁丁|七"}] * 3),
+    "reading_comprehension": ("ElectraReader", (), [{"context": "".join(CHARACTERS) * 2, "question": "丁丂"}]),
+}
+
+
+@pytest.mark.parametrize("engine", ["inference", "onnx"])
+@pytest.mark.parametrize("name", WRITTEN)
+def test_exported_network_answers_as_the_model(name, engine, tmp_path, capsys):
+    if engine == "onnx":
+        pytest.importorskip("paddle2onnx")
+    from electra_paddle.models import heads, reading_comprehension
+
+    architecture, labels, rows = WRITTEN[name]
+    types = ("span", "none", "yes_no") if name == "reading_comprehension" else None
+    description = TaskDescription("task", name, labels=labels, answer_types=types)
+    network = getattr(reading_comprehension if types else heads, architecture)
+    entries = {"reading": {"yes_no_classifier": True}} if types else {}
+    model = tmp_path / "model"
+    save(model, description, network, **entries)
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    form = {"inference": "paddle", "onnx": "onnx"}[engine]
+    assert main(["export-inference", str(model), str(tmp_path / "net"), "--format", form]) == 0
+    options = {"eager.jsonl": [], "exported.jsonl": ["--engine", engine, "--exported", str(tmp_path / "net")]}
+    found = {}
+    for out, more in options.items():
+        assert main(["predict", str(model), str(source), str(tmp_path / out), "--top-k", "2", *more]) == 0
+        found[out] = [json.loads(line) for line in (tmp_path / out).read_text().splitlines()]
+    assert len(found["eager.jsonl"]) == len(rows)
+    for mine, exported in zip(found["eager.jsonl"], found["exported.jsonl"], strict=True):
+        assert_alike(exported, mine)
+
+
+def assert_alike(found, expected):
+    """Equal but for the rounding of numbers."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_alike(found[key], value)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for pair in zip(found, expected, strict=True):
+            assert_alike(*pair)
+    else:
+        assert found == (pytest.approx(expected, abs=1e-5) if isinstance(expected, float) else expected)
+
+
+def test_engine_and_its_folder_belong_together(classifier, tagger, tmp_path, capsys):
+    (tmp_path / "in.txt").write_text("丁\n", encoding="utf-8")
+    given = [str(classifier), str(tmp_path / "in.txt")]
+    assert main(["predict", *given, "--engine", "onnx"]) == 2
+    assert "export-inference" in capsys.readouterr().err
+    assert main(["predict", *given, "--exported", str(tmp_path)]) == 2
+    assert main(["export-inference", str(tagger), str(tmp_path / "net")]) == 0
+    assert main(["predict", *given, "--engine", "inference", "--exported", str(tmp_path / "net")]) == 2
+    assert "of another task (token-cls)" in capsys.readouterr().err

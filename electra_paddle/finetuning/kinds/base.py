@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
+from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.parsing import parse_json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
     from typing_extensions import Self
 
+    from electra_paddle.arrays import Array
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.features import Features
@@ -239,6 +241,16 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     @abc.abstractmethod
     def answers(self, batch: Batch, output: Output) -> list[Answer]:
         """Reduce an evaluated batch to a list of B small picklable objects."""
+
+    def tokens_of(self, batch: Batch) -> TokenBatch:
+        """The sequences of a batch of arrays as an exported network takes them."""
+        return TokenBatch(*batch[:3])  # type: ignore[index]
+
+    def exported_answers(self, batch: Batch, outputs: Mapping[str, Array]) -> list[Answer]:
+        """`answers` from what a network computes that was exported for hub modules: name of an output -> array."""
+        raise ConfigError(
+            "engine", f"kind {self.description.kind}", "eager", "the kind does not read exported networks"
+        )
 
     @abc.abstractmethod
     def predict(

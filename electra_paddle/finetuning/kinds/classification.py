@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
+
+
+TINY = 1e-30  # in place of probabilities of 0
 
 
 class ClassificationPrediction(NamedTuple):
@@ -93,6 +96,9 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
             right = (paddle.argmax(output.logits, axis=-1) == batch.labels).astype("float32")  # [B]
             accuracy = (right * batch.weights).sum() / batch.weights.sum().clip(min=1.0)
         return {**super().training_metrics(batch, output), "accuracy": accuracy}
+
+    def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[Array]:
+        return list(np.log(np.maximum(outputs["probabilities"].astype(np.float64), TINY)))
 
     def prediction(self, logits: Array) -> ClassificationPrediction:
         return ClassificationPrediction(int(np.argmax(logits)), softmax(logits))

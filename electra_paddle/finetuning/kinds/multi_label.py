@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import NOTHING, Verdict
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import Row, read_rows
+from electra_paddle.finetuning.kinds.classification import TINY
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
 from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.finetuning.metrics import AVERAGES, label_set_scores, label_table
@@ -127,6 +128,10 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
         from electra_paddle.models.ensemble import mean_of_sigmoid
 
         return mean_of_sigmoid(logits)  # [B, C]
+
+    def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[Array]:
+        yes = outputs["probabilities"].astype(np.float64)
+        return list(np.log(np.maximum(yes, TINY)) - np.log(np.maximum(1 - yes, TINY)))
 
     def prediction(self, logits: Array) -> MultiLabelPrediction:
         return self.decide(MultiLabelPrediction((), sigmoid(logits)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,9 +185,13 @@ class MultipleChoice(
         return self._output(mean_of_softmax([output.logits for output in outputs]), batch)
 
     def answers(self, batch: ChoiceBatch, output: ClassificationOutput) -> list[Array]:
-        logits = output.logits.astype("float64").numpy()
-        counts = np.asarray(batch.is_choice).sum(axis=1).astype(int)
-        return [row[:count] for row, count in zip(logits, counts, strict=True)]
+        return own_places(output.logits.astype("float64").numpy(), batch)
+
+    def tokens_of(self, batch: ChoiceBatch) -> TokenBatch:
+        return TokenBatch(*(array.reshape(-1, array.shape[-1]) for array in batch[:3]))
+
+    def exported_answers(self, batch: ChoiceBatch, outputs: Mapping[str, Array]) -> list[Array]:
+        return own_places(outputs["scores"].astype(np.float64).reshape(np.shape(batch.is_choice)), batch)
 
     def predict(
         self,
@@ -268,6 +272,12 @@ class MultipleChoice(
         is_right = prediction.choice == example.label
         groups = [(f"{len(example.choices)} choices", is_right)]
         return Verdict(is_right, confidence, groups, decisions=[(confidence, is_right)])
+
+
+def own_places(scores: Array, batch: ChoiceBatch) -> list[Array]:
+    """The scores [C] of each question's own choices, of [B, C]."""
+    counts = np.asarray(batch.is_choice).sum(axis=1).astype(int)
+    return [row[:count] for row, count in zip(scores, counts, strict=True)]
 
 
 def number_of(label: str, choices: Sequence[str], base: int) -> int | None:

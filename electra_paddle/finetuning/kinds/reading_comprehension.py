@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,13 +25,14 @@ from electra_paddle.finetuning.kinds.base import TaskKind, share_cut
 from electra_paddle.finetuning.thresholds import best_cut
 from electra_paddle.models import answers as decoding
 from electra_paddle.text import pad
-from electra_paddle.text.windows import ANSWER_TYPES, Window, WindowSettings, overlapping
+from electra_paddle.text.windows import ANSWER_TYPES, DESCRIBED_TYPES, Window, WindowSettings, overlapping
 
 if TYPE_CHECKING:
     from paddle import Tensor
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
+    from electra_paddle.arrays import Array
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.features import Features
@@ -75,19 +76,20 @@ class ReadingComprehension(
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
-        self.has_none, self.has_yes_no = ("none" in self.types), bool({"yes", "no"} & {*self.types})
+        self.has_none, self.has_yes_no = ("none" in self.types), ("yes" in self.types)
         if self.has_none:
             self.chosen = ("qa_na_threshold",)
             if not config.answerable_classifier:
                 raise ConfigError("answerable_classifier", "false with answer_types none", "true", "it learns them")
         if self.types != ("span",) and self.is_reference:
-            found = f"reference with answer_types {', '.join(self.types)}"
+            found = f"reference with answer_types {', '.join(description.answer_types or ())}"
             raise ConfigError("compat", found, "corrected", "the original reads questions that have a passage")
 
     @property
     def types(self) -> tuple[str, ...]:
         """What the task's answers may be, of ANSWER_TYPES."""
-        return self.description.answer_types or ("span",)
+        described = self.description.answer_types or ("span",)
+        return tuple(name for name in ANSWER_TYPES if DESCRIBED_TYPES[name] in described)
 
     @property
     def is_reference(self) -> bool:
@@ -140,7 +142,7 @@ class ReadingComprehension(
         elif not self.is_reference and answer_span(question) is None:
             expected = "an answer that stands in the text"
             if own_type != "span":
-                expected += f", or answer_types with {own_type} in the task's description"
+                expected += f", or answer_types with {DESCRIBED_TYPES[own_type]} in the task's description"
             problems.add(question.where, f"answer {question.answers[0]!r}", expected)
             return False
         return True
@@ -206,6 +208,9 @@ class ReadingComprehension(
 
     def answers(self, batch: ReadingBatch, output: ReadingOutput) -> list[decoding.SpanScores]:
         return decoding.likely_spans(output.scores, self.config.n_best_size)
+
+    def exported_answers(self, batch: ReadingBatch, outputs: Mapping[str, Array]) -> list[decoding.SpanScores]:
+        return decoding.spans_of_outputs(outputs, self.config.n_best_size)
 
     def predict(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,9 @@ class Regression(TextKind[float]):
 
     def mean(self, logits: Sequence[Tensor]) -> Tensor:
         return sum(logits[1:], logits[0]) / len(logits)  # [B, 1]
+
+    def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[Array]:
+        return list(outputs["scores"].astype(np.float64))
 
     def prediction(self, logits: Array) -> float:
         return float(logits[0])

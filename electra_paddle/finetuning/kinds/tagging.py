@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -166,7 +166,10 @@ class Tagging(
         import paddle.nn.functional as F
 
         probabilities = F.softmax(output.logits.astype("float32"), axis=-1).numpy()  # [B, L, C]
-        return list(map(TagAnswer, probabilities.argmax(-1).astype(np.int16), probabilities.max(-1)))
+        return best_tags(probabilities)
+
+    def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[TagAnswer]:
+        return best_tags(outputs["probabilities"])
 
     def predict(
         self,
@@ -287,6 +290,11 @@ class Tagging(
 
     def _names(self, ids: Iterable[int]) -> list[str]:
         return [self.description.classes[number] for number in ids]
+
+
+def best_tags(probabilities: Array) -> list[TagAnswer]:
+    """TagAnswers of probabilities [B, L, C]."""
+    return list(map(TagAnswer, probabilities.argmax(-1).astype(np.int16), probabilities.max(-1)))
 
 
 def entity_confusions(right: set[tuple[str, int, int]], said: set[tuple[str, int, int]]) -> list[tuple[str, str]]:

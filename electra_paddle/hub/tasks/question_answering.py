@@ -13,12 +13,11 @@ import paddle.nn.functional as F
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mask_of
 from electra_paddle.models.answers import (
     best_answers,
-    likely_spans,
     longest_answer,
     looks_swapped,
+    spans_of_outputs,
     told_answer,
     types_of,
-    with_types,
 )
 from electra_paddle.models.reading_comprehension import Beam, ElectraReader, ReadingScores, variant_of
 from electra_paddle.text.windows import WindowSettings, overlapping, windows
@@ -99,12 +98,7 @@ class QuestionAnswering(Task):
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Keep the SpanScores of each window."""
         named = dict(zip(self.output_names(module), arrays, strict=True))
-        if module.model.reading.settings.joint_prediction:
-            scores = ReadingScores(None, None, None, Beam(*(named[name] for name in Beam._fields)))
-        else:
-            scores = ReadingScores(named["start_logits"], named["end_logits"], None, None)
-        spans = likely_spans(scores, options.settings.get("n_best_size", N_BEST_SIZE))
-        return with_types(spans, named.get("no_answer"), named.get("yes_no"))
+        return list(spans_of_outputs(named, options.settings.get("n_best_size", N_BEST_SIZE)))
 
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
