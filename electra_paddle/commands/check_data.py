@@ -28,10 +28,11 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.data_check import check_data, lines_of
     from electra_paddle.finetuning.description import load_description
+    from electra_paddle.finetuning.recommendation import recommended_for
     from electra_paddle.text import Tokenizer, Vocabulary
 
     description = load_description(arguments.task)
-    length = arguments.max_seq_length or description.recommended.get("all", {}).get("max_seq_length", 128)
+    length = arguments.max_seq_length or recommended_for(description, "base").get("max_seq_length", 128)
     config = FinetuningConfig(
         data_dir=arguments.data_dir, encoding=arguments.encoding, max_seq_length=length, on_error="skip"
     )

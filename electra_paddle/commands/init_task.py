@@ -60,7 +60,9 @@ def description_text(entries: dict[str, Any], reasons: dict[str, str]) -> str:
 
     lines = ["# Guessed from the data; every line may be changed. Keys: docs/finetuning.md"]
     for name, value in entries.items():
-        text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=10_000).split("\n")[0]
+        text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False).split(
+            "\n"
+        )[0]
         comment = reasons.get(name) or COMMENTS.get(name)
         lines.append(f"{name}: {text}" + (f"  # {comment}" if comment else ""))
     return "\n".join(lines) + "\n"

@@ -87,6 +87,7 @@ def check_split(kind: AnyKind, path: Path, split: str, tokenizer: Tokenizer | No
             "longest": int(lengths.max()),
             "longer": int((lengths > most).sum()),
             "max_seq_length": most,
+            "in_parts": kind.reads_in_parts,
         },
         "duplicates": found(rows[1] for rows in repeated),
         "contradictions": found(rows[1] for rows in repeated if len({str(gold) for _, gold in rows}) > 1),
@@ -116,6 +117,7 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
         share = 100 * lengths["longer"] / max(1, part["examples"])
         spread = f"median {lengths['median']:,.0f}, 99 % up to {lengths['99 %']:,.0f}, longest {lengths['longest']:,}"
         over = f"{lengths['longer']:,} ({share:.1f} %) longer than max_seq_length {lengths['max_seq_length']}"
+        over += ", read in parts" if lengths["longer"] and lengths["in_parts"] else ""
         lines.append(f"  {unit}: {spread}; {over}")
         lines += [f"  {note}" for note in part["notes"]]
         lines += [f"  {count:,} rows {reason}" for reason, count in part["left_out"].items()]

@@ -80,7 +80,10 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
         questions = read_questions(path, Problems("skip"))
         more, why = guess_answers(questions)
         reasons = {"kind": "paragraphs with questions", **reasons, **why}
-        shown = [{"context": each.context, "question": each.text, "answers": each.answers} for each in questions[:3]]
+        shown = [
+            {"context": each.context, "question": each.text, "answers": " / ".join(each.answers)}
+            for each in questions[:3]
+        ]
         return Guess({"kind": "reading_comprehension", **entries, **more}, reasons, shown)
     if form in LAYOUTS:
         return Guess({"kind": OWNERS[form], **entries}, {"kind": LAYOUTS[form], **reasons}, [])

@@ -8,7 +8,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from electra_paddle.finetuning.analysis import read_analysis
 from electra_paddle.finetuning.ensemble import ENSEMBLE
 from electra_paddle.finetuning.experiment import paths_of, record_path
 from electra_paddle.finetuning.folds import OUT_OF_FOLD
+from electra_paddle.finetuning.pictures import MOST_NAMED, can_show
 from electra_paddle.finetuning.report import SPLITS, columns_of
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def page_values(job: Job, results: Results, folder: Path) -> dict[str, Any]:
         "spread": ", ".join(f"{split} {scores['std']:.2f}" for split, scores in results.summary.items()),
         "pictures": embedded([Path(f"{results.stem}.png")]) if len(results.rows) > 1 else [],
         "splits": list(split_values(job, number)),
+        "legend": legend(job.kind.description.classes),
         "group_name": GROUPS.get(job.kind.description.kind, "class"),
         "most_shown": MOST_SHOWN,
         "inputs": job.kind.inputs,
@@ -99,6 +101,13 @@ def split_values(job: Job, number: int | str) -> Iterable[dict[str, Any]]:
             beside = sorted(Path(stem).parent.glob("*.png"))
             pictures = embedded([path for path in beside if path.name.startswith(f"{Path(stem).name}_")])
             yield {**found, "title": title, "source": source, "pictures": pictures}
+
+
+def legend(labels: Sequence[str]) -> str:
+    """What the numbers of classes in pictures stand for; "" where the pictures have the labels."""
+    if len(labels) > MOST_NAMED or can_show("".join(labels)):
+        return ""
+    return ", ".join(f"{number} = {label}" for number, label in enumerate(labels))
 
 
 def stem_of(job: Job, split: str, number: int | str | None) -> str:

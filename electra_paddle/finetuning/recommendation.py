@@ -20,6 +20,14 @@ OF_SIZE: dict[str, dict[str, Any]] = {
     "large": {"learning_rate": 5e-5, "layerwise_lr_decay": 0.9},
 }
 
+OF_KIND: dict[str, dict[str, Any]] = {"reading_comprehension": {"max_seq_length": 512}}  # as the original reads texts
+
+
+def recommended_for(description: TaskDescription, size: str) -> dict[str, Any]:
+    """The hyper-parameters that are recommended for a task and a size of model."""
+    of_kind, of_task = OF_KIND.get(description.kind, {}), description.recommended
+    return {**OF_SIZE[size], **of_kind, **of_task.get("all", {}), **of_task.get(size, {})}
+
 
 def size_of(network: Mapping[str, Any]) -> str:
     """small, base or large: the size whose recommendations fit a network best."""
@@ -39,8 +47,7 @@ def with_recommended(
         return config
     network = find_source(config)[1]
     size = size_of(network)
-    of_task = description.recommended
-    values = {**OF_SIZE[size], **of_task.get("all", {}), **of_task.get(size, {})}
+    values = recommended_for(description, size)
     if "max_seq_length" in values:
         values["max_seq_length"] = min(values["max_seq_length"], most_positions(network))
     chosen = build(values)

@@ -32,7 +32,14 @@ def test_findings_are_counted_and_placed(task, capsys):
     assert train["duplicates"] == {"count": 1, "first": [f"{task}/finetuning_data/mood/train.tsv:3"]}
     assert train["contradictions"]["count"] == 1
     assert "train.tsv:5: found label 'ugly', expected bad or good" in train["unusable"][0]
-    assert train["lengths"] == {"median": 4, "99 %": 40.48, "longest": 42, "longer": 1, "max_seq_length": 30}
+    assert train["lengths"] == {
+        "median": 4,
+        "99 %": 40.48,
+        "longest": 42,
+        "longer": 1,
+        "max_seq_length": 30,
+        "in_parts": False,
+    }
     assert report["unit"] == "characters"
     assert {split: leak["count"] for split, leak in report["leaks"].items()} == {"dev": 1, "test": 1}
     assert report["test"]["labels"] == {}

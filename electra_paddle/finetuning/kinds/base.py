@@ -124,6 +124,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         chosen: names of further ones that are chosen by the predictions for dev, where they say nothing (None).
         training_options: those of TRAINING_OPTIONS that its training knows.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
+        reads_in_parts: whether texts that are longer than a sequence are read as several.
     """
 
     feature_class: ClassVar[type[Any]]
@@ -136,6 +137,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     chosen: tuple[str, ...] = ()
     training_options: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
+    reads_in_parts: bool = False
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         self.description, self.config = description, config

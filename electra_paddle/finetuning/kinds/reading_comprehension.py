@@ -61,6 +61,7 @@ class ReadingComprehension(
     """
 
     feature_class = Window
+    reads_in_parts = True
     metrics = ("average", "f1", "em")
     table_metrics = ("em", "f1")
     settings = ("max_seq_length", "max_query_length", "doc_stride", "compat")

@@ -72,6 +72,7 @@ class Tagging(
     """A dense layer on every token; cross entropy of the first pieces, summed."""
 
     feature_class = TaggingFeature
+    reads_in_parts = True
     metrics = ("f1", "precision", "recall", "accuracy")
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:

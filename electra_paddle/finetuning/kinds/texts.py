@@ -67,6 +67,7 @@ class TextKind(
             if "text_b" in description.columns:
                 raise ConfigError("long_texts", "windows for pairs of texts", "cut", "windows are of one text")
             self.settings = (*self.settings, "long_texts", "doc_stride")
+            self.reads_in_parts = True
 
     @abc.abstractmethod
     def label_of(self, row: Row, layout: TaskDescription, problems: Problems) -> Any:
