@@ -77,15 +77,15 @@ def calibration(decisions: Sequence[tuple[float, bool]]) -> dict[str, Any] | Non
     return {"error": 100 * float(np.abs(sums[0] - sums[1]).sum() / len(decisions)), "bins": bins}
 
 
+def gold_record(kind: AnyKind, example: Any) -> dict[str, Any]:
+    """An example with its texts and what is right."""
+    texts = dict(zip(kind.inputs, kind.texts(example), strict=False))
+    return {"id": example.id, "where": example.where, **texts, "gold": kind.gold(example)}
+
+
 def record_of(kind: AnyKind, example: Any, prediction: Any) -> dict[str, Any]:
     """An example with its texts, what is right and what was predicted."""
-    return {
-        "id": example.id,
-        "where": example.where,
-        **dict(zip(kind.inputs, kind.texts(example), strict=False)),
-        "gold": kind.gold(example),
-        "predicted": kind.plain(prediction),
-    }
+    return {**gold_record(kind, example), "predicted": kind.plain(prediction)}
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 
 from electra_paddle import runtime
 from electra_paddle.errors import CheckpointError
-from electra_paddle.finetuning.analysis import MOST_ROWS, write_records
+from electra_paddle.finetuning.analysis import MOST_ROWS, gold_record, write_records
 from electra_paddle.tensors import read_tensors
 from electra_paddle.training.callbacks import Callback
 
@@ -101,14 +101,5 @@ def write_suspects(path: Path, kind: AnyKind, examples: Sequence[Any], losses: A
     order = [number for number in np.argsort(-losses, kind="stable") if np.isfinite(losses[number])][:MOST_ROWS]
     if not order:
         return None
-    rows = [
-        {
-            "id": examples[number].id,
-            "where": examples[number].where,
-            **dict(zip(kind.inputs, kind.texts(examples[number]), strict=False)),
-            "gold": kind.gold(examples[number]),
-            "loss": round(float(losses[number]), 6),
-        }
-        for number in order
-    ]
+    rows = [{**gold_record(kind, examples[number]), "loss": round(float(losses[number]), 6)} for number in order]
     return write_records(path, rows)

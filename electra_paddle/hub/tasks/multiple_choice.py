@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import DataError
-from electra_paddle.hub.tasks.base import Example, Positions, Task, encode
+from electra_paddle.hub.tasks.base import Example
+from electra_paddle.hub.tasks.regression import Regression
 from electra_paddle.models.heads import ElectraChoiceScorer
 from electra_paddle.text.choices import encode_choices, split_choices
 
 if TYPE_CHECKING:
-    from paddle import Tensor
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
@@ -23,12 +22,11 @@ if TYPE_CHECKING:
     from electra_paddle.text import Tokenizer
 
 
-class MultipleChoice(Task):
+class MultipleChoice(Regression):
     """The choice that fits a text best: {"choice", "number", "probabilities"}; choices stand between | in one text."""
 
     num_texts: ClassVar[tuple[int, ...]] = (2,)
     text_names: ClassVar[tuple[str, ...]] = ("text", "choices")
-    is_learned = True
     trained_by = "ElectraChoiceScorer"
     components = [("Label", {"label": "choices", "num_top_classes": 10})]
 
@@ -44,16 +42,6 @@ class MultipleChoice(Task):
         rows = encode_choices(tokenizer, texts[0], text_b, choices, options.max_seq_len)
         return Example([(row,) for row in rows], choices)
 
-    def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
-        hidden = encode(module.model.electra, batches[0], position_ids[0])  # [B, L, H]
-        return module.model.classify(hidden)  # [B, 1]
-
-    def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
-        return (self.forward(module, *batches),)
-
-    def output_names(self, module: ElectraModule) -> list[str]:
-        return ["scores"]
-
     def answer(
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> dict[str, Any]:
@@ -62,6 +50,9 @@ class MultipleChoice(Task):
         number = int(np.argmax(scores))
         probabilities = (exponentials / exponentials.sum()).tolist()
         return {"choice": example.notes[number], "number": number, "probabilities": probabilities}
+
+    def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
+        return answer
 
     def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
         return [dict(zip(split_choices(texts[-1]), answer["probabilities"], strict=True))]

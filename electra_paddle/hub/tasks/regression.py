@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -25,8 +25,8 @@ class Regression(Task):
     """A number for a text, on the scale of the data that it was fine-tuned on."""
 
     is_learned = True
-    trained_by = "ElectraRegressor"
-    components = [("Number", {"label": "score"})]
+    trained_by: ClassVar[str | None] = "ElectraRegressor"
+    components: ClassVar[list[tuple[str, dict[str, Any]]]] = [("Number", {"label": "score"})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraRegressor(config)
@@ -42,7 +42,7 @@ class Regression(Task):
     def output_names(self, module: ElectraModule) -> list[str]:
         return ["scores"]
 
-    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> float:
+    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> Any:
         return float(np.mean(values))
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
