@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
-DESCRIPTION = "Convert a Hugging Face ELECTRA, a folder or a published name, into a pretrained directory, or back."
+DESCRIPTION = "Convert an ELECTRA of Hugging Face's or PaddleNLP's into a pretrained or fine-tuned directory, or back."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,11 +18,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         type=Path,
-        help="a Hugging Face folder or a published name; with --to hf a pretrained directory or a run's folder",
+        help="a folder or a file of weights of Hugging Face's or PaddleNLP's, or a published name; "
+        "with --to hf a pretrained or fine-tuned directory, or a run's folder",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
     parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")
     parser.add_argument("--vocab-file", type=Path, help="the vocabulary [vocab.txt in SOURCE]")
+    parser.add_argument("--pair", action="store_true", help="a fine-tuned model that takes pairs of texts")
     parser.add_argument(
         "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
     )
@@ -30,12 +33,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
     from electra_paddle.conversion.published import fetch_folders
+    from electra_paddle.finetuning.converted import describe
 
     if arguments.to == "hf":
         report = convert_to_hf(arguments.source, arguments.out)
     else:
         folders = fetch_folders(arguments.source)
-        report = convert_from_hf(folders, arguments.out, arguments.vocab_file, arguments.partial)
+        own = functools.partial(describe, is_pair=arguments.pair)
+        report = convert_from_hf(folders, arguments.out, arguments.vocab_file, arguments.partial, own)
     print("\n".join(report))
     module = "transformers.AutoModel" if arguments.to == "hf" else "electra_paddle"
     both = arguments.out / "discriminator"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -59,6 +56,7 @@ def tolerance(text: str) -> float:
 
 def run(arguments: Namespace) -> None:
     from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
+    from electra_paddle.finetuning.converted import describe
 
     if arguments.to == "tf":
         report = convert_to_tf(arguments.source, arguments.out, arguments.prefix, arguments.resumable)
@@ -77,27 +75,3 @@ def run(arguments: Namespace) -> None:
     print("\n".join(report))
     if arguments.to != "tf":
         print(f'in Python: electra_paddle.from_pretrained("{arguments.out}")')
-
-
-def describe(task: str, kind: str, head: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, dict[str, str]]:
-    """(labels or None, name -> text of further files) of a fine-tuned directory.
-
-    Args:
-        kind: of the task; a task of that name and kind is looked for among the built-in ones.
-        head: entries of the head's configuration.
-    """
-    from electra_paddle.config import FinetuningConfig
-    from electra_paddle.errors import ConfigError
-    from electra_paddle.finetuning.description import TaskDescription, load_description
-    from electra_paddle.finetuning.kinds.base import TASK, make_kind, task_text
-
-    num_labels = head.get("num_labels", 0)
-    labels = tuple(map(str, range(num_labels)))
-    description = TaskDescription(task, kind, labels=labels)
-    with contextlib.suppress(ConfigError):
-        known = load_description(task)
-        if known.kind == kind and len(known.labels or labels) == num_labels:
-            description = dataclasses.replace(known, labels=known.labels or labels)
-    settings = {**description.recommended.get("all", {}), **head.get("reading", {})}
-    text = task_text(make_kind(description, FinetuningConfig(**settings)))
-    return description.labels, {TASK: text}

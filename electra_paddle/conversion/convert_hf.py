@@ -4,10 +4,14 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
-from electra_paddle.conversion.directories import check_vocabulary, new_folder, write_network
-from electra_paddle.conversion.huggingface import PREFIX, WEIGHTS_FILES, check_activation, complaint, read_network
+from electra_paddle.conversion.directories import Describe, check_vocabulary, new_folder, write_network
+from electra_paddle.conversion.foreign import PREFIX, WEIGHTS_FILES
+from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
+from electra_paddle.conversion.heads import write_head
+from electra_paddle.conversion.huggingface import check_activation, complaint, read_networks
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.conversion.tokenizer_files import read_vocabulary, tokenizer_settings
@@ -20,15 +24,20 @@ ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraFor
 
 
 def convert_from_hf(
-    folders: Mapping[str, str | Path], out: str | Path, vocab_file: str | Path | None = None, partial: bool = False
+    folders: Mapping[str, str | Path],
+    out: str | Path,
+    vocab_file: str | Path | None = None,
+    partial: bool = False,
+    describe: Describe | None = None,
 ) -> list[str]:
-    """Convert Hugging Face folders to pretrained directories.
+    """Convert folders or files of Hugging Face's or PaddleNLP's to pretrained directories.
 
     Args:
-        folders: network -> folder; {"": folder} converts one folder, of any network.
+        folders: network -> folder or file; {"": folder} converts one, of any network, or of both.
         out: the new folder: a pretrained directory for "", else one with a pretrained directory for each network.
         vocab_file: the vocabulary [vocab.txt in each folder].
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
+        describe: of fine-tuned models, as `convert_from_tf` has it.
 
     Returns:
         Lines that tell the user what was done.
@@ -40,7 +49,7 @@ def convert_from_hf(
         return [
             line
             for name, folder in folders.items()
-            for line in convert_folder(folder, partial_out / name, vocab_file, partial)
+            for line in convert_folder(folder, partial_out / name, vocab_file, partial, describe=describe)
         ]
 
 
@@ -50,18 +59,26 @@ def convert_folder(
     vocab_file: str | Path | None = None,
     partial: bool = False,
     name: str | None = None,
+    describe: Describe | None = None,
 ) -> list[str]:
-    """Convert one folder like `convert_from_hf`, without the protection against half-written output.
+    """Convert one folder or file like `convert_from_hf`, without the protection against half-written output.
+
+    A file in which both networks of pre-training lie becomes two directories in the folder.
 
     Args:
         name: name of the source in the model card [the folder's name].
     """
     source = Path(source)
-    network = read_network(source, partial)
-    vocabulary, notes = read_vocabulary(source, vocab_file)
-    check_vocabulary(network.geometry, vocabulary, vocab_file or source)
-    write_network(network, folder, vocabulary, tokenizer_settings(source), name or source.resolve().name)
-    return network.report + notes
+    beside = source if source.is_dir() else source.parent
+    networks = read_networks(source, partial)
+    vocabulary, notes = read_vocabulary(beside, vocab_file)
+    name = name or source.resolve().name
+    for component, network in networks.items():
+        check_vocabulary(network.geometry, vocabulary, vocab_file or beside)
+        head = network.head
+        _, more = describe(name, head.kind, head.config) if head and describe else (None, {})
+        write_network(network, folder / component, vocabulary, tokenizer_settings(beside), name, more)
+    return [line for network in networks.values() for line in network.report] + notes
 
 
 def convert_to_hf(source: str | Path, out: str | Path) -> list[str]:
@@ -94,10 +111,12 @@ def write_hf_folder(source: Path, folder: Path) -> str:
     """Write a folder that transformers reads, and return lines that tell what was done."""
     config = pretrained.read_config(source, check_weights=False)  # `infer_geometry` compares them
     architecture = (config.get("architectures") or ["none"])[0]
-    kinds = {paddles: kind for kind, paddles in PADDLES.items()}
+    kinds = {paddles: kind for kind, paddles in PADDLES.items()} | dict.fromkeys(HEADS.values())
     if architecture not in kinds:
         raise CheckpointError(source / pretrained.CONFIG, f"architecture {architecture}", " or ".join(kinds))
     kind, (arrays, path) = kinds[architecture], pretrained.read_weights(source)
+    head = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)} if kind is None else {}
+    arrays = {name: array for name, array in arrays.items() if name not in head}
     geometry, notes = infer_geometry({name: array.shape for name, array in arrays.items()}, path, config)
     table = name_table(kind, geometry.num_hidden_layers, geometry.embedding_size != geometry.hidden_size)
     check_activation(kind, config, source / pretrained.CONFIG)
@@ -109,12 +128,16 @@ def write_hf_folder(source: Path, folder: Path) -> str:
     vocabulary = Vocabulary.load(source / pretrained.VOCABULARY)
     check_vocabulary(geometry, vocabulary, source / pretrained.VOCABULARY)
     folder.mkdir(exist_ok=True)
-    entries = {"architectures": [ARCHITECTURES[kind]], "model_type": "electra", "layer_norm_eps": 1e-12}
+    name, more = ARCHITECTURES[kind], dict[str, Any]()
+    own, told = dict[str, Any](), list[str]()
+    if head:
+        name, own, more, told = write_head(config, head, geometry.hidden_size, source)
+    entries = {"architectures": [name], "model_type": "electra", "layer_norm_eps": 1e-12, **more}
     pretrained.write_json(
         folder / pretrained.CONFIG, {**entries, **dataclasses.asdict(geometry), "torch_dtype": "float32"}
     )
-    tensors = {
-        names.huggingface.removeprefix("" if kind else PREFIX): arrays[names.paddle].T
+    tensors = own | {
+        names.huggingface.removeprefix("" if kind or head else PREFIX): arrays[names.paddle].T
         if names.is_transposed
         else arrays[names.paddle]
         for names in table
@@ -123,4 +146,4 @@ def write_hf_folder(source: Path, folder: Path) -> str:
     shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
     settings = {"tokenizer_class": "ElectraTokenizer", "model_max_length": geometry.max_position_embeddings}
     pretrained.write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})
-    return "\n".join([*notes, f"{source}: {len(table)} parameters written for transformers' {ARCHITECTURES[kind]}"])
+    return "\n".join([*notes, *told, f"{source}: {len(tensors)} parameters written for transformers' {name}"])

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from electra_paddle.config import Geometry
 from electra_paddle.conversion import tensorflow as tf
 from electra_paddle.conversion.directories import (
     ARCHITECTURES,
+    Describe,
     Network,
     check_vocabulary,
     config_entries,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from electra_paddle.models.pretraining import ElectraForJointPretraining
 
 NETWORKS = tuple(filter(None, ARCHITECTURES))
-
-# (task, its kind, entries of its head's configuration) -> (labels or None, name -> text of further files)
-Describe = Callable[[str, str, dict[str, Any]], tuple[Sequence[str] | None, dict[str, str]]]
 
 
 def convert_from_tf(

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from electra_paddle.config import Geometry
+from electra_paddle.conversion.heads import Head
 from electra_paddle.errors import CheckpointError, reason
 from electra_paddle.files import partial_of
 from electra_paddle.locks import only_writer
@@ -25,6 +26,10 @@ ARCHITECTURES: dict[str | None, str] = {
 }
 
 
+# (task, its kind, entries of its head's configuration) -> (labels or None, name -> text of further files)
+Describe = Callable[[str, str, dict[str, Any]], tuple[Sequence[str] | None, dict[str, str]]]
+
+
 class Network(NamedTuple):
     """A network read from another framework's files."""
 
@@ -32,6 +37,7 @@ class Network(NamedTuple):
     geometry: Geometry
     arrays: dict[str, npt.NDArray[np.float32]]  # Paddle's name -> array, for every parameter
     report: list[str]  # lines that tell the user what was done
+    head: Head | None = None  # fine-tuned, with an encoder without head of pre-training
 
 
 @contextlib.contextmanager
@@ -75,17 +81,26 @@ def check_vocabulary(geometry: Geometry, vocabulary: Vocabulary, source: str | P
 
 
 def write_network(
-    network: Network, folder: Path, vocabulary: Vocabulary, tokenizer: Mapping[str, Any], source: str
+    network: Network,
+    folder: Path,
+    vocabulary: Vocabulary,
+    tokenizer: Mapping[str, Any],
+    source: str,
+    more: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a pretrained directory.
+    """Write a pretrained directory, or with a fine-tuned head a fine-tuned one.
 
     Args:
         tokenizer: entries of tokenizer_config.json, without the class.
         source: where the weights come from, named in the model card.
+        more: name -> text of further files.
     """
-    card = model_card(network.kind or "encoder", network.geometry, network.arrays, source)
-    config = config_entries(ARCHITECTURES[network.kind], network.geometry)
-    write_pretrained(config, network.arrays, folder, vocabulary, tokenizer, card)
+    head, arrays = network.head, network.arrays
+    card = model_card(head.kind if head else network.kind or "encoder", network.geometry, arrays, source)
+    config = config_entries(head.architecture if head else ARCHITECTURES[network.kind], network.geometry)
+    if head:
+        config, arrays = {**config, **head.config}, {**arrays, **head.arrays}
+    write_pretrained(config, arrays, folder, vocabulary, tokenizer, card, more)
 
 
 def config_entries(architecture: str, geometry: Geometry) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Reading the network in a Hugging Face folder, without PyTorch."""
+"""Networks from the files of Hugging Face and PaddleNLP, without PyTorch."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from electra_paddle.conversion.directories import Network
+from electra_paddle.conversion.foreign import PREFIX, Weights, read_weights
+from electra_paddle.conversion.heads import read_head
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, count_layers, name_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
-from electra_paddle.conversion.torch_file import read_torch_file
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, some_of
 from electra_paddle.models import pretrained_directory as pretrained
-from electra_paddle.tensors import read_tensors
 
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")  # in this order; the first that exists is read
-PREFIX = "electra."  # begins the names of the encoder's parameters, except in Hugging Face's bare encoder
 EPSILON = 1e-12  # of every layer norm in the original and in PaddleNLP
 LAYER = re.compile(r"electra\.encoder\.layer\.(\d+)\.")
-OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+PADDLES_LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
+QUERIES = (  # square matrices of hidden states
+    "electra.encoder.layer.0.attention.self.query.weight",
+    "electra.encoder.layers.0.self_attn.q_proj.weight",
+)
 
 
-def read_network(source: Path, partial: bool = False, head_size: int | None = None) -> Network:
-    """Read the Network in a Hugging Face folder.
+def read_networks(source: Path, partial: bool = False, head_size: int | None = None) -> dict[str, Network]:
+    """The Networks of a folder or a file of Hugging Face's or PaddleNLP's, by their names; "" where there is one only.
 
     Args:
         partial: whether to accept missing parameters, which get random initial values, and unknown ones.
@@ -33,91 +35,72 @@ def read_network(source: Path, partial: bool = False, head_size: int | None = No
     Raises:
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
     """
-    path = find_weights(source)
-    has_config = (source / pretrained.CONFIG).exists()
-    config = pretrained.read_config(source, check_weights=False) if has_config else {}
-    arrays = rename_old(read_torch_file(path) if path.suffix == ".bin" else read_tensors(path))
-    check_is_electra(arrays, config, path)
+    found = read_weights(source)
+    configs = [name for name, weights in found.items() if weights.config and len(found) > 1]
+    networks = {name: read_network(weights, partial, head_size) for name, weights in found.items()}
+    if configs:
+        path = next(iter(found.values())).path
+        first = next(iter(networks.values()))
+        first.report.insert(0, f"{path}: {len(networks)} networks: {', '.join(networks)}")
+    return networks
+
+
+def read_network(weights: Weights, partial: bool = False, head_size: int | None = None) -> Network:
+    """The Network of Weights; arguments and errors as those of `read_networks`."""
+    path, config, arrays = weights.path, weights.config, weights.arrays
     kind = kind_of(arrays, path)
-    table = name_table(kind, num_layers(arrays), has_projection(arrays))
+    layers = PADDLES_LAYER if weights.is_paddle else LAYER
+    table = name_table(kind, count_layers(layers, arrays), has_projection(arrays))
+    theirs = [names.paddle if weights.is_paddle else names.huggingface for names in table]
     skipped = [name for name in HUGGINGFACE_EXTRAS if name in arrays]
     check_tied(arrays, path)
-    missing = [names.huggingface for names in table if names.huggingface not in arrays]
-    extra = sorted(arrays.keys() - {names.huggingface for names in table} - set(skipped))
+    missing = [name for name in theirs if name not in arrays]
+    left = sorted(arrays.keys() - set(theirs) - set(skipped))
+    extra = [name for name in left if kind or name.startswith(PREFIX)]
     if (missing or extra) and not partial:
         raise CheckpointError(path, *complaint(missing, extra), "give --partial to convert what fits")
     converted = {
-        names.paddle: to_paddle(arrays[names.huggingface], names.is_transposed)
-        for names in table
-        if names.huggingface in arrays
+        names.paddle: to_paddle(arrays[name], names.is_transposed and not weights.is_paddle)
+        for names, name in zip(table, theirs, strict=True)
+        if name in arrays
     }
     geometry, report = infer_geometry({name: array.shape for name, array in converted.items()}, path, config, head_size)
-    check_activation(kind, config, source / pretrained.CONFIG)
+    check_activation(kind, config, weights.folder / pretrained.CONFIG, weights.is_paddle)
     fill(converted, kind, geometry, path)
-    if config.get("layer_norm_eps", EPSILON) != EPSILON:
+    epsilon = config.get("layer_norm_eps", EPSILON)
+    if epsilon != EPSILON and not weights.is_paddle:
         report.append(
-            f"NOTE: {path}: the configuration's layer_norm_eps is {config['layer_norm_eps']}, ours {EPSILON}: where "
-            "hidden states vary little, outputs differ"
+            f"NOTE: {path}: the configuration's layer_norm_eps is {epsilon}, ours {EPSILON}: where hidden states vary "
+            "little, outputs differ"
         )
+    head = read_head(weights, geometry.hidden_size) if kind is None else None
     report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
     report += [f"PARTIAL: {name} is left out" for name in extra]
     report += [f"skipped: {name}" for name in skipped]
-    loaded = len(table) - len(missing)
+    loaded = len(table) - len(missing) + (len(left) if head else 0)
     report.append(f"{path}: {loaded} parameters loaded, {len(missing)} missing, {len(extra)} extra")
-    if kind is None:
-        report.append(f"NOTE: {path}: an encoder without head: a head built on it is untrained")
-    return Network(kind, geometry, converted, report)
+    if head:
+        report.append(f"{path}: a head for {head.kind} comes with the encoder")
+    elif kind is None:
+        report.append(f"NOTE: {path}: {about_no_head(left)}")
+    return Network(kind, geometry, converted, report, head)
 
 
-def find_weights(folder: Path) -> Path:
-    """The file of weights in a folder.
-
-    Raises:
-        CheckpointError: the folder has no such file.
-    """
-    for name in WEIGHTS_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    found = "no such folder" if not folder.is_dir() else f"neither {' nor '.join(WEIGHTS_FILES)}"
-    raise CheckpointError(folder, found, "a Hugging Face ELECTRA folder, or the name of a published model")
+def about_no_head(left: Sequence[str]) -> str:
+    """What is said of an encoder whose head, if there is one, is none that this package has."""
+    if left:
+        return f"the head is left out ({some_of(left)}), the encoder is taken: a head built on it is untrained"
+    return "an encoder without head: a head built on it is untrained"
 
 
-def rename_old(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Rename gamma and beta of old files to weight and bias, and add the prefix to the names of a bare encoder."""
-    for old, new in OLD_NAMES.items():
-        arrays = {name.replace(old, new): array for name, array in arrays.items()}
-    if "embeddings.word_embeddings.weight" in arrays:
-        arrays = {PREFIX + name: array for name, array in arrays.items()}
-    return arrays
-
-
-def check_is_electra(arrays: Mapping[str, object], config: Mapping[str, Any], path: Path) -> None:
-    """Refuse another architecture.
-
-    The names of BERT's bare encoder are the same as ELECTRA's, except that it also has a pooler.
-
-    Raises:
-        CheckpointError: it is another architecture.
-    """
-    kind = config.get("model_type", "electra")
-    poolers = [name for name in arrays if "pooler.dense" in name]
-    if kind == "electra" and PREFIX + "embeddings.word_embeddings.weight" in arrays and not poolers:
-        return
-    first = min(poolers or arrays, default="an empty file")
-    if kind == "electra":
-        kind = "BERT" if poolers or first.startswith("bert.") else "another architecture"
-    expected = "ELECTRA's parameters (electra.embeddings.word_embeddings.weight ...)"
-    raise CheckpointError(path, f"a checkpoint of {kind} ({first})", expected)
-
-
-def check_activation(kind: str | None, config: Mapping[str, Any], path: Path) -> None:
-    """Refuse a generator of another activation than GELU.
+def check_activation(kind: str | None, config: Mapping[str, Any], path: Path, is_paddle: bool = False) -> None:
+    """Refuse a generator of another activation than GELU, unless it is PaddleNLP's.
 
     transformers computes the generator's head with GELU whatever the configuration says, the original and PaddleNLP as
     it says: no configuration describes both.
     """
     activation = config.get("hidden_act", "gelu")
-    if kind == "generator" and activation != "gelu":
+    if kind == "generator" and activation != "gelu" and not is_paddle:
         expected = "'gelu': transformers computes a generator's head with it, and the rest of it with hidden_act"
         raise CheckpointError(path, f"hidden_act {activation!r} of a generator", expected)
 
@@ -130,16 +113,11 @@ def kind_of(arrays: Collection[str], path: Path) -> str | None:
     return kinds[0] if kinds else None
 
 
-def num_layers(arrays: Iterable[str]) -> int:
-    """The number of encoder layers among Hugging Face's names of parameters."""
-    return count_layers(LAYER, arrays)
-
-
 def has_projection(arrays: Mapping[str, npt.NDArray[Any]]) -> bool:
     """Whether embeddings and hidden states differ in size."""
     words = arrays["electra.embeddings.word_embeddings.weight"]
-    query = arrays.get("electra.encoder.layer.0.attention.self.query.weight", words)
-    return words.shape[-1] != query.shape[-1]
+    queries = [arrays[name] for name in QUERIES if name in arrays]
+    return bool(queries) and words.shape[-1] != queries[0].shape[-1]
 
 
 def check_tied(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:

@@ -5,6 +5,7 @@ Converted models lie beside huggingface_hub's own cache, in HF_HOME/electra-padd
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -15,13 +16,32 @@ from electra_paddle.config import Geometry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.conversion.convert_hf import convert_folder
 from electra_paddle.conversion.directories import new_folder
-from electra_paddle.conversion.huggingface import WEIGHTS_FILES
+from electra_paddle.conversion.foreign import (
+    INDEX,
+    OLD_CONFIG,
+    SUFFIXES,
+    WEIGHTS_FILES,
+    find_weights,
+    has_weights,
+    is_own,
+)
+from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
+from electra_paddle.conversion.tokenizer_files import ADDED, TOKENIZER_JSON
 from electra_paddle.errors import CheckpointError
+from electra_paddle.files import sha256
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraPretrainedModel
 
+DECIDING = (  # files beside weights that decide about what they are converted to
+    pretrained.CONFIG,
+    OLD_CONFIG,
+    pretrained.VOCABULARY,
+    pretrained.TOKENIZER,
+    TOKENIZER_JSON,
+    ADDED,
+)
 LAYOUT = 1  # version of the kept directories; after a change all models are converted again
 DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for a model by default
 
@@ -37,13 +57,43 @@ def pretrained_directory(path_or_name: str | Path) -> Path:
     Raises:
         CheckpointError, DataError: there is no such model, or it cannot be fetched.
     """
+    path = Path(path_or_name)
     try:
-        return pretrained.find_pretrained(path_or_name)
+        found = path if is_foreign_file(path) else pretrained.find_pretrained(path)
     except CheckpointError:
-        name = published_name(DEFAULT_PLACE.sub("", Path(path_or_name).as_posix(), count=1))
-        if name is None:
+        name = published_name(DEFAULT_PLACE.sub("", path.as_posix(), count=1))
+        if name is not None:
+            return keep(published_models.repositories_of(name)[0], name)
+        if not path.is_dir() or not has_weights(path):
             raise
-    return keep(published_models.repositories_of(name)[0], name)
+        found = path
+    return own_directory(found)
+
+
+def own_directory(found: Path, component: str = "discriminator") -> Path:
+    """The pretrained directory of a folder or file, which is converted and kept if it is in another layout.
+
+    Args:
+        component: which network, where it holds both.
+
+    Raises:
+        CheckpointError, DataError: what is there is no ELECTRA, or damaged.
+    """
+    if found.is_dir() and is_own(found):
+        return found
+    weights = find_weights(found)
+    beside = found if found.is_dir() else found.parent
+    parts = [path for path in [weights, *(beside / name for name in DECIDING)] if path.is_file()]
+    digest = hashlib.sha256(" ".join(sha256(path) for path in parts).encode()).hexdigest()
+    folder = kept_folder("local") / f"{digest[:24]}-{LAYOUT}"
+    convert(found, folder, found.resolve().name)
+    both = folder / component
+    return both if both.is_dir() else folder
+
+
+def is_foreign_file(path: Path) -> bool:
+    """Whether a path is a single file of weights."""
+    return path.is_file() and (path.suffix in SUFFIXES or path.name.endswith(INDEX))
 
 
 def pretrained_directories(path_or_name: str | Path) -> list[Path]:
@@ -109,13 +159,26 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
     Raises:
         CheckpointError, DataError: it cannot be fetched, or does not hold an ELECTRA network. Nothing is kept then.
     """
-    from filelock import FileLock
-
     kept = kept_directory(repository)
     if kept:
         return kept
     source = fetch(repository, asked)
     folder = kept_folder(repository) / f"{source.name}-{LAYOUT}"
+    convert(source, folder, repository)
+    return folder
+
+
+def convert(source: Path, folder: Path, name: str) -> None:
+    """Convert a folder or a file into a kept directory, unless that is there.
+
+    Args:
+        name: of the source, for messages and the model card.
+
+    Raises:
+        CheckpointError, DataError: it cannot be read or kept. Nothing is kept then.
+    """
+    from filelock import FileLock
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -126,9 +189,8 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():  # another process may have made it in the meantime
             with new_folder(folder) as partial:
-                report = convert_folder(source, partial, name=repository)
-            print("\n".join([*report, f"{repository}: kept in {folder}"]), file=sys.stderr)
-    return folder
+                report = convert_folder(source, partial, name=name)
+            print("\n".join([*report, f"{name}: kept in {folder}"]), file=sys.stderr)
 
 
 def kept_folder(repository: str) -> Path:
@@ -183,8 +245,8 @@ def from_pretrained(path_or_name: str | Path, encoder: bool = False) -> ElectraP
         encoder: load only the encoder, PaddleNLP's ElectraModel, instead of the whole network.
 
     Returns:
-        The network of the directory: PaddleNLP's ElectraDiscriminator, ElectraGenerator or ElectraModel, or this
-        package's ElectraClassifier. Every parameter is filled.
+        The network of the directory: PaddleNLP's ElectraDiscriminator, ElectraGenerator or ElectraModel, or a
+        fine-tuned one of this package's. Every parameter is filled.
 
     Raises:
         CheckpointError, DataError: there is no such model, it cannot be fetched, or a parameter does not fit.
@@ -209,6 +271,8 @@ def model_classes() -> dict[str, type[ElectraPretrainedModel]]:
     """Name of an architecture -> its class."""
     from paddlenlp.transformers import ElectraDiscriminator, ElectraGenerator, ElectraModel
 
-    from electra_paddle.models.heads import ElectraClassifier
+    from electra_paddle.models import heads
+    from electra_paddle.models.reading_comprehension import ElectraReader
 
-    return {kind.__name__: kind for kind in (ElectraDiscriminator, ElectraGenerator, ElectraModel, ElectraClassifier)}
+    own = [getattr(heads, name) for name in HEADS.values() if hasattr(heads, name)]
+    return {kind.__name__: kind for kind in (ElectraDiscriminator, ElectraGenerator, ElectraModel, *own, ElectraReader)}

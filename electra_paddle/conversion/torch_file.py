@@ -1,7 +1,7 @@
 """PyTorch's files (`pytorch_model.bin`), read without PyTorch and without running code from them.
 
 Such a file consists of a pickle, which could run any code, and the bytes of the tensors. Here four kinds of names are
-accepted, and nothing is built but descriptions of tensors.
+accepted, some more are passed over, and nothing is built but descriptions of tensors.
 Source: both formats of `torch.save`: a zip archive since PyTorch 1.6, a sequence of pickles before.
 """
 
@@ -18,9 +18,23 @@ import numpy.typing as npt
 
 from electra_paddle.errors import CheckpointError
 from electra_paddle.tensors import widen_bfloat16
-from electra_paddle.unpickling import BoundedStream, UnpicklingError, unpickle
+from electra_paddle.unpickling import BoundedStream, Buildable, UnpicklingError, unpickle
 
 MAGIC_NUMBER, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles in a file of the older format
+WHOLE_STATES = ("state_dict", "model_state_dict", "model", "module")  # of Lightning and of common training scripts
+PASSED = (  # names in checkpoints of trainings that are no tensors
+    ("torch", "Size"),
+    ("torch", "device"),
+    ("torch.serialization", "_get_layout"),
+    ("argparse", "Namespace"),
+    ("pathlib", "PosixPath"),
+    ("collections", "defaultdict"),
+    ("builtins", "set"),
+    ("pytorch_lightning.utilities.parsing", "AttributeDict"),
+    ("lightning.pytorch.utilities.parsing", "AttributeDict"),
+    ("lightning_fabric.utilities.data", "AttributeDict"),
+    ("lightning.fabric.utilities.data", "AttributeDict"),
+)
 STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -97,6 +111,16 @@ def read_stream(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     return {name: array_of(tensor, storages) for name, tensor in tensors_of(state).items()}
 
 
+class Passed(Buildable):
+    """What stands in a training's checkpoint beside tensors: nothing of it is made."""
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def build(self, state: Any) -> None:
+        pass
+
+
 class Storage(NamedTuple):
     """A block of numbers of one type; tensors are views of it."""
 
@@ -132,6 +156,7 @@ class Names:
             ("torch._utils", "_rebuild_tensor_v2"): lambda: rebuild_tensor,
             ("torch._utils", "_rebuild_parameter"): lambda: lambda tensor, *rest: tensor,
             **{("torch", name): functools.partial(str, name) for name in STORAGES},
+            **{name: lambda: Passed for name in PASSED},
         }
 
     def find_stored(self, pid: Any) -> Storage:
@@ -155,10 +180,12 @@ def rebuild_tensor(storage: Any, offset: Any, size: Any, strides: Any, *rest: An
     return Tensor(storage, offset, size, strides)
 
 
-def tensors_of(state: object) -> dict[str, Tensor]:
+def tensors_of(state: Any) -> dict[str, Tensor]:
     """Check that an unpickled object is a dictionary of name -> Tensor, and return it."""
     if not isinstance(state, dict) or not state:
         raise ValueError(f"{type(state).__name__}, not tensors under names")
+    whole = (state.get(key) for key in WHOLE_STATES)  # in a training's checkpoint, of which the rest is passed over
+    state = next((value for value in whole if isinstance(value, dict) and value), state)
     for name, value in state.items():
         if not isinstance(value, Tensor) or not isinstance(name, str):
             raise ValueError(f"{name!r}, which is no tensor; save `model.state_dict()` alone")

@@ -12,6 +12,7 @@ from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build
 from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.finetuning.converted import fine_tuned_directory
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.ensemble import agreed_task, check_combines, members_of
 from electra_paddle.finetuning.features import make_features
@@ -42,7 +43,7 @@ def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
     from electra_paddle.finetuning.model import load_finetuned
 
     given = [folder] if isinstance(folder, str | Path) else folder
-    folders = [member for each in given for member in members_of(Path(each))]
+    folders = [member for each in given for member in members_of(adopted(Path(each)))]
     if not folders:
         raise ConfigError("from_finetuned", "no folder", "at least one")
     task, folder = agreed_task(folders), folders[0]
@@ -58,6 +59,13 @@ def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
         check_combines(kind)
     model = load_finetuned(kind, folders)
     return Finetuned(model.kind, model, tokenizer)
+
+
+def adopted(folder: Path) -> Path:
+    """A fine-tuned directory; one of Hugging Face's or PaddleNLP's is converted first, and kept."""
+    if (folder / TASK).is_file() or (folder / pretrained.ENSEMBLE).is_file():
+        return folder
+    return fine_tuned_directory(folder)
 
 
 def evaluate(

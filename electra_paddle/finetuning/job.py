@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NUM_DEBUG_EXAMPLES = 100
 FEATURES = "finetuning_features"  # in the output's folder
+OF_HEADS = ("hidden_classifier", "reading")  # entries of config.json that say which head weights were fine-tuned with
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
@@ -76,7 +77,8 @@ def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], 
     network = pretrained.read_config(source)
     check_shape(config, network, source / pretrained.CONFIG)
     dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
-    return source, {**network, **dropout}, vocabulary
+    encoder = {name: value for name, value in network.items() if name not in OF_HEADS}
+    return source, {**encoder, **dropout}, vocabulary
 
 
 def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path) -> None:

@@ -60,7 +60,7 @@ def fetch(name: str, component: str) -> Path:
 
 def find_component(folder: Path, component: str) -> Path:
     """The network in a folder: a run's, a module's assets, or the pretrained directory itself."""
-    found = pretrained.find_pretrained(folder)
+    found = published.pretrained_directory(folder)
     if component == "discriminator" or architecture_of(found) == "ElectraGenerator":
         return found
     inner = folder / component

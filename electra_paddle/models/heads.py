@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import paddle.nn.functional as F
 from paddle import nn
 from paddlenlp.transformers import ElectraModel
 from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
@@ -15,10 +16,25 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
 
+class HiddenClassifier(nn.Layer):
+    """The two layers of Hugging Face's and PaddleNLP's classifiers, GELU between them."""
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits [B, C] of states [B, H]."""
+        return self.out_proj(self.dropout(F.gelu(self.dense(states))))
+
+
 class ElectraClassifier(ElectraPretrainedModel):
     """A single dense layer on the last hidden state of [CLS], as the original classifies.
 
-    PaddleNLP's ElectraForSequenceClassification has one more layer; weights of one do not fit the other.
+    PaddleNLP's ElectraForSequenceClassification has one more layer, which `hidden_classifier` in the configuration of
+    converted models says.
 
     Args:
         config: an ElectraConfig with `num_labels`.
@@ -28,7 +44,8 @@ class ElectraClassifier(ElectraPretrainedModel):
         super().__init__(config)
         self.electra = ElectraModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        head = HiddenClassifier(config) if getattr(config, "hidden_classifier", False) else None
+        self.classifier = head or nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(
         self,

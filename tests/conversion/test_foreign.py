@@ -1,0 +1,425 @@
+"""Weights as others write them, in every layout; and fine-tuned heads, there and back. Without PyTorch: see
+test_transformers.py for the real writers."""
+
+import io
+import json
+import pickle
+import shutil
+import zipfile
+
+import numpy as np
+import paddle
+import pytest
+from conftest import assert_close
+from safetensors.numpy import load_file, save_file
+
+import electra_paddle
+from electra_paddle.cli import main
+from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
+from electra_paddle.conversion.convert_hf import convert_to_hf
+from electra_paddle.conversion.directories import Network, write_network
+from electra_paddle.conversion.foreign import read_weights
+from electra_paddle.conversion.heads import in_two_layers
+from electra_paddle.conversion.published import pretrained_directory
+from electra_paddle.conversion.shapes import expected_shapes
+from electra_paddle.errors import CheckpointError
+from electra_paddle.text import Vocabulary
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(40))]
+SHAPE = discriminator_geometry(
+    "small", 45, 24, {"hidden_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 64}
+)
+SHAPES = {"discriminator": SHAPE, "generator": generator_geometry(SHAPE, 0.5), "encoder": SHAPE}
+IDS = np.array([[2, 7, 9, 30, 3, 8, 3, 0], [2, 11, 12, 13, 14, 15, 16, 3]])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Where converted models are kept."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    """Pretrained directories of random numbers, one for each network."""
+    folder = tmp_path_factory.mktemp("ours")
+    rng = np.random.default_rng(0)
+    for name, shape in SHAPES.items():
+        kind = None if name == "encoder" else name
+        arrays = {key: rng.normal(0, 0.1, size).astype("float32") for key, size in expected_shapes(kind, shape).items()}
+        write_network(Network(kind, shape, arrays, []), folder / name, Vocabulary(WORDS), {"do_lower_case": True}, "t")
+    return folder
+
+
+@pytest.fixture
+def theirs(ours, tmp_path):
+    """The discriminator as Hugging Face has it."""
+    convert_to_hf(ours / "discriminator", tmp_path / "hf")
+    return tmp_path / "hf"
+
+
+def hidden(folder):
+    """Last hidden states of a model, wherever it is taken from."""
+    model = electra_paddle.from_pretrained(folder, encoder=True)
+    with paddle.no_grad():
+        return model(paddle.to_tensor(IDS)).numpy()
+
+
+def shard(folder, suffix=".safetensors"):
+    """Replace a folder's weights by two shards and their list."""
+    arrays = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names, places = sorted(arrays), {}
+    for number in range(2):
+        file = f"model-0000{number + 1}-of-00002{suffix}"
+        own = {name: arrays[name] for name in names[number::2]}
+        places |= dict.fromkeys(own, file)
+        save_file(own, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def torch_zip(path, state):
+    """Write a file as torch.save does, without PyTorch."""
+    arrays = []
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            if isinstance(value, Stored):
+                arrays.append(value.array)
+                return ("storage", FloatStorage, str(len(arrays) - 1), "cpu", value.array.size)
+            return None
+
+    content = io.BytesIO()
+    Pickler(content, 2).dump(state)
+    data = content.getvalue().replace(b"ctest_double_torch\nFloatStorage", b"ctorch\nFloatStorage")
+    data = data.replace(b"ctest_double_torch\n_rebuild_tensor_v2", b"ctorch._utils\n_rebuild_tensor_v2")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", data)
+        for number, array in enumerate(arrays):
+            archive.writestr(f"archive/data/{number}", array.tobytes())
+
+
+class Stored:
+    def __init__(self, array):
+        self.array = np.ascontiguousarray(array, np.float32)
+
+
+class FloatStorage:
+    pass
+
+
+def _rebuild_tensor_v2(*arguments):
+    return arguments
+
+
+class Tensor:
+    def __init__(self, array):
+        self.array = np.asarray(array, np.float32)
+
+    def __reduce__(self):
+        strides = tuple(stride // 4 for stride in np.ascontiguousarray(self.array).strides)
+        return _rebuild_tensor_v2, (Stored(self.array), 0, self.array.shape, strides, False, {})
+
+
+FloatStorage.__module__ = _rebuild_tensor_v2.__module__ = "test_double_torch"
+FloatStorage.__qualname__, _rebuild_tensor_v2.__qualname__ = "FloatStorage", "_rebuild_tensor_v2"
+
+
+@pytest.fixture
+def doubles(monkeypatch):
+    """Makes pickle find the names that are replaced by PyTorch's."""
+    import sys
+    from types import SimpleNamespace
+
+    module = SimpleNamespace(FloatStorage=FloatStorage, _rebuild_tensor_v2=_rebuild_tensor_v2)
+    monkeypatch.setitem(sys.modules, "test_double_torch", module)
+
+
+def test_shards_are_read_like_one_file(theirs, ours):
+    shard(theirs)
+    assert_close(hidden(theirs), hidden(ours / "discriminator"), 0)
+    index = theirs / "model.safetensors.index.json"
+    listed = json.loads(index.read_text())
+    index.write_text(json.dumps({"weight_map": {**listed["weight_map"], "electra.more.weight": "../elsewhere.bin"}}))
+    with pytest.raises(CheckpointError, match=r"found a shard '../elsewhere.bin', expected the name of a file beside"):
+        read_weights(theirs)
+    index.write_text(json.dumps({"weight_map": {**listed["weight_map"], "x": "model-00001-of-00002.safetensors"}}))
+    with pytest.raises(CheckpointError, match="found no x in the shards"):
+        read_weights(theirs)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "discriminator.", "model.discriminator.", "_orig_mod.module."])
+def test_prefixes_are_taken_off(theirs, ours, prefix):
+    arrays = {prefix + name: array for name, array in load_file(theirs / "model.safetensors").items()}
+    save_file(arrays, theirs / "model.safetensors")
+    assert_close(hidden(theirs), hidden(ours / "discriminator"), 0)
+    assert pretrained_directory(theirs) == pretrained_directory(theirs)  # converted once
+
+
+@pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt"])
+def test_files_of_trainings_are_read(theirs, ours, key, suffix, doubles):
+    arrays = load_file(theirs / "model.safetensors")
+    (theirs / "model.safetensors").unlink()
+    state = {f"model.{name}": Tensor(array) for name, array in arrays.items()}
+    if key:
+        state = {"epoch": 3, "lr": 0.5, key: state, "optimizer_states": [{"state": {0: {"step": 7}}}], "hooks": None}
+    torch_zip(theirs / f"best{suffix}", state)
+    assert_close(hidden(theirs), hidden(ours / "discriminator"), 0)
+    assert_close(hidden(theirs / f"best{suffix}"), hidden(ours / "discriminator"), 0)
+
+
+def test_both_networks_of_one_file_become_two_directories(ours, tmp_path, capsys):
+    joint = tmp_path / "joint"
+    shutil.copytree(ours / "discriminator", joint)
+    arrays = {}
+    for network in ("generator", "discriminator"):
+        own = load_file(ours / network / "model.safetensors")
+        arrays |= {f"{network}.{name}": array for name, array in own.items()}
+    save_file(arrays, joint / "model.safetensors")
+    assert main(["convert_hf", str(joint), str(tmp_path / "out")]) == 0
+    for network in ("generator", "discriminator"):
+        before, after = (load_file(folder / network / "model.safetensors") for folder in (ours, tmp_path / "out"))
+        assert before.keys() == after.keys() and all((before[name] == after[name]).all() for name in before)
+    assert_close(hidden(joint), hidden(ours / "discriminator"), 0)
+
+
+def test_folders_of_paddlenlp_are_read(ours, tmp_path):
+    """A bare encoder's, whose names have no prefix; and the layout of 2.x: model_config.json and .pdparams."""
+    from paddlenlp.transformers import ElectraModel
+
+    model = electra_paddle.from_pretrained(ours / "encoder")
+    model.save_pretrained(str(tmp_path / "bare"))
+    shutil.copy(ours / "encoder/vocab.txt", tmp_path / "bare")
+    names = {name for file in (tmp_path / "bare").glob("*.pdparams") for name in paddle.load(str(file))}
+    assert "embeddings.word_embeddings.weight" in names
+    assert_close(hidden(tmp_path / "bare"), hidden(ours / "encoder"), 0)
+    old = tmp_path / "old"
+    old.mkdir()
+    paddle.save(electra_paddle.from_pretrained(ours / "discriminator").state_dict(), str(old / "model_state.pdparams"))
+    config = json.loads((ours / "discriminator/config.json").read_text())
+    inner = {name: config[name] for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")}
+    outer = {"init_args": [{**inner, "init_class": "ElectraModel"}], "init_class": "ElectraDiscriminator"}
+    (old / "model_config.json").write_text(json.dumps(outer))
+    shutil.copy(ours / "discriminator/vocab.txt", old)
+    assert_close(hidden(old), hidden(ours / "discriminator"), 0)
+    assert isinstance(model, ElectraModel)
+
+
+def test_what_is_no_weights_is_refused_in_a_sentence(theirs, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("x")
+    for source, found in (
+        (tmp_path / "notes.txt", "found a file in .txt, expected weights: .safetensors or .bin or .pt"),
+        (tmp_path / "nowhere", "found no such file or folder, expected a folder or file of weights"),
+        (theirs.parent / "two", "found 2 files that may be weights (a.pt, b.pt)"),
+    ):
+        if source.name == "two":
+            source.mkdir()
+            (source / "a.pt").write_bytes(b"")
+            (source / "b.pt").write_bytes(b"")
+        assert main(["convert_hf", str(source), str(tmp_path / "out")]) == 2
+        assert found in capsys.readouterr().err
+    arrays = {
+        f"bert.{name.removeprefix('electra.')}": array
+        for name, array in load_file(theirs / "model.safetensors").items()
+    }
+    save_file(arrays, theirs / "model.safetensors")
+    assert main(["convert_hf", str(theirs), str(tmp_path / "out")]) == 2
+    assert "a checkpoint of BERT" in capsys.readouterr().err
+
+
+def with_head(ours, folder, layers, **config):
+    """A Hugging Face folder of the encoder and a head: name of a layer -> its number of outputs; returns its arrays."""
+    convert_to_hf(ours / "encoder", folder)
+    arrays = {f"electra.{name}": array for name, array in load_file(folder / "model.safetensors").items()}
+    rng = np.random.default_rng(1)
+    for name, size in layers.items():
+        arrays[f"{name}.weight"] = rng.normal(0, 0.3, (size, SHAPE.hidden_size)).astype("float32")
+        arrays[f"{name}.bias"] = rng.normal(0, 0.3, size).astype("float32")
+    save_file(arrays, folder / "model.safetensors")
+    entries = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**entries, **config}))
+    return arrays
+
+
+def by_hand(states, arrays, *layers):
+    """Logits of states [..., H], a layer after the other, GELU between them."""
+    from scipy.special import erf
+
+    for number, name in enumerate(layers):
+        if number:
+            states = states * (1 + erf(states / np.sqrt(2))) / 2
+        states = states @ arrays[f"{name}.weight"].T + arrays[f"{name}.bias"]
+    return states
+
+
+LABELS = {"id2label": {"0": "差", "1": "中", "2": "好"}}
+TWO = {"classifier.dense": 64, "classifier.out_proj": 3}
+TEXT, LONG = "".join(WORDS[6:12]), "".join(WORDS[6:36])
+
+
+def states_of(folder, *texts):
+    """Last hidden states [L, H] of a text, or of a pair."""
+    ids, types = [2], [0]
+    for number, text in enumerate(texts):
+        ids += [*(WORDS.index(char) for char in text), 3]
+        types += [number] * (len(text) + 1)
+    model = electra_paddle.from_pretrained(folder, encoder=True)
+    with paddle.no_grad():
+        return model(paddle.to_tensor([ids]), token_type_ids=paddle.to_tensor([types])).numpy()[0]
+
+
+def probabilities(logits):
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path):
+    arrays = with_head(ours, tmp_path / "hf", TWO, architectures=["ElectraForSequenceClassification"], **LABELS)
+    expected = probabilities(by_hand(states_of(ours / "encoder", TEXT)[0], arrays, *TWO))
+    assert main(["convert_hf", str(tmp_path / "hf"), str(tmp_path / "own")]) == 0
+    for folder in (tmp_path / "own", tmp_path / "hf"):
+        ((label, found),) = electra_paddle.from_finetuned(folder).predict([TEXT], with_probabilities=True)
+        assert list(found) == ["差", "中", "好"] and label == max(found, key=found.get)
+        assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+    module = hub_module(tmp_path / "hf")
+    assert module.task == "seq-cls"
+    assert module.predict([[TEXT]], return_prob=True)[1][0] == pytest.approx(expected.tolist(), abs=1e-5)
+    convert_to_hf(tmp_path / "own", tmp_path / "back")
+    back = load_file(tmp_path / "back/model.safetensors")
+    assert back.keys() == arrays.keys() and all((back[name] == arrays[name]).all() for name in back)
+    config = json.loads((tmp_path / "back/config.json").read_text())
+    assert config["architectures"] == ["ElectraForSequenceClassification"] and config["id2label"] == LABELS["id2label"]
+    assert main(["convert_hf", "--pair", str(tmp_path / "hf"), str(tmp_path / "pair")]) == 0
+    expected = probabilities(by_hand(states_of(ours / "encoder", TEXT, "".join(WORDS[20:24]))[0], arrays, *TWO))
+    ((_, found),) = electra_paddle.from_finetuned(tmp_path / "pair").predict(
+        [(TEXT, "".join(WORDS[20:24]))], with_probabilities=True
+    )
+    assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def hub_module(folder):
+    from electra_paddle.hub.module import ElectraModule
+
+    return type("Own", (ElectraModule,), {"name": "own", "summary": "", "directory": ""})(pretrained=folder)
+
+
+def test_other_problems_of_two_layers(ours, tmp_path):
+    arrays = with_head(ours, tmp_path / "many", TWO, problem_type="multi_label_classification", **LABELS)
+    logits = by_hand(states_of(ours / "encoder", TEXT)[0], arrays, *TWO)
+    ((_, found),) = electra_paddle.from_finetuned(tmp_path / "many").predict([TEXT], with_probabilities=True)
+    assert list(found.values()) == pytest.approx((1 / (1 + np.exp(-logits))).tolist(), abs=1e-5)
+    one = {"classifier.dense": 64, "classifier.out_proj": 1}
+    arrays = with_head(ours, tmp_path / "number", one)
+    logits = by_hand(states_of(ours / "encoder", TEXT)[0], arrays, *one)
+    assert electra_paddle.from_finetuned(tmp_path / "number").predict([TEXT]) == [pytest.approx(logits[0], abs=1e-5)]
+
+
+def test_tags_answers_and_choices(ours, tmp_path):
+    tags = {"id2label": {"0": "O", "1": "B-X", "2": "I-X"}, "architectures": ["ElectraForTokenClassification"]}
+    arrays = with_head(ours, tmp_path / "tags", {"classifier": 3}, **tags)
+    logits = by_hand(states_of(ours / "encoder", TEXT)[1:-1], arrays, "classifier")
+    (found,) = electra_paddle.from_finetuned(tmp_path / "tags").predict([TEXT], with_probabilities=True)
+    assert [probability for _, probability in found] == pytest.approx(probabilities(logits).max(-1).tolist(), abs=1e-5)
+    arrays = with_head(ours, tmp_path / "answers", {"qa_outputs": 2})
+    states = states_of(ours / "encoder", TEXT, LONG)
+    start, end = by_hand(states, arrays, "qa_outputs")[len(TEXT) + 2 : -1].T
+    best = max((start[a] + end[b], a, b) for a in range(len(LONG)) for b in range(a, len(LONG)))
+    (told,) = electra_paddle.from_finetuned(tmp_path / "answers").predict([(LONG, TEXT)])
+    assert (told["start"], told["end"]) == (best[1], best[2] + 1)
+    layers = {"sequence_summary.summary": 64, "classifier": 1}
+    arrays = with_head(ours, tmp_path / "choices", layers)
+    logits = [
+        by_hand(states_of(ours / "encoder", TEXT, choice)[0], arrays, *layers)[0] for choice in (LONG[:4], LONG[5:9])
+    ]
+    ((_, found),) = electra_paddle.from_finetuned(tmp_path / "choices").predict(
+        [(TEXT, [LONG[:4], LONG[5:9]])], with_probabilities=True
+    )
+    assert list(found.values()) == pytest.approx(probabilities(np.array(logits)).tolist(), abs=1e-5)
+    for name in ("tags", "answers", "choices"):
+        before = load_file(tmp_path / name / "model.safetensors")
+        convert_to_hf(pretrained_directory(tmp_path / name), tmp_path / f"{name}-back")
+        after = load_file(tmp_path / f"{name}-back/model.safetensors")
+        assert before.keys() == after.keys() and all((before[key] == after[key]).all() for key in before)
+
+
+def test_heads_of_paddlenlp(ours, tmp_path):
+    from paddlenlp.transformers import (
+        ElectraForMultipleChoice,
+        ElectraForQuestionAnswering,
+        ElectraForSequenceClassification,
+    )
+
+    from electra_paddle.models import pretrained_directory as pretrained
+
+    config = pretrained.load_config(ours / "encoder")
+    config.num_labels, config.num_choices = 3, 2
+    kinds = {}
+    for architecture in (ElectraForSequenceClassification, ElectraForQuestionAnswering, ElectraForMultipleChoice):
+        paddle.seed(0)
+        network = architecture(config)
+        pretrained.load_encoder(network, ours / "encoder")
+        folder = tmp_path / architecture.__name__
+        network.save_pretrained(str(folder))
+        shutil.copy(ours / "encoder/vocab.txt", folder)
+        network.eval()
+        kinds[architecture.__name__] = network
+    ids, types = paddle.to_tensor([[2, *range(6, 12), 3]]), paddle.zeros([1, 8], "int64")
+    with paddle.no_grad():
+        logits = kinds["ElectraForSequenceClassification"](ids, types).numpy()[0]
+    model = electra_paddle.from_finetuned(tmp_path / "ElectraForSequenceClassification")
+    ((_, found),) = model.predict([TEXT], with_probabilities=True)
+    assert list(found.values()) == pytest.approx(probabilities(logits).tolist(), abs=1e-5)
+    reader = electra_paddle.from_finetuned(tmp_path / "ElectraForQuestionAnswering").model.network
+    reader.eval()
+    with paddle.no_grad():
+        starts, ends = kinds["ElectraForQuestionAnswering"](ids, types)[:2]
+        mine = reader(ids, paddle.ones([1, 8], "int64") * 0 + 1)
+        other = kinds["ElectraForQuestionAnswering"](ids, paddle.ones([1, 8], "int64"))
+    assert_close(mine.start_logits, other[0])
+    assert_close(mine.end_logits, other[1])
+    assert starts.shape == ends.shape
+    chooser = electra_paddle.from_finetuned(tmp_path / "ElectraForMultipleChoice").model.network
+    chooser.eval()
+    with paddle.no_grad():
+        theirs = kinds["ElectraForMultipleChoice"](ids.expand([2, 8]).unsqueeze(0), types.expand([2, 8]).unsqueeze(0))
+        assert_close(chooser(ids, types)[0, 0], theirs[0, 0])
+
+
+def test_unknown_heads_are_left_out_in_a_sentence(ours, tmp_path, capsys):
+    with_head(ours, tmp_path / "own", {"span_ffnn": 4, "classifier": 3})
+    assert main(["convert_hf", str(tmp_path / "own"), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "the head is left out (classifier.bias, classifier.weight" in told and "untrained" in told
+    assert json.loads((tmp_path / "out/config.json").read_text())["architectures"] == ["ElectraModel"]
+    with pytest.raises(CheckpointError, match="found no task.json, and a network of ElectraModel"):
+        electra_paddle.from_finetuned(tmp_path / "own")
+
+
+def test_one_layer_is_written_as_two_that_compute_the_same():
+    rng = np.random.default_rng(0)
+    weight, bias, states = rng.normal(size=(64, 5)), rng.normal(size=5), rng.normal(size=(7, 64))
+    arrays = in_two_layers(weight, bias, 64, "f")
+    arrays = {name: array.T if name.endswith("weight") else array for name, array in arrays.items()}
+    found = by_hand(states, arrays, "classifier.dense", "classifier.out_proj")
+    assert_close(found, states @ weight + bias, 1e-5)
+    with pytest.raises(CheckpointError, match="found 33 classes and a hidden size of 64, expected at most 32"):
+        in_two_layers(np.zeros((64, 33)), np.zeros(33), 64, "f")
+
+
+def test_reader_whose_ends_depend_on_starts_is_not_written_for_transformers(ours, tmp_path):
+    from electra_paddle.models import pretrained_directory as pretrained
+    from electra_paddle.models.initialization import initialize
+    from electra_paddle.models.reading_comprehension import ElectraReader
+
+    config = pretrained.load_config(ours / "encoder")
+    for joint in (True, False):
+        config.reading = {"joint_prediction": joint}
+        network = ElectraReader(config)
+        initialize(network, 0)
+        pretrained.save_pretrained(network, tmp_path / f"reader-{joint}", Vocabulary(WORDS), True, "#")
+    with pytest.raises(CheckpointError, match="a reader with joint_prediction, whose ends depend on starts"):
+        convert_to_hf(tmp_path / "reader-True", tmp_path / "out")
+    told = convert_to_hf(tmp_path / "reader-False", tmp_path / "out")
+    assert "answerable, answerable_hidden of the head left out" in told[0]
