@@ -48,7 +48,7 @@ ONLY_IMPORTERS = {
     "zstandard": {"data/compression.py"},
     "paddle.distributed": {"runtime.py"},
     "visualdl": {"training/loggers/visualdl.py"},
-    "huggingface_hub": {"published_models.py"},
+    "huggingface_hub": {"published_models.py", "conversion/convert_hf.py"},
     "requests": {"published_models.py"},
     "filelock": {"conversion/published.py"},
     "seqeval": {"finetuning/kinds/tagging.py"},

@@ -24,6 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
     parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")
     parser.add_argument("--vocab-file", type=Path, help="the vocabulary [vocab.txt in SOURCE]")
+    parser.add_argument(
+        "--max-shard-size", default="2GB", metavar="SIZE", help="--to hf: of a file of weights, such as 500MB [2GB]"
+    )
     parser.add_argument("--pair", action="store_true", help="a fine-tuned model that takes pairs of texts")
     parser.add_argument(
         "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
@@ -36,7 +39,7 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.finetuning.converted import describe
 
     if arguments.to == "hf":
-        report = convert_to_hf(arguments.source, arguments.out)
+        report = convert_to_hf(arguments.source, arguments.out, arguments.max_shard_size)
     else:
         folders = fetch_folders(arguments.source)
         own = functools.partial(describe, is_pair=arguments.pair)

@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
 from electra_paddle.conversion.directories import Describe, check_vocabulary, new_folder, write_network
-from electra_paddle.conversion.foreign import PREFIX, WEIGHTS_FILES
+from electra_paddle.conversion.foreign import INDEX, PREFIX, WEIGHTS_FILES
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
 from electra_paddle.conversion.heads import write_head
 from electra_paddle.conversion.huggingface import check_activation, complaint, read_networks
 from electra_paddle.conversion.names import name_table
 from electra_paddle.conversion.shapes import fill, infer_geometry
 from electra_paddle.conversion.tokenizer_files import read_vocabulary, tokenizer_settings
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
 from electra_paddle.text import Vocabulary
 
+SHARD_SIZE = "2GB"  # of a file of weights at most
 ARCHITECTURES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining", None: "ElectraModel"}
 
 
@@ -81,12 +84,13 @@ def convert_folder(
     return [line for network in networks.values() for line in network.report] + notes
 
 
-def convert_to_hf(source: str | Path, out: str | Path) -> list[str]:
-    """Convert a pretrained directory to a Hugging Face folder, or a folder with both networks to two.
+def convert_to_hf(source: str | Path, out: str | Path, max_shard_size: str = SHARD_SIZE) -> list[str]:
+    """Convert a pretrained or fine-tuned directory to a Hugging Face folder, or a folder with both networks to two.
 
     Args:
-        source: a pretrained directory, or a folder with `generator/` and `discriminator/`.
+        source: a pretrained or fine-tuned directory, or a folder with `generator/` and `discriminator/`.
         out: the new folder, laid out like `source`.
+        max_shard_size: of a file of weights, such as "500MB"; larger weights are cut into several files.
 
     Returns:
         Lines that tell the user what was done.
@@ -97,17 +101,45 @@ def convert_to_hf(source: str | Path, out: str | Path) -> list[str]:
     source = Path(source)
     if (source / pretrained.CONFIG).is_file():
         with new_folder(out) as folder:
-            return [write_hf_folder(source, folder)]
+            return [write_hf_folder(source, folder, max_shard_size)]
     names = [name for name in ("generator", "discriminator") if (source / name / pretrained.CONFIG).is_file()]
     if len(names) == 1:
         raise CheckpointError(source, f"{names[0]}/ alone", "both networks", f"name {source / names[0]} to convert it")
     if not names:
         raise CheckpointError(source, f"no {pretrained.CONFIG}, generator/ or discriminator/", "a pretrained directory")
     with new_folder(out) as folder:
-        return [write_hf_folder(source / name, folder / name) for name in names]
+        return [write_hf_folder(source / name, folder / name, max_shard_size) for name in names]
 
 
-def write_hf_folder(source: Path, folder: Path) -> str:
+def save_shards(tensors: Mapping[str, npt.NDArray[Any]], folder: Path, max_shard_size: str) -> int:
+    """Write weights as one file, or as several with a list of them; returns how many there are.
+
+    Raises:
+        ConfigError: the size is none.
+    """
+    from huggingface_hub import split_state_dict_into_shards_factory
+
+    def size_of(array: npt.NDArray[Any]) -> int:
+        return int(array.nbytes)
+
+    try:
+        plan = split_state_dict_into_shards_factory(
+            {**tensors},
+            get_storage_size=size_of,
+            filename_pattern="model{suffix}.safetensors",
+            max_shard_size=max_shard_size,
+        )
+    except ValueError as error:
+        raise ConfigError("--max-shard-size", repr(max_shard_size), "a size such as 500MB or 2GB") from error
+    for name, keys in plan.filename_to_tensors.items():
+        save_tensors({key: tensors[key] for key in keys}, folder / name, form="pt")
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        pretrained.write_json(folder / f"{WEIGHTS_FILES[0]}{INDEX}", index)
+    return len(plan.filename_to_tensors)
+
+
+def write_hf_folder(source: Path, folder: Path, max_shard_size: str = SHARD_SIZE) -> str:
     """Write a folder that transformers reads, and return lines that tell what was done."""
     config = pretrained.read_config(source, check_weights=False)  # `infer_geometry` compares them
     architecture = (config.get("architectures") or ["none"])[0]
@@ -142,7 +174,8 @@ def write_hf_folder(source: Path, folder: Path) -> str:
         else arrays[names.paddle]
         for names in table
     }
-    save_tensors(tensors, folder / WEIGHTS_FILES[0], form="pt")
+    num_files = save_shards(tensors, folder, max_shard_size)
+    told += [f"{source}: weights in {num_files} files"] if num_files > 1 else []
     shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
     settings = {"tokenizer_class": "ElectraTokenizer", "model_max_length": geometry.max_position_embeddings}
     pretrained.write_json(folder / pretrained.TOKENIZER, {**settings, **tokenizer_settings(source)})

@@ -25,7 +25,7 @@ from electra_paddle.conversion.directories import (
     new_folder,
     write_network,
 )
-from electra_paddle.conversion.names import Names, name_table
+from electra_paddle.conversion.names import LINEAR, Names, expand, name_table, original_layers
 from electra_paddle.conversion.shapes import head_size_of, num_layers
 from electra_paddle.conversion.sources import open_source
 from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from electra_paddle.models.pretraining import ElectraForJointPretraining
 
+TASK = "task.json"  # in a fine-tuned directory
 NETWORKS = tuple(filter(None, ARCHITECTURES))
 
 
@@ -95,7 +96,8 @@ def convert_from_tf(
         first = tables.get("discriminator") or next(iter(tables.values()))
         head_size = head_size_of(tf.shapes_of(bundle, first), num_attention_heads, source)
         for name, table in tables.items():
-            network = tf.read_network(bundle, table, name, found.configs.get(name), source, head_size)
+            told = found.configs.get("discriminator" if layout.tasks else name)
+            network = tf.read_network(bundle, table, name, told, source, head_size)
             check_vocabulary(network.geometry, vocabulary, source)
             geometries[name] = network.geometry
             if layout.tasks:
@@ -205,7 +207,7 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
 
     Args:
         source: the folder of a pre-training run, or one that `convert_from_tf` wrote. If it has checkpoints, the newest
-            is converted, with Adam's moments.
+            is converted, with Adam's moments. Or the pretrained directory of one network, or a fine-tuned directory.
         out: the new folder with the checkpoint, the vocabulary and the configurations.
         prefix: name of the checkpoint's files [model.ckpt-STEP, or electra if there is no step].
         resumable: if the source has no moments, write moments of 0 and step 0, which the original needs for training.
@@ -218,16 +220,24 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
             written then.
     """
     source, out = Path(source), Path(out)
-    configs = {name: pretrained.read_config(source / name) for name in NETWORKS if (source / name).is_dir()}
+    folders = {name: source / name for name in NETWORKS if (source / name).is_dir()}
+    if not folders and (source / pretrained.CONFIG).is_file():
+        kinds = {architecture: kind for kind, architecture in ARCHITECTURES.items() if kind}
+        architecture = (pretrained.read_config(source).get("architectures") or ["none"])[0]
+        if architecture not in kinds:
+            return task_to_tf(source, out, prefix)
+        folders = {kinds[architecture]: source}
+    configs = {name: pretrained.read_config(folder) for name, folder in folders.items()}
     if not configs:
-        raise CheckpointError(source, "no generator/ or discriminator/", "a pre-training run or converted networks")
+        expected = "a pre-training run, converted networks, or a pretrained or fine-tuned directory"
+        raise CheckpointError(source, "no generator/ or discriminator/", expected)
     checkpoint = newest_checkpoint(source / "checkpoints")
     if checkpoint:
         joint = {"": read_tensors(checkpoint / "model.safetensors"), **read_moments(checkpoint)}
         states = {slot: split_joint(tensors, configs) for slot, tensors in joint.items()}
         step: int | None = parse_json((checkpoint / "state.json").read_text(encoding="utf-8"))["step"]
     else:
-        states = {"": {name: read_tensors(source / name / pretrained.WEIGHTS) for name in configs}}
+        states = {"": {name: read_tensors(folder / pretrained.WEIGHTS) for name, folder in folders.items()}}
         step = 0 if resumable else None
     tables = tables_of(states[""], source)
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -240,15 +250,53 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
     if step is not None:
         arrays[tf.STEP] = np.array(step, "int64")
     prefix = prefix or ("electra" if step is None else f"model.ckpt-{step}")
+    write_variables(arrays, out, prefix, next(iter(folders.values())), configs)
+    return [f"{out / prefix}: {len(arrays)} variables" + (f", from {checkpoint}" if checkpoint else "")]
+
+
+def write_variables(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    out: Path,
+    prefix: str,
+    source: Path,
+    configs: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write a checkpoint, with the vocabulary and the case of a pretrained directory and networks' configurations."""
     with new_folder(out) as folder:
         write_bundle(arrays, folder / prefix)
         paths = f'model_checkpoint_path: "{prefix}"\nall_model_checkpoint_paths: "{prefix}"\n'
         (folder / "checkpoint").write_text(paths, encoding="utf-8")
-        first = next(iter(configs))
-        shutil.copyfile(source / first / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
+        shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
         for name, config in configs.items():
             (folder / f"{name}.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    return [f"{out / prefix}: {len(arrays)} variables" + (f", from {checkpoint}" if checkpoint else "")]
+
+
+def task_to_tf(source: Path, out: Path, prefix: str | None = None) -> list[str]:
+    """Convert a fine-tuned directory to a checkpoint as the original's fine-tuning writes it; as `convert_to_tf`."""
+    config, (arrays, path) = pretrained.read_config(source), pretrained.read_weights(source)
+    task = str(read_entries(source / TASK).get("name") or source.resolve().name)
+    head = {name.rpartition(".")[0] for name in arrays if not name.startswith(pretrained.ENCODER)}
+    layers = {paddle: tensorflow for paddle, tensorflow in original_layers(head)}
+    unknown = sorted(head - layers.keys()) or ([] if head else ["no head"])
+    if unknown or config.get("architectures") == ["ElectraChoiceScorer"]:
+        found = f"a head of {', '.join(unknown or head)} ({(config.get('architectures') or ['none'])[0]})"
+        raise CheckpointError(path, found, "one that the original has: a single layer, or a reader's")
+    modules = [(paddle, tensorflow, "", LINEAR) for paddle, tensorflow in layers.items()]
+    encoder = {name: array for name, array in arrays.items() if name.startswith(pretrained.ENCODER)}
+    table = name_table(None, num_layers(encoder), "electra.embeddings_project.weight" in encoder)
+    table += expand(modules, "", f"task_specific/{task}/")
+    missing = [names.paddle for names in table if names.paddle not in arrays]
+    if missing:
+        raise CheckpointError(path, f"no {missing[0]}", "every parameter of the network")
+    variables = {names.tensorflow: arrays[names.paddle] for names in table}
+    prefix = prefix or "model.ckpt"
+    write_variables(variables, out, prefix, source, {"discriminator": config})
+    return [f"{out / prefix}: {len(variables)} variables, the head of {task} among them"]
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """The entries of a JSON file; {} where there is none."""
+    return pretrained.read_json(path) if path.is_file() else {}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

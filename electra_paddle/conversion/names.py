@@ -13,6 +13,13 @@ from typing import NamedTuple
 from electra_paddle.errors import CheckpointError
 
 MOST_LAYERS = 1000
+READING_ORDER = (  # of a reader's layers, as TensorFlow numbers those that are given no name
+    "reading.start",
+    "reading.end_hidden",
+    "reading.end",
+    "reading.answerable_hidden",
+    "reading.answerable",
+)
 
 # (Paddle's, TensorFlow's, Hugging Face's name of a parameter within its module, whether Hugging Face has it transposed)
 Parameter = tuple[str, str, str, bool]
@@ -139,6 +146,20 @@ def head_layers(layers: Collection[str]) -> list[tuple[str, str]]:
     elif "dense_2" in layers:
         reading.append(("reading.answerable", "dense_2"))
     return reading
+
+
+def original_layers(layers: Collection[str]) -> list[tuple[str, str]]:
+    """(Paddle's, TensorFlow's) name of each layer of a head, the other way round than `head_layers`.
+
+    Args:
+        layers: Paddle's names; those that no head of the original has are left out.
+    """
+    if "classifier" in layers:
+        return [("classifier", "dense")]
+    numbered = [name for name in READING_ORDER if name in layers]
+    names = {"reading.end_hidden": "qa_hidden"}
+    numbers = iter(("dense", "dense_1", "dense_2", "dense_3"))
+    return [(name, names.get(name) or next(numbers)) for name in numbered]
 
 
 def expand(modules: Iterable[Module], paddle: str = "", tensorflow: str = "", huggingface: str = "") -> list[Names]:

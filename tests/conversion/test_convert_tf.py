@@ -134,6 +134,8 @@ def test_fine_tuned_checkpoint_becomes_a_classifier(tmp_path):
     assert np.allclose(model(ids).numpy(), expected, atol=1e-5)
     (prediction,) = electra_paddle.from_finetuned(folder).predict(["".join(TOKENS[6:9])])
     assert prediction in ("0", "1")
+    convert_to_tf(folder, tmp_path / "back")
+    assert_same_variables(read_all(tmp_path / "back/model.ckpt"), variables)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,29 @@ def test_fine_tuned_reader_of_each_variant_converts_and_answers(tmp_path, layers
     written = read_tensors(tmp_path / "out/cmrc2018/model.safetensors")
     assert np.array_equal(written["reading.start.weight"], variables["task_specific/cmrc2018/dense/kernel"])
     assert reader.kind.description.kind == "reading_comprehension"
+    back = tmp_path / "back"
+    assert run_command("convert_tf", ["--to", "tf", str(tmp_path / "out/cmrc2018"), str(back)], "convert_tf") == 0
+    assert_same_variables(read_all(back / "model.ckpt"), variables)
+
+
+def test_network_by_itself_goes_back(tmp_path):
+    variables = random_variables()
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    convert_from_tf(prefix, tmp_path / "out")
+    convert_to_tf(tmp_path / "out/discriminator", tmp_path / "back")
+    alone = {name: array for name, array in variables.items() if not name.startswith("generator")}
+    assert_same_variables(read_all(tmp_path / "back/electra"), alone)
+
+
+def test_head_that_the_original_lacks_is_not_written(tmp_path, capsys):
+    variables = encoder_only(random_variables(("discriminator",)))
+    variables["task_specific/mood/dense/kernel"] = np.zeros((32, 2), "float32")
+    variables["task_specific/mood/dense/bias"] = np.zeros(2, "float32")
+    convert_from_tf(write_checkpoint(tmp_path / "tf", variables), tmp_path / "out")
+    config = tmp_path / "out/mood/config.json"
+    config.write_text(config.read_text().replace("ElectraClassifier", "ElectraChoiceScorer"))
+    with pytest.raises(CheckpointError, match=r"a head of classifier \(ElectraChoiceScorer\), expected one that"):
+        convert_to_tf(tmp_path / "out/mood", tmp_path / "back")
 
 
 def test_missing_and_unknown_variables_are_refused_and_partial_lists_them(tmp_path):

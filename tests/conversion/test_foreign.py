@@ -408,6 +408,17 @@ def test_one_layer_is_written_as_two_that_compute_the_same():
         in_two_layers(np.zeros((64, 33)), np.zeros(33), 64, "f")
 
 
+def test_large_weights_are_written_in_several_files_and_read_again(ours, tmp_path, capsys):
+    options = ["--to", "hf", "--max-shard-size", "50KB", str(ours / "discriminator"), str(tmp_path / "hf")]
+    assert main(["convert_hf", *options]) == 0
+    files = sorted(path.name for path in (tmp_path / "hf").glob("model*"))
+    assert len(files) > 3 and files[-1] == "model.safetensors.index.json" and "model-00001-of-" in files[0]
+    assert f"weights in {len(files) - 1} files" in capsys.readouterr().out
+    assert_close(hidden(tmp_path / "hf"), hidden(ours / "discriminator"), 0)
+    assert main(["convert_hf", *options[:3], "much", options[4], str(tmp_path / "more")]) == 2
+    assert "--max-shard-size: found 'much', expected a size such as 500MB or 2GB" in capsys.readouterr().err
+
+
 def test_reader_whose_ends_depend_on_starts_is_not_written_for_transformers(ours, tmp_path):
     from electra_paddle.models import pretrained_directory as pretrained
     from electra_paddle.models.initialization import initialize
