@@ -37,6 +37,7 @@ def run(arguments: Namespace) -> None:
     from electra_paddle import runtime
     from electra_paddle.finetuning.description import load_description
     from electra_paddle.finetuning.job import prepare
+    from electra_paddle.finetuning.recommendation import say
     from electra_paddle.finetuning.suite import load_suite, write_report
 
     if arguments.task:
@@ -50,7 +51,9 @@ def run(arguments: Namespace) -> None:
     jobs = []
     for task in tasks:
         description = load_description(task)
-        jobs.append(prepare(config_for(arguments, description, suite.hparams_of(task) if suite else {}), description))
+        own, note = config_for(arguments, description, suite.hparams_of(task) if suite else {})
+        jobs.append(prepare(own, description))
+        say(note)
     runtime.start()
     with runtime.last_to_fail():
         from electra_paddle.finetuning.run import run_task
@@ -68,6 +71,7 @@ def run(arguments: Namespace) -> None:
 def run_searches(arguments: Namespace, descriptions: Sequence[TaskDescription]) -> None:
     """Search on each task; the model of the best setting is the one to use."""
     from electra_paddle import runtime
+    from electra_paddle.finetuning.recommendation import say
     from electra_paddle.finetuning.search import check_search, load_space, run_search
 
     if arguments.suite:
@@ -76,9 +80,12 @@ def run_searches(arguments: Namespace, descriptions: Sequence[TaskDescription]) 
     for name in plan.space:
         if getattr(arguments, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')}", getattr(arguments, name), f"no value: {name} is searched")
-    configs = [config_for(arguments, description, {}) for description in descriptions]
-    for config, description in zip(configs, descriptions, strict=True):
+    configs = []
+    for description in descriptions:
+        config, note = config_for(arguments, description, {})
         check_search(config, description, plan)
+        say(note)
+        configs.append(config)
     runtime.start()
     with runtime.last_to_fail():
         found = [run_search(*each, plan) for each in zip(configs, descriptions, strict=True)]
@@ -99,8 +106,10 @@ def say_what_now(job: Job, results: Results) -> None:
         print(f"as a PaddleHub module: python tools/export_hub_module.py {model} {job.name}.tar.gz")
 
 
-def config_for(arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]) -> FinetuningConfig:
-    """The FinetuningConfig for one task, of the task's recommended values, a suite's and the user's."""
+def config_for(
+    arguments: Namespace, description: TaskDescription, hparams: Mapping[str, Any]
+) -> tuple[FinetuningConfig, str]:
+    """(the FinetuningConfig for one task, a note on it): of the task's recommended values, a suite's and the user's."""
     from electra_paddle.finetuning.recommendation import with_recommended
 
     return with_recommended(description, lambda values: resolve(FinetuningConfig, arguments, {**values, **hparams}))

@@ -36,15 +36,15 @@ def size_of(network: Mapping[str, Any]) -> str:
 
 def with_recommended(
     description: TaskDescription, build: Callable[[Mapping[str, Any]], FinetuningConfig]
-) -> FinetuningConfig:
-    """The configuration of a run on a task, and a line that says what was chosen for it.
+) -> tuple[FinetuningConfig, str]:
+    """(the configuration of a run on a task, a line that says what was chosen for it, or "").
 
     Args:
         build: makes it from values that take the place of defaults; what the user says wins over them.
     """
     config = build({})
     if not config.recommended or config.debug:
-        return config
+        return config, ""
     network = find_source(config)[1]
     size = size_of(network)
     values = recommended_for(description, size)
@@ -52,6 +52,11 @@ def with_recommended(
         values["max_seq_length"] = min(values["max_seq_length"], most_positions(network))
     chosen = build(values)
     taken = [f"{name} {getattr(chosen, name)}" for name in values if getattr(chosen, name) != getattr(config, name)]
-    if taken and runtime.is_main():
-        print(f"{description.name}: recommended for a {size} model: {', '.join(taken)} (--recommended false: none)")
-    return chosen
+    note = f"{description.name}: recommended for a {size} model: {', '.join(taken)} (--recommended false: none)"
+    return chosen, note if taken else ""
+
+
+def say(note: str) -> None:
+    """Print a note that there may be, where one process of the job does it for all."""
+    if note and runtime.is_main():
+        print(note)

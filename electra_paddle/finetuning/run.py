@@ -23,7 +23,7 @@ from electra_paddle.finetuning.folds import HELD_OUT, evaluate_out_of_fold, fold
 from electra_paddle.finetuning.job import FEATURES, Job, prepare
 from electra_paddle.finetuning.kinds.base import read_task
 from electra_paddle.finetuning.page import write_page
-from electra_paddle.finetuning.recommendation import with_recommended
+from electra_paddle.finetuning.recommendation import say, with_recommended
 from electra_paddle.finetuning.report import Results
 from electra_paddle.locks import only_writer
 from electra_paddle.training.callbacks import Callback
@@ -65,12 +65,13 @@ def finetune(
         raise ConfigError("task_names", repr(settings["task_names"]), "the task as the first argument")
     description = task if isinstance(task, TaskDescription) else load_description(str(task))
     if config:
-        whole = build_config(FinetuningConfig, config, settings)
+        whole, note = build_config(FinetuningConfig, config, settings), ""
     else:
-        whole = with_recommended(
+        whole, note = with_recommended(
             description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
         )
     job = prepare(whole, description)
+    say(note)
     runtime.start()
     with runtime.last_to_fail():
         return run_task(job, callbacks)

@@ -23,7 +23,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, load_description
 from electra_paddle.finetuning.folds import HELD_OUT
 from electra_paddle.finetuning.job import FEATURES, Job, prepare
-from electra_paddle.finetuning.recommendation import with_recommended
+from electra_paddle.finetuning.recommendation import say, with_recommended
 from electra_paddle.finetuning.search_space import FIELDS, SearchSpace, import_optuna
 from electra_paddle.locks import only_writer
 
@@ -78,9 +78,12 @@ def search(
         >>> print(found.best, found.results.summary["dev"]["mean"])
     """
     description = task if isinstance(task, TaskDescription) else load_description(str(task))
-    config = with_recommended(description, lambda values: build_config(FinetuningConfig, None, {**values, **settings}))
+    config, note = with_recommended(
+        description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
+    )
     plan = load_space(space)
     check_search(config, description, plan)
+    say(note)
     runtime.start()
     with runtime.last_to_fail():
         return run_search(config, description, plan, callbacks)

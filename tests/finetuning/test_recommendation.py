@@ -11,16 +11,18 @@ from electra_paddle.commands import run_finetuning
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
 from electra_paddle.finetuning.description import TaskDescription, load_description
-from electra_paddle.finetuning.recommendation import size_of, with_recommended
+from electra_paddle.finetuning.recommendation import say, size_of, with_recommended
 
 
 @pytest.fixture
 def settle(model_dir):
     def settle(description, **settings):
         settings = {"init_checkpoint": str(model_dir), **settings}
-        return with_recommended(
+        config, note = with_recommended(
             description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
         )
+        say(note)
+        return config
 
     return settle
 
@@ -69,5 +71,5 @@ def test_suite_and_command_line_win(model_dir):
     parser = argparse.ArgumentParser()
     run_finetuning.add_arguments(parser)
     arguments = parser.parse_args(["--init-checkpoint", str(model_dir), "--learning-rate", "2e-4"])
-    config = run_finetuning.config_for(arguments, load_description("cail2018"), {"max_seq_length": 256})
-    assert (config.learning_rate, config.max_seq_length) == (2e-4, 256)
+    config, note = run_finetuning.config_for(arguments, load_description("cail2018"), {"max_seq_length": 256})
+    assert (config.learning_rate, config.max_seq_length, note) == (2e-4, 256, "")

@@ -47,7 +47,10 @@ def items_of(head):
     texts = [TEXT, OTHER, TEXT + OTHER, TEXT * 3, TEXT[3:9]]
     if head.component == "generator":
         texts = [f"{text[:4]}[MASK]{text[4:]}[MASK]" for text in texts]
-    return [[text, OTHER[::-1]] if head.num_texts == (2,) else [text] for text in texts]
+    further = {"second text": OTHER[::-1], "question": OTHER[::-1], "choices": f"{OTHER}|{TEXT[:3]}|{TEXT}"}
+    if head.num_texts == (1, 2):
+        return [[text] for text in texts]
+    return [[text, *map(further.get, head.text_names[1 : max(head.num_texts)])] for text in texts]
 
 
 @pytest.mark.parametrize(("format", "engine"), FORMAT_ENGINES)

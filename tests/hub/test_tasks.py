@@ -140,6 +140,9 @@ def assert_same(answer, other):
         assert len(answer) == len(other)
         for part, other_part in zip(answer, other, strict=True):
             assert_same(part, other_part)
+    elif isinstance(answer, dict):
+        assert answer.keys() == other.keys()
+        assert_same(list(answer.values()), list(other.values()))
     else:
         assert answer == pytest.approx(other, abs=1e-5)
 
