@@ -10,6 +10,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256
 
 COMPONENTS = ("discriminator", "generator")
+USE_MIRROR = "set HF_ENDPOINT to a mirror, such as https://hf-mirror.com"
 TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
 
@@ -160,7 +161,7 @@ def fetch_file(
             f"{found}, and nothing in the cache",
             f"{filename} of {repository}",
             f"{advice}, or give the path of {_alternative(filename)}",
-        ) from error
+        ) from None  # the sentence says it all; what lies beneath are pages of the HTTP library's
 
 
 def _alternative(filename: str) -> str:
@@ -213,19 +214,19 @@ def _explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE set", "unset it once"
     if status == 429 or (status and status >= 500):
-        return f"HTTP {status} from {constants.ENDPOINT}", "try later, or set HF_ENDPOINT to a mirror"
+        return f"HTTP {status} from {constants.ENDPOINT}", f"try later, or {USE_MIRROR}"
     if status:
-        return f"HTTP {status} from {constants.ENDPOINT}", "set HF_ENDPOINT to another mirror"
+        return f"HTTP {status} from {constants.ENDPOINT}", USE_MIRROR
     if "SHA-256" in str(error):
-        return f"content with another checksum than announced at {constants.ENDPOINT}", "set HF_ENDPOINT to a mirror"
+        return f"content with another checksum than announced at {constants.ENDPOINT}", USE_MIRROR
     if _is_inconsistent(error) or _broke_off(error):
         return f"a download that broke off at {constants.ENDPOINT}", "start again, it goes on where it stopped"
     if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
-        return f"no connection to {constants.ENDPOINT} ({type(error).__name__})", "set HF_ENDPOINT to a mirror"
+        return f"no connection to {constants.ENDPOINT} ({type(error).__name__})", USE_MIRROR
     if isinstance(error, OSError) and error.errno:
         return str(error), "set HF_HOME to a folder with room that can be written"
     first_sentence, *_ = str(error).split(". ")
-    return f"{constants.ENDPOINT} of no use ({first_sentence})", "set HF_ENDPOINT to a mirror"
+    return f"{constants.ENDPOINT} of no use ({first_sentence})", USE_MIRROR
 
 
 def _status(error: BaseException) -> int | None:

@@ -72,7 +72,7 @@ def test_missing_network_is_told_with_a_way_round(hub, client):
     expected = f"expected vocab.txt of {REPOSITORY}"
     assert client((NAME, "vocab.txt")) == [
         f"{NAME}: found no connection to {hub.url} (ConnectionError), and nothing in the cache, {expected}; "
-        "set HF_ENDPOINT to a mirror, or give the path of a vocab.txt"
+        "set HF_ENDPOINT to a mirror, such as https://hf-mirror.com, or give the path of a vocab.txt"
     ]
     assert client((NAME, "vocab.txt"), HF_HUB_OFFLINE="1") == [
         f"{NAME}: found HF_HUB_OFFLINE set, and nothing in the cache, {expected}; "
@@ -82,7 +82,7 @@ def test_missing_network_is_told_with_a_way_round(hub, client):
 
 def test_refusals_are_told_with_what_to_do(hub, client):
     faults = {
-        404: "another mirror",
+        404: "to a mirror, such as https://hf-mirror.com",
         429: "try later",
         500: "try later",
         "stranger": "not seem to be on huggingface.co)",

@@ -25,6 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")
     parser.add_argument("--vocab-file", type=Path, help="the vocabulary [vocab.txt in SOURCE]")
     parser.add_argument(
+        "--extend-vocab",
+        metavar="FILE",
+        type=Path,
+        help="words to add, one a line; their rows begin as their pieces' mean",
+    )
+    parser.add_argument(
         "--max-shard-size", default="2GB", metavar="SIZE", help="--to hf: of a file of weights, such as 500MB [2GB]"
     )
     parser.add_argument("--pair", action="store_true", help="a fine-tuned model that takes pairs of texts")
@@ -43,7 +49,8 @@ def run(arguments: Namespace) -> None:
     else:
         folders = fetch_folders(arguments.source)
         own = functools.partial(describe, is_pair=arguments.pair)
-        report = convert_from_hf(folders, arguments.out, arguments.vocab_file, arguments.partial, own)
+        options = arguments.vocab_file, arguments.partial, own, arguments.extend_vocab
+        report = convert_from_hf(folders, arguments.out, *options)
     print("\n".join(report))
     module = "transformers.AutoModel" if arguments.to == "hf" else "electra_paddle"
     both = arguments.out / "discriminator"

@@ -38,6 +38,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
     )
+    parser.add_argument(
+        "--extend-vocab",
+        metavar="FILE",
+        type=Path,
+        help="words to add, one a line; their rows begin as their pieces' mean",
+    )
     parser.add_argument("--prefix", help="--to tf: name of the checkpoint's files")
     parser.add_argument(
         "--resumable",
@@ -71,6 +77,7 @@ def run(arguments: Namespace) -> None:
             describe,
             arguments.tolerance,
             arguments.num_attention_heads,
+            arguments.extend_vocab,
         )
     print("\n".join(report))
     if arguments.to != "tf":

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
 from electra_paddle.conversion.directories import Describe, check_vocabulary, new_folder, write_network
 from electra_paddle.conversion.foreign import INDEX, PREFIX, WEIGHTS_FILES
+from electra_paddle.conversion.growth import Growth, read_words
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
 from electra_paddle.conversion.heads import write_head
 from electra_paddle.conversion.huggingface import check_activation, complaint, read_networks
@@ -32,6 +33,7 @@ def convert_from_hf(
     vocab_file: str | Path | None = None,
     partial: bool = False,
     describe: Describe | None = None,
+    extend_vocab: str | Path | None = None,
 ) -> list[str]:
     """Convert folders or files of Hugging Face's or PaddleNLP's to pretrained directories.
 
@@ -41,6 +43,7 @@ def convert_from_hf(
         vocab_file: the vocabulary [vocab.txt in each folder].
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
         describe: of fine-tuned models, as `convert_from_tf` has it.
+        extend_vocab: a file of words that are added to the vocabulary, see `growth`.
 
     Returns:
         Lines that tell the user what was done.
@@ -52,7 +55,9 @@ def convert_from_hf(
         return [
             line
             for name, folder in folders.items()
-            for line in convert_folder(folder, partial_out / name, vocab_file, partial, describe=describe)
+            for line in convert_folder(
+                folder, partial_out / name, vocab_file, partial, describe=describe, extend_vocab=extend_vocab
+            )
         ]
 
 
@@ -63,6 +68,7 @@ def convert_folder(
     partial: bool = False,
     name: str | None = None,
     describe: Describe | None = None,
+    extend_vocab: str | Path | None = None,
 ) -> list[str]:
     """Convert one folder or file like `convert_from_hf`, without the protection against half-written output.
 
@@ -75,12 +81,17 @@ def convert_folder(
     beside = source if source.is_dir() else source.parent
     networks = read_networks(source, partial)
     vocabulary, notes = read_vocabulary(beside, vocab_file)
-    name = name or source.resolve().name
-    for component, network in networks.items():
+    name, settings = name or source.resolve().name, tokenizer_settings(beside)
+    for network in networks.values():
         check_vocabulary(network.geometry, vocabulary, vocab_file or beside)
+    if extend_vocab is not None:
+        growth = Growth(read_words(extend_vocab), vocabulary, settings, extend_vocab)
+        networks = {component: growth.apply(network) for component, network in networks.items()}
+        vocabulary, notes = growth.vocabulary, [*notes, *growth.report]
+    for component, network in networks.items():
         head = network.head
         _, more = describe(name, head.kind, head.config) if head and describe else (None, {})
-        write_network(network, folder / component, vocabulary, tokenizer_settings(beside), name, more)
+        write_network(network, folder / component, vocabulary, settings, name, more)
     return [line for network in networks.values() for line in network.report] + notes
 
 

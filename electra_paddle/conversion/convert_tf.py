@@ -25,6 +25,7 @@ from electra_paddle.conversion.directories import (
     new_folder,
     write_network,
 )
+from electra_paddle.conversion.growth import Growth, read_words
 from electra_paddle.conversion.names import LINEAR, Names, expand, name_table, original_layers
 from electra_paddle.conversion.shapes import head_size_of, num_layers
 from electra_paddle.conversion.sources import open_source
@@ -56,6 +57,7 @@ def convert_from_tf(
     describe: Describe | None = None,
     tolerance: float | None = None,
     num_attention_heads: int | None = None,
+    extend_vocab: str | Path | None = None,
 ) -> list[str]:
     """Convert a checkpoint, and compute logits with the result.
 
@@ -72,6 +74,7 @@ def convert_from_tf(
             returns (labels or None, name -> text of further files).
         tolerance: the largest difference to those logits [see `default_tolerance`].
         num_attention_heads: of the discriminator, or of a fine-tuned network; a generator's heads are as large.
+        extend_vocab: a file of words that are added to the vocabulary, see `growth`; Adam's moments are left out then.
 
     Returns:
         Lines that tell the user what was done.
@@ -95,15 +98,22 @@ def convert_from_tf(
         tokenizer = agreed_settings(found.tokenizer, not do_lower_case, found.prefix.parent)
         first = tables.get("discriminator") or next(iter(tables.values()))
         head_size = head_size_of(tf.shapes_of(bundle, first), num_attention_heads, source)
+        growth = None
+        if extend_vocab is not None:
+            growth = Growth(read_words(extend_vocab), vocabulary, tokenizer, extend_vocab)
+            report += growth.report
+        written = growth.vocabulary if growth else vocabulary
         for name, table in tables.items():
             told = found.configs.get("discriminator" if layout.tasks else name)
             network = tf.read_network(bundle, table, name, told, source, head_size)
             check_vocabulary(network.geometry, vocabulary, source)
+            if growth:
+                network = growth.apply(network)
             geometries[name] = network.geometry
             if layout.tasks:
-                write_task(network, name, folder / name, vocabulary, tokenizer, Path(source).name, describe)
+                write_task(network, name, folder / name, written, tokenizer, Path(source).name, describe)
             else:
-                write_network(network, folder / name, vocabulary, tokenizer, Path(source).name)
+                write_network(network, folder / name, written, tokenizer, Path(source).name)
             report += [*network.report, f"{out / name}: {len(network.arrays)} parameters"]
         if layout.tasks:
             for task in tables:
@@ -116,7 +126,9 @@ def convert_from_tf(
         report += fingerprint(model)
         if check_file:
             report += check(model, check_file, tolerance)
-        if tf.STEP in bundle.entries and not partial:
+        if growth and tf.STEP in bundle.entries:
+            report.append("NOTE: Adam's moments are left out, as the vocabulary has grown: --init-from begins anew")
+        elif tf.STEP in bundle.entries and not partial:
             report += write_checkpoint(bundle, tables, model, geometries, vocabulary, folder)
     return report
 

@@ -22,7 +22,8 @@ PAIR_TASKS = {  # where texts come in pairs
     "multiple-choice": "pair-multiple-choice",
 }
 THREE_WAYS = (
-    "connect to the network once, HF_ENDPOINT may name a mirror; or give pretrained=DIR, a pretrained directory; "
+    "connect to the network once, HF_ENDPOINT may name a mirror, such as https://hf-mirror.com; "
+    "or give pretrained=DIR, a pretrained directory; "
     "or install an archive that holds its weights, which tools/export_hub_module.py makes"
 )
 
@@ -48,7 +49,7 @@ def find_weights(module: ElectraModule, name_or_folder: str | Path | None, compo
     try:
         return fetch(module.weights, component)
     except DataError as error:
-        raise DataError(module.name, f"no weights ({error.found})", "weights from somewhere", THREE_WAYS) from error
+        raise DataError(module.name, f"no weights ({error.found})", "weights from somewhere", THREE_WAYS) from None
 
 
 def fetch(name: str, component: str) -> Path:
