@@ -107,3 +107,91 @@ def test_what_transformers_wrote_is_read_exactly(ours, form, tmp_path):
     assert all((before[key] == after[key]).all() for key in before)
     theirs, ours_again = (json.loads((path / "config.json").read_text()) for path in (folder, tmp_path / "back"))
     assert theirs == ours_again
+
+
+KIND_OF = {
+    "sequence": "classification",
+    "several": "multi_label",
+    "number": "regression",
+    "token": "tagging",
+    "answers": "reading_comprehension",
+    "choices": "multiple_choice",
+}
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    """Fine-tuned models as transformers writes them."""
+    folder = tmp_path_factory.mktemp("heads")
+    run_peer("heads", folder)
+    for name in KIND_OF:
+        (folder / name / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    return folder
+
+
+def outputs_of(folder, ids):
+    """What our network of a fine-tuned directory gives, under transformers' names."""
+    network = electra_paddle.from_pretrained(folder)
+    tensor = paddle.to_tensor(ids).astype("int64")
+    types = paddle.ones_like(tensor) if type(network).__name__ == "ElectraReader" else paddle.zeros_like(tensor)
+    with paddle.no_grad():
+        output = network(tensor, paddle.zeros_like(tensor))
+        if type(network).__name__ == "ElectraReader":
+            hidden = network.electra(tensor, token_type_ids=paddle.zeros_like(tensor))
+            output = network.reading(hidden, types, paddle.ones_like(tensor))
+            return {"start_logits": output.start_logits.numpy(), "end_logits": output.end_logits.numpy()}
+    logits = output.numpy()
+    return {"logits": logits.T if type(network).__name__ == "ElectraChoiceScorer" else logits}
+
+
+@pytest.mark.parametrize("name", KIND_OF)
+def test_fine_tuned_models_answer_alike_here_and_there(heads, name, tmp_path):
+    from electra_paddle.cli import main
+
+    assert main(["convert_hf", str(heads / name), str(tmp_path / "own")]) == 0
+    assert json.loads((tmp_path / "own/task.json").read_text())["kind"] == KIND_OF[name]
+    theirs = np.load(heads / f"{name}.npz")
+    for folder in (tmp_path / "own", heads / name):
+        ours = outputs_of(folder, theirs["ids"])
+        for key, array in ours.items():
+            # our reader keeps answers out of the place of [SEP], transformers' does not
+            expected = theirs[key][:, 1:] if name == "answers" else theirs[key]
+            assert_close(array[:, 1:] if name == "answers" else array, expected)
+    convert_to_hf(tmp_path / "own", tmp_path / "back")
+    run_peer("run", tmp_path / "back", heads / f"{name}.npz", tmp_path / "back.npz")
+    for key, array in np.load(tmp_path / "back.npz").items():
+        assert_close(array, theirs[key], 1e-6)
+
+
+def test_single_layer_of_ours_is_run_by_transformers(heads, tmp_path):
+    from paddlenlp.transformers import ElectraConfig
+
+    from electra_paddle.models import heads as ours
+    from electra_paddle.models.initialization import initialize
+    from electra_paddle.models.pretrained_directory import save_pretrained
+
+    shape = {"embedding_size": 24, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ids = np.load(heads / "sequence.npz")["ids"]
+    for name in ("ElectraClassifier", "ElectraMultiLabelClassifier", "ElectraRegressor", "ElectraChoiceScorer"):
+        network = getattr(ours, name)(ElectraConfig(vocab_size=120, intermediate_size=96, num_labels=4, **shape))
+        initialize(network, 0, std=0.2)
+        save_pretrained(network, tmp_path / name, Vocabulary(WORDS), True, "#")
+        convert_to_hf(tmp_path / name, tmp_path / f"{name}-hf")
+        run_peer("run", tmp_path / f"{name}-hf", heads / "sequence.npz", tmp_path / f"{name}.npz")
+        (expected,) = np.load(tmp_path / f"{name}.npz").values()
+        assert_close(outputs_of(tmp_path / name, ids)["logits"], expected)
+
+
+def test_shards_and_checkpoints_of_trainings_are_read(ours, tmp_path):
+    name, folder = ours
+    if name != "discriminator":
+        pytest.skip("of the discriminator")
+    convert_to_hf(folder, tmp_path / "hf")
+    run_peer("shards", tmp_path / "hf", tmp_path / "shards", "200KB")
+    run_peer("lightning", tmp_path / "hf", tmp_path)
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    before = load_file(folder / "model.safetensors")
+    for number, source in enumerate((tmp_path / "shards", tmp_path / "last.ckpt")):
+        convert_from_hf({"": source}, tmp_path / f"out{number}", vocab_file=folder / "vocab.txt")
+        after = load_file(tmp_path / f"out{number}/model.safetensors")
+        assert before.keys() == after.keys() and all((before[key] == after[key]).all() for key in before)

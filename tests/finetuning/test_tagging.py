@@ -90,9 +90,14 @@ def test_entities_are_scored_as_wholes():
     assert scores == {"f1": 50.0, "precision": 50.0, "recall": 50.0, "accuracy": 75.0}
 
 
-def test_tags_that_mark_no_entities_need_accuracy_as_their_metric():
+def test_tags_that_mark_no_entities_are_compared_by_accuracy():
+    layout = {"columns": {"token": 0, "tag": 1}, "labels": ("NN", "VV")}
+    own = kind(TaskDescription("pos", "tagging", "bio", **layout))
+    assert own.main_metric == "accuracy" and kind().main_metric == "f1"
+    examples = [TaggingExample("0", "t:1", tuple("一丁"), (0, 1))]
+    assert own.score(examples, [TaggingPrediction([0, 0], [1.0] * 2)]) == {"accuracy": 50.0}
     with pytest.raises(ConfigError, match="metric: found f1, expected accuracy"):
-        kind(TaskDescription("pos", "tagging", "bio", columns={"token": 0, "tag": 1}, labels=("NN", "VV")))
+        kind(TaskDescription("pos", "tagging", "bio", **layout, metric="f1"))
 
 
 def test_between_tabs_a_space_is_a_token_like_any_other(tmp_path):

@@ -81,6 +81,11 @@ class Tagging(
             raise ConfigError("metric", self.main_metric, "accuracy where no tag begins with B-, I-, M-, E- or S-")
 
     @property
+    def main_metric(self) -> str:
+        marks_none = bool(self.description.labels) and not self.has_entities
+        return self.description.metric or ("accuracy" if marks_none else "f1")
+
+    @property
     def has_entities(self) -> bool:
         """Whether the tags mark entities, which are then scored as wholes."""
         return scheme_of(self.description.classes) is not None
