@@ -13,7 +13,7 @@ from electra_paddle.conversion import published
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, load_description
-from electra_paddle.finetuning.kinds.base import TASK, make_kind, task_text
+from electra_paddle.finetuning.kinds.base import TASK, make_kind, read_task, task_text
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.task_kinds import kind_of_architecture
 
@@ -60,9 +60,9 @@ def fine_tuned_directory(folder: Path) -> Path:
         expected = "a fine-tuned model, with a head that this package has"
         raise CheckpointError(folder, f"no {TASK}, and a network of {architecture}", expected)
     if not (found / TASK).is_file():
-        _, files = describe(folder.resolve().name, entry.name, config)
         if found == folder:
-            raise CheckpointError(folder / TASK, "no such file", "what says how the model was fine-tuned")
+            read_task(found)  # says that it is missing
+        _, files = describe(folder.resolve().name, entry.name, config)
         for name, text in files.items():
             replace_text(found / name, text)
     return found
