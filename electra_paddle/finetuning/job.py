@@ -77,8 +77,11 @@ def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], 
     network = pretrained.read_config(source)
     check_shape(config, network, source / pretrained.CONFIG)
     dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
-    encoder = {name: value for name, value in network.items() if name not in OF_HEADS}
-    return source, {**encoder, **dropout}, vocabulary
+    network = {**{name: value for name, value in network.items() if name not in OF_HEADS}, **dropout}
+    if config.r_drop_alpha and not any(network.get(name, 0.1) for name in DROPOUT):
+        advice = """--model-hparam-overrides '{"hidden_dropout_prob": 0.1}' switches it on"""
+        raise ConfigError("r_drop_alpha", f"{config.r_drop_alpha:g} with a network without dropout", "dropout", advice)
+    return source, network, vocabulary
 
 
 def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from electra_paddle.commands import run_finetuning
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
+from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.description import TaskDescription, load_description
 from electra_paddle.finetuning.recommendation import say, size_of, with_recommended
 
@@ -65,6 +66,13 @@ def test_length_is_the_models_where_it_has_less_than_recommended(settle, model_d
     (short / "model.safetensors").unlink()  # whose 512 positions would be noticed
     (short / "config.json").write_text(json.dumps({**entries, "max_position_embeddings": 200}))
     assert settle(load_description("cail2018"), init_checkpoint=str(short)).max_seq_length == 200
+
+
+def test_r_drop_without_dropout_is_refused_as_both_passes_would_be_equal(settle):
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    with pytest.raises(ConfigError, match="r_drop_alpha: found 1 with a network without dropout, expected dropout"):
+        settle(TaskDescription("mood"), r_drop_alpha=1.0, model_hparam_overrides=off)
+    assert settle(TaskDescription("mood"), r_drop_alpha=1.0).r_drop_alpha == 1
 
 
 def test_suite_and_command_line_win(model_dir):
