@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 NUM_DEBUG_EXAMPLES = 100
 FEATURES = "finetuning_features"  # in the output's folder
 OF_HEADS = ("hidden_classifier", "reading")  # entries of config.json that say which head weights were fine-tuned with
+NO_DROPOUT = (
+    "r_drop_alpha has no effect in a network without dropout, as both passes are equal; "
+    """--model-hparam-overrides '{"hidden_dropout_prob": 0.1}' switches it on"""
+)
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
@@ -77,11 +81,8 @@ def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], 
     network = pretrained.read_config(source)
     check_shape(config, network, source / pretrained.CONFIG)
     dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
-    network = {**{name: value for name, value in network.items() if name not in OF_HEADS}, **dropout}
-    if config.r_drop_alpha and not any(network.get(name, 0.1) for name in DROPOUT):
-        advice = """--model-hparam-overrides '{"hidden_dropout_prob": 0.1}' switches it on"""
-        raise ConfigError("r_drop_alpha", f"{config.r_drop_alpha:g} with a network without dropout", "dropout", advice)
-    return source, network, vocabulary
+    encoder = {name: value for name, value in network.items() if name not in OF_HEADS}
+    return source, {**encoder, **dropout}, vocabulary
 
 
 def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path) -> None:
@@ -137,6 +138,8 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
     check_experiment(job)
     if runtime.is_main():
         note_missing(config, folder, files)
+        if config.r_drop_alpha and not any(network.get(name, 0.1) for name in DROPOUT):
+            print(f"NOTE: {NO_DROPOUT}", file=sys.stderr)
         say_labels(kind, examples)
     return job
 

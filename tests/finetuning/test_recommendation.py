@@ -6,12 +6,13 @@ import json
 import shutil
 
 import pytest
+from finetuning.conftest import write_splits
 
 from electra_paddle.commands import run_finetuning
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build_config
-from electra_paddle.errors import ConfigError
 from electra_paddle.finetuning.description import TaskDescription, load_description
+from electra_paddle.finetuning.job import prepare
 from electra_paddle.finetuning.recommendation import say, size_of, with_recommended
 
 
@@ -68,11 +69,13 @@ def test_length_is_the_models_where_it_has_less_than_recommended(settle, model_d
     assert settle(load_description("cail2018"), init_checkpoint=str(short)).max_seq_length == 200
 
 
-def test_r_drop_without_dropout_is_refused_as_both_passes_would_be_equal(settle):
+def test_r_drop_without_dropout_is_said_to_be_of_no_effect(settle, tmp_path, capsys):
+    description = TaskDescription("mood", labels=("a", "b"))
+    write_splits(tmp_path, "mood", {"train": ["a\t一", "b\t丁"]})
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    with pytest.raises(ConfigError, match="r_drop_alpha: found 1 with a network without dropout, expected dropout"):
-        settle(TaskDescription("mood"), r_drop_alpha=1.0, model_hparam_overrides=off)
-    assert settle(TaskDescription("mood"), r_drop_alpha=1.0).r_drop_alpha == 1
+    for overrides, is_said in ((off, True), ({}, False)):
+        prepare(settle(description, data_dir=tmp_path, r_drop_alpha=1.0, model_hparam_overrides=overrides), description)
+        assert ("NOTE: r_drop_alpha has no effect" in capsys.readouterr().err) == is_said
 
 
 def test_suite_and_command_line_win(model_dir):
