@@ -5,6 +5,7 @@ peer.py read FOLDER KIND IDS.npz OUT.npz    load a folder strictly and run it
 peer.py heads OUT                            fine-tuned models of every kind, random, with inputs and outputs
 peer.py run FOLDER IDS.npz OUT.npz          load a folder strictly as the class that it names, and run it
 peer.py shards FOLDER OUT SIZE              save a folder again, in shards
+peer.py tokenizer FOLDER OUT                save a folder's tokenizer as transformers 5 does, without vocab.txt
 peer.py lightning FOLDER OUT                a checkpoint as Lightning writes it, with an optimizer's state
 peer.py dtypes OUT                          tensors of many kinds, in both formats of torch.save
 """
@@ -36,6 +37,7 @@ def write(weights, out, kind, form):
     model.save_pretrained(out, safe_serialization=form == "safetensors")
     if form == "safetensors":
         return
+    (Path(out) / "model.safetensors").unlink(missing_ok=True)  # transformers 5 writes nothing else
     state = dict(model.state_dict())
     prefix = "" if kind == "encoder" else "electra."
     state[prefix + "embeddings.position_ids"] = torch.arange(config.max_position_embeddings).expand((1, -1))
@@ -102,6 +104,11 @@ def shards(folder, out, size):
     model.save_pretrained(out, max_shard_size=size)
 
 
+def tokenizer(folder, out):
+    transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(out)
+    (Path(out) / "vocab.txt").unlink(missing_ok=True)  # of transformers 4
+
+
 def lightning(folder, out):
     model = transformers.ElectraForPreTraining.from_pretrained(folder)
     state = {f"model.{name}": tensor.clone() for name, tensor in model.state_dict().items()}
@@ -129,5 +136,5 @@ def dtypes(out):
 
 
 if __name__ == "__main__":
-    known = (write, read, heads, run, shards, lightning, dtypes)
+    known = (write, read, heads, run, shards, tokenizer, lightning, dtypes)
     {function.__name__: function for function in known}[sys.argv[1]](*sys.argv[2:])

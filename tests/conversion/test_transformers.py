@@ -195,3 +195,20 @@ def test_shards_and_checkpoints_of_trainings_are_read(ours, tmp_path):
         convert_from_hf({"": source}, tmp_path / f"out{number}", vocab_file=folder / "vocab.txt")
         after = load_file(tmp_path / f"out{number}/model.safetensors")
         assert before.keys() == after.keys() and all((before[key] == after[key]).all() for key in before)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_vocabulary_and_case_come_from_a_tokenizer_of_transformers_alone(ours, tmp_path, lower):
+    name, folder = ours
+    if name != "discriminator":
+        pytest.skip("of the discriminator")
+    convert_to_hf(folder, tmp_path / "hf")
+    settings = json.loads((tmp_path / "hf/tokenizer_config.json").read_text())
+    (tmp_path / "hf/tokenizer_config.json").write_text(json.dumps({**settings, "do_lower_case": lower}))
+    run_peer("tokenizer", tmp_path / "hf", tmp_path / "tokenizer")
+    assert (tmp_path / "tokenizer/tokenizer.json").is_file() and not (tmp_path / "tokenizer/vocab.txt").exists()
+    for file in ("model.safetensors", "config.json"):
+        (tmp_path / "tokenizer" / file).write_bytes((tmp_path / "hf" / file).read_bytes())
+    convert_from_hf({"": tmp_path / "tokenizer"}, tmp_path / "out")
+    assert (tmp_path / "out/vocab.txt").read_text(encoding="utf-8").split() == WORDS
+    assert json.loads((tmp_path / "out/tokenizer_config.json").read_text())["do_lower_case"] is lower
