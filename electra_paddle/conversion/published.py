@@ -81,14 +81,20 @@ def own_directory(found: Path, component: str = "discriminator") -> Path:
     """
     if found.is_dir() and is_own(found):
         return found
+    folder = converted(found)
+    both = folder / component
+    return both if both.is_dir() else folder
+
+
+def converted(found: Path) -> Path:
+    """The kept folder that a folder or file in another layout was converted to, now if it was not before."""
     weights = find_weights(found)
     beside = found if found.is_dir() else found.parent
     parts = [path for path in [weights, *(beside / name for name in DECIDING)] if path.is_file()]
     digest = hashlib.sha256(" ".join(sha256(path) for path in parts).encode()).hexdigest()
     folder = kept_folder("local") / f"{digest[:24]}-{LAYOUT}"
     convert(found, folder, found.resolve().name)
-    both = folder / component
-    return both if both.is_dir() else folder
+    return folder
 
 
 def is_foreign_file(path: Path) -> bool:
@@ -99,14 +105,15 @@ def is_foreign_file(path: Path) -> bool:
 def pretrained_directories(path_or_name: str | Path) -> list[Path]:
     """The folders whose weights pre-training begins with: the path itself, or one for each network of a published name.
 
-    A name without component means both networks.
+    A name without component means both networks; a path in another layout is converted, and kept.
 
     Raises:
         CheckpointError, DataError: a published model cannot be fetched.
     """
-    name = published_name(path_or_name)
-    if name is None or Path(path_or_name).exists():
-        return [Path(path_or_name)]
+    name, path = published_name(path_or_name), Path(path_or_name)
+    if name is None or path.exists():
+        is_foreign = is_foreign_file(path) or (path.is_dir() and has_weights(path) and not is_own(path))
+        return [converted(path) if is_foreign else path]
     return [keep(repository, name) for repository in published_models.repositories_of(name)]
 
 

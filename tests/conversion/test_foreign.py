@@ -20,7 +20,7 @@ from electra_paddle.conversion.convert_hf import convert_to_hf
 from electra_paddle.conversion.directories import Network, write_network
 from electra_paddle.conversion.foreign import read_weights
 from electra_paddle.conversion.heads import in_two_layers
-from electra_paddle.conversion.published import pretrained_directory
+from electra_paddle.conversion.published import pretrained_directories, pretrained_directory
 from electra_paddle.conversion.shapes import expected_shapes
 from electra_paddle.errors import CheckpointError
 from electra_paddle.text import Vocabulary
@@ -183,6 +183,9 @@ def test_both_networks_of_one_file_become_two_directories(ours, tmp_path, capsys
         before, after = (load_file(folder / network / "model.safetensors") for folder in (ours, tmp_path / "out"))
         assert before.keys() == after.keys() and all((before[name] == after[name]).all() for name in before)
     assert_close(hidden(joint), hidden(ours / "discriminator"), 0)
+    (kept,) = pretrained_directories(joint)
+    assert {path.name for path in kept.iterdir()} == {"generator", "discriminator"}
+    assert pretrained_directories(ours) == [ours] and pretrained_directories(kept) == [kept]
 
 
 def test_folders_of_paddlenlp_are_read(ours, tmp_path):
