@@ -43,6 +43,8 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
     from electra_paddle.conversion.published import fetch_folders
     from electra_paddle.finetuning.converted import describe
+    from electra_paddle.finetuning.kinds.base import TASK
+    from electra_paddle.models.pretrained_directory import CONFIG, read_json
 
     if arguments.to == "hf":
         report = convert_to_hf(arguments.source, arguments.out, arguments.max_shard_size)
@@ -52,6 +54,9 @@ def run(arguments: Namespace) -> None:
         options = arguments.vocab_file, arguments.partial, own, arguments.extend_vocab
         report = convert_from_hf(folders, arguments.out, *options)
     print("\n".join(report))
-    module = "transformers.AutoModel" if arguments.to == "hf" else "electra_paddle"
     both = arguments.out / "discriminator"
-    print(f'in Python: {module}.from_pretrained("{both if both.is_dir() else arguments.out}")')
+    folder = both if both.is_dir() else arguments.out
+    call = "electra_paddle.from_finetuned" if (folder / TASK).is_file() else "electra_paddle.from_pretrained"
+    if arguments.to == "hf":
+        call = f"transformers.{read_json(folder / CONFIG)['architectures'][0]}.from_pretrained"
+    print(f'in Python: {call}("{folder}")')

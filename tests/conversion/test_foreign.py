@@ -278,10 +278,11 @@ def probabilities(logits):
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
-def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path):
+def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path, capsys):
     arrays = with_head(ours, tmp_path / "hf", TWO, architectures=["ElectraForSequenceClassification"], **LABELS)
     expected = probabilities(by_hand(states_of(ours / "encoder", TEXT)[0], arrays, *TWO))
     assert main(["convert_hf", str(tmp_path / "hf"), str(tmp_path / "own")]) == 0
+    assert capsys.readouterr().out.endswith(f'in Python: electra_paddle.from_finetuned("{tmp_path}/own")\n')
     for folder in (tmp_path / "own", tmp_path / "hf"):
         ((label, found),) = electra_paddle.from_finetuned(folder).predict([TEXT], with_probabilities=True)
         assert list(found) == ["差", "中", "好"] and label == max(found, key=found.get)
@@ -289,7 +290,9 @@ def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path):
     module = hub_module(tmp_path / "hf")
     assert module.task == "seq-cls"
     assert module.predict([[TEXT]], return_prob=True)[1][0] == pytest.approx(expected.tolist(), abs=1e-5)
-    convert_to_hf(tmp_path / "own", tmp_path / "back")
+    assert main(["convert_hf", "--to", "hf", str(tmp_path / "own"), str(tmp_path / "back")]) == 0
+    told = capsys.readouterr().out
+    assert f'transformers.ElectraForSequenceClassification.from_pretrained("{tmp_path}/back")' in told
     back = load_file(tmp_path / "back/model.safetensors")
     assert back.keys() == arrays.keys() and all((back[name] == arrays[name]).all() for name in back)
     config = json.loads((tmp_path / "back/config.json").read_text())
