@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from electra_paddle.models.probabilities import logit, softmax
+
 if TYPE_CHECKING:
     from electra_paddle.arrays import Array
     from electra_paddle.text.windows import Window
@@ -179,7 +181,6 @@ def possible_spans(windows: Sequence[Window], scores: Sequence[SpanScores], max_
 def n_best_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """The answers as the original lists them, with probabilities among each other."""
     scores = np.array([answer.start_score + answer.end_score for answer in answers])
-    exponentials = np.exp(scores - scores.max())
     return [
         {
             "text": answer.text,
@@ -187,7 +188,7 @@ def n_best_entries(answers: Sequence[Answer]) -> list[dict[str, Any]]:
             "start_logit": answer.start_score,
             "end_logit": answer.end_score,
         }
-        for answer, probability in zip(answers, exponentials / exponentials.sum(), strict=True)
+        for answer, probability in zip(answers, softmax(scores), strict=True)
     ]
 
 
@@ -208,12 +209,6 @@ class TypeScores(NamedTuple):
         if max(self.yes, self.no) > neither:
             return (YES, self.yes) if self.yes >= self.no else (NO, self.no)
         return ("", self.no_answer) if logit(self.no_answer) > (threshold or 0.0) else None
-
-
-def logit(probability: float) -> float:
-    """The number whose sigmoid is a probability."""
-    with np.errstate(divide="ignore"):
-        return float(np.log(probability) - np.log1p(-probability))
 
 
 def types_of(spans: Sequence[SpanScores]) -> TypeScores:

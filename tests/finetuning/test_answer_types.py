@@ -15,7 +15,8 @@ from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.kinds.reading_comprehension import ReadingPrediction
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.finetuning.thresholds import best_cut
-from electra_paddle.models.answers import Answer, TypeScores, logit, told_answer
+from electra_paddle.models.answers import Answer, TypeScores, told_answer
+from electra_paddle.models.probabilities import logit
 from electra_paddle.text import Tokenizer, Vocabulary
 from electra_paddle.text.windows import ANSWER_TYPES
 

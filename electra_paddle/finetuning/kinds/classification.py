@@ -18,6 +18,7 @@ from electra_paddle.finetuning.kinds.objective import OneClass
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
 from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.finetuning.metrics import METRICS, check_positive, class_scores, label_table
+from electra_paddle.models.probabilities import log_of, softmax
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
-
-
-TINY = 1e-30  # in place of probabilities of 0
 
 
 class ClassificationPrediction(NamedTuple):
@@ -98,7 +96,7 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
         return {**super().training_metrics(batch, output), "accuracy": accuracy}
 
     def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[Array]:
-        return list(np.log(np.maximum(outputs["probabilities"].astype(np.float64), TINY)))
+        return list(log_of(outputs["probabilities"].astype(np.float64)))
 
     def prediction(self, logits: Array) -> ClassificationPrediction:
         return ClassificationPrediction(int(np.argmax(logits)), softmax(logits))
@@ -159,9 +157,3 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
         if not with_probabilities:
             return label
         return label, dict(zip(self.description.classes, prediction.probabilities.tolist(), strict=True))
-
-
-def softmax(logits: Array) -> Array:
-    """Probabilities of logits [C]."""
-    exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum()

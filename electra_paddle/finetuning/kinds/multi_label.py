@@ -14,11 +14,11 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import NOTHING, Verdict
 from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import Row, read_rows
-from electra_paddle.finetuning.kinds.classification import TINY
 from electra_paddle.finetuning.kinds.texts import TextExample, TextKind, further_columns, probability_cells
 from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.finetuning.metrics import AVERAGES, label_set_scores, label_table
 from electra_paddle.finetuning.thresholds import USUAL, best_threshold
+from electra_paddle.models.probabilities import logit
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -130,8 +130,7 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
         return mean_of_sigmoid(logits)  # [B, C]
 
     def exported_answers(self, batch: ClassificationBatch, outputs: Mapping[str, Array]) -> list[Array]:
-        yes = outputs["probabilities"].astype(np.float64)
-        return list(np.log(np.maximum(yes, TINY)) - np.log(np.maximum(1 - yes, TINY)))
+        return list(logit(outputs["probabilities"].astype(np.float64)))
 
     def prediction(self, logits: Array) -> MultiLabelPrediction:
         return self.decide(MultiLabelPrediction((), sigmoid(logits)))

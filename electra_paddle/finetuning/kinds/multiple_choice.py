@@ -15,7 +15,7 @@ from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.formats import Row, read_rows
 from electra_paddle.finetuning.kinds.base import TaskKind, share_cut
-from electra_paddle.finetuning.kinds.classification import softmax
+from electra_paddle.models.probabilities import softmax
 from electra_paddle.text import pad
 from electra_paddle.text.choices import encode_choices, split_choices
 

@@ -24,6 +24,7 @@ from electra_paddle.finetuning.comprehension.windows import labelled_windows
 from electra_paddle.finetuning.kinds.base import TaskKind, share_cut
 from electra_paddle.finetuning.thresholds import best_cut
 from electra_paddle.models import answers as decoding
+from electra_paddle.models.probabilities import logit
 from electra_paddle.text import pad
 from electra_paddle.text.windows import ANSWER_TYPES, DESCRIBED_TYPES, Window, WindowSettings, overlapping
 
@@ -262,7 +263,7 @@ class ReadingComprehension(
             if decided is None:  # neither yes nor no, whatever the threshold
                 passage = prediction.answers[0].text
                 gains.append(reward("", question.answers) - reward(passage, question.answers))
-                logits.append(decoding.logit(prediction.types.no_answer))
+                logits.append(logit(prediction.types.no_answer))
         return {"qa_na_threshold": best_cut(np.array(logits), np.array(gains))}
 
     def score(self, examples: Sequence[Question], predictions: Sequence[ReadingPrediction]) -> dict[str, float]:
@@ -299,7 +300,7 @@ class ReadingComprehension(
                 for example, answer in zip(examples, predictions, strict=True)
             }
         if self.has_none:
-            logits = [decoding.logit(answer.types.no_answer) for answer in predictions]
+            logits = [float(logit(answer.types.no_answer)) for answer in predictions]
             contents["null_odds"] = {example.id: odds for example, odds in zip(examples, logits, strict=True)}
         return [
             write_json(folder / f"{stem}_{what}.json", content) for stem in stems for what, content in contents.items()

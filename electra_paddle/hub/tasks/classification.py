@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import paddle
 from paddle import nn
 from paddlenlp.transformers import ElectraForSequenceClassification, ElectraModel
@@ -13,6 +12,7 @@ from paddlenlp.transformers import ElectraForSequenceClassification, ElectraMode
 from electra_paddle.batch import TokenBatch
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mean_states
 from electra_paddle.models.heads import ElectraClassifier
+from electra_paddle.models.probabilities import log_of, softmax
 from electra_paddle.text import encode_pair
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from electra_paddle.hub.module import ElectraModule
     from electra_paddle.hub.tasks.base import Options
     from electra_paddle.text import Tokenizer
-
-
-TINY = 1e-30  # in place of probabilities of 0
 
 
 class OfficialClassifier(ElectraForSequenceClassification):
@@ -67,9 +64,7 @@ class Classification(Task):
         """Probabilities [C] of a text from those of its windows: the softmax of the mean of their logits."""
         if len(values) == 1:
             return values[0]
-        logits = np.log(np.maximum(values, TINY)).mean(axis=0)
-        exponentials: Array = np.exp(logits - logits.max())
-        return exponentials / exponentials.sum()
+        return softmax(log_of(values).mean(axis=0))
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         label, probabilities = answer

@@ -9,8 +9,9 @@ import numpy as np
 import paddle.nn.functional as F
 
 from electra_paddle.errors import ConfigError
-from electra_paddle.hub.tasks.classification import TINY, Classification
+from electra_paddle.hub.tasks.classification import Classification
 from electra_paddle.models.heads import ElectraMultiLabelClassifier
+from electra_paddle.models.probabilities import logit
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -51,8 +52,7 @@ class MultiLabelClassification(Classification):
         """Probabilities [C] of a text from those of its windows: the sigmoid of the mean of their logits."""
         if len(values) == 1:
             return values[0]
-        yes, no = (np.log(np.maximum(each, TINY)) for each in (np.asarray(values), 1 - np.asarray(values)))
-        return 1 / (1 + np.exp(-(yes - no).mean(axis=0)))
+        return 1 / (1 + np.exp(-logit(np.asarray(values)).mean(axis=0)))
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         labels, probabilities = answer

@@ -11,6 +11,7 @@ from electra_paddle.errors import DataError
 from electra_paddle.hub.tasks.base import Example
 from electra_paddle.hub.tasks.regression import Regression
 from electra_paddle.models.heads import ElectraChoiceScorer
+from electra_paddle.models.probabilities import softmax
 from electra_paddle.text.choices import encode_choices, split_choices
 
 if TYPE_CHECKING:
@@ -46,10 +47,8 @@ class MultipleChoice(Regression):
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> dict[str, Any]:
         scores = np.concatenate(values).astype(np.float64)  # [C]
-        exponentials = np.exp(scores - scores.max())
         number = int(np.argmax(scores))
-        probabilities = (exponentials / exponentials.sum()).tolist()
-        return {"choice": example.notes[number], "number": number, "probabilities": probabilities}
+        return {"choice": example.notes[number], "number": number, "probabilities": softmax(scores).tolist()}
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return answer
