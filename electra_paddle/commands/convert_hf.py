@@ -30,9 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="words to add, one a line; their rows begin as their pieces' mean",
     )
-    parser.add_argument(
-        "--max-shard-size", default="2GB", metavar="SIZE", help="--to hf: of a file of weights, such as 500MB [2GB]"
-    )
+    parser.add_argument("--max-shard-size", metavar="SIZE", help="--to hf: of a file of weights, such as 500MB [2GB]")
     parser.add_argument("--pair", action="store_true", help="a fine-tuned model that takes pairs of texts")
     parser.add_argument(
         "--partial", action="store_true", help="convert what fits, and list what is missing and what is left out"
@@ -40,15 +38,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
+    from electra_paddle.commands import refuse_options
+    from electra_paddle.conversion.convert_hf import SHARD_SIZE, convert_from_hf, convert_to_hf
     from electra_paddle.conversion.published import fetch_folders
     from electra_paddle.finetuning.converted import describe
     from electra_paddle.finetuning.kinds.base import TASK
     from electra_paddle.models.pretrained_directory import CONFIG, read_json
 
     if arguments.to == "hf":
-        report = convert_to_hf(arguments.source, arguments.out, arguments.max_shard_size)
+        refuse_options(arguments, ("vocab_file", "extend_vocab", "pair", "partial"), "with --to hf")
+        report = convert_to_hf(arguments.source, arguments.out, arguments.max_shard_size or SHARD_SIZE)
     else:
+        refuse_options(arguments, ("max_shard_size",), "without --to hf")
         folders = fetch_folders(arguments.source)
         own = functools.partial(describe, is_pair=arguments.pair)
         options = arguments.vocab_file, arguments.partial, own, arguments.extend_vocab
@@ -59,4 +60,6 @@ def run(arguments: Namespace) -> None:
     call = "electra_paddle.from_finetuned" if (folder / TASK).is_file() else "electra_paddle.from_pretrained"
     if arguments.to == "hf":
         call = f"transformers.{read_json(folder / CONFIG)['architectures'][0]}.from_pretrained"
+    elif arguments.pair and not (folder / TASK).is_file():
+        print(f"NOTE: {folder}: no head of a task came with the encoder: --pair says nothing")
     print(f'in Python: {call}("{folder}")')

@@ -61,12 +61,16 @@ def tolerance(text: str) -> float:
 
 
 def run(arguments: Namespace) -> None:
+    from electra_paddle.commands import refuse_options
     from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
     from electra_paddle.finetuning.converted import describe
 
     if arguments.to == "tf":
+        own = ("vocab_file", "cased", "check", "tolerance", "num_attention_heads", "partial", "extend_vocab")
+        refuse_options(arguments, own, "with --to tf")
         report = convert_to_tf(arguments.source, arguments.out, arguments.prefix, arguments.resumable)
     else:
+        refuse_options(arguments, ("prefix", "resumable"), "without --to tf")
         report = convert_from_tf(
             arguments.source,
             arguments.out,

@@ -98,6 +98,34 @@ def read_weights(source: Path) -> dict[str, Weights]:
     return networks
 
 
+def read_index(path: Path) -> dict[str, Path]:
+    """parameter -> its shard, of a list of shards.
+
+    Raises:
+        CheckpointError: no such list, or a shard that lies elsewhere.
+    """
+    places = pretrained.read_json(path).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise CheckpointError(path, "no weight_map", "parameter -> the shard's name")
+    for name in sorted(set(places.values())):
+        if Path(name).name != name or Path(name).suffix not in SUFFIXES:
+            raise CheckpointError(path, f"a shard {name!r}", "the name of a file beside it")
+    return {parameter: path.parent / name for parameter, name in places.items()}
+
+
+def weights_files(path: Path) -> list[Path]:
+    """The files that `find_weights` stands for: itself, and the shards that it lists.
+
+    Raises:
+        CheckpointError: it is a list of shards that cannot be read.
+    """
+    shards = sorted(set(read_index(path).values())) if path.name.endswith(INDEX) else []
+    for shard in shards:
+        if not shard.is_file():
+            raise CheckpointError(path, f"no {shard.name}", "all shards that it lists beside it")
+    return [path, *shards]
+
+
 def read_arrays(path: Path) -> Arrays:
     """name -> array of a file, or of all shards that a list names.
 
@@ -105,15 +133,10 @@ def read_arrays(path: Path) -> Arrays:
         CheckpointError: one is missing or damaged, or lies elsewhere.
     """
     if path.name.endswith(INDEX):
-        places = pretrained.read_json(path).get("weight_map")
-        if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
-            raise CheckpointError(path, "no weight_map", "parameter -> the shard's name")
         arrays: Arrays = {}
-        for name in sorted(set(places.values())):
-            if Path(name).name != name or Path(name).suffix not in SUFFIXES:
-                raise CheckpointError(path, f"a shard {name!r}", "the name of a file beside it")
-            arrays |= read_arrays(path.parent / name)
-        missing = sorted(places.keys() - arrays.keys())
+        for shard in weights_files(path)[1:]:
+            arrays |= read_arrays(shard)
+        missing = sorted(read_index(path).keys() - arrays.keys())
         if missing:
             raise CheckpointError(path, f"no {some_of(missing)} in the shards", "every parameter that it lists")
         return arrays
@@ -187,8 +210,9 @@ def is_own(folder: Path) -> bool:
     architectures = pretrained.read_config(folder, check_weights=False).get("architectures") or [""]
     if str(architectures[0]).startswith("ElectraFor"):  # Hugging Face's and PaddleNLP's, never this package's
         return False
-    path = find_weights(folder) if has_weights(folder) else None
-    if path is None:
+    try:
+        path = find_weights(folder)
+    except CheckpointError:
         return True  # what is missing is said where it is read
     if path.name == pretrained.WEIGHTS:
         names: Iterable[str] = read_shapes(path)

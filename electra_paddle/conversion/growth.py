@@ -59,7 +59,7 @@ class Growth:
         new = [word for word in words if word not in vocabulary.ids]
         if not new:
             raise DataError(source, f"{len(words):,} words, all of them in the vocabulary", "at least one new word")
-        self.vocabulary = Vocabulary([*vocabulary.tokens, *new], str(source))
+        self.vocabulary = vocabulary.extended(new, str(source))
         after = Tokenizer(self.vocabulary, *case)
         self.pieces = []
         for word in new:

@@ -36,9 +36,8 @@ def read_networks(source: Path, partial: bool = False, head_size: int | None = N
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
     """
     found = read_weights(source)
-    configs = [name for name, weights in found.items() if weights.config and len(found) > 1]
     networks = {name: read_network(weights, partial, head_size) for name, weights in found.items()}
-    if configs:
+    if len(networks) > 1:
         path = next(iter(found.values())).path
         first = next(iter(networks.values()))
         first.report.insert(0, f"{path}: {len(networks)} networks: {', '.join(networks)}")

@@ -15,7 +15,7 @@ from electra_paddle import published_models
 from electra_paddle.config import Geometry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.conversion.convert_hf import convert_folder
-from electra_paddle.conversion.directories import new_folder
+from electra_paddle.conversion.directories import Describe, new_folder
 from electra_paddle.conversion.foreign import (
     INDEX,
     OLD_CONFIG,
@@ -24,6 +24,7 @@ from electra_paddle.conversion.foreign import (
     find_weights,
     has_weights,
     is_own,
+    weights_files,
 )
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
 from electra_paddle.conversion.tokenizer_files import ADDED, TOKENIZER_JSON
@@ -70,30 +71,33 @@ def pretrained_directory(path_or_name: str | Path) -> Path:
     return own_directory(found)
 
 
-def own_directory(found: Path, component: str = "discriminator") -> Path:
+def own_directory(found: Path, describe: Describe | None = None) -> Path:
     """The pretrained directory of a folder or file, which is converted and kept if it is in another layout.
 
     Args:
-        component: which network, where it holds both.
+        found: where it holds both networks, the discriminator is taken.
+        describe: of fine-tuned models, as `convert_from_tf` has it.
 
     Raises:
         CheckpointError, DataError: what is there is no ELECTRA, or damaged.
     """
     if found.is_dir() and is_own(found):
         return found
-    folder = converted(found)
-    both = folder / component
+    folder = converted(found, describe)
+    both = folder / "discriminator"
     return both if both.is_dir() else folder
 
 
-def converted(found: Path) -> Path:
-    """The kept folder that a folder or file in another layout was converted to, now if it was not before."""
-    weights = find_weights(found)
+def converted(found: Path, describe: Describe | None = None) -> Path:
+    """The kept folder that a folder or file in another layout was converted to, now if it was not before.
+
+    With `describe` it is another one, so that what modules do with it does not depend on who came first.
+    """
     beside = found if found.is_dir() else found.parent
-    parts = [path for path in [weights, *(beside / name for name in DECIDING)] if path.is_file()]
+    parts = [*weights_files(find_weights(found)), *filter(Path.is_file, (beside / name for name in DECIDING))]
     digest = hashlib.sha256(" ".join(sha256(path) for path in parts).encode()).hexdigest()
-    folder = kept_folder("local") / f"{digest[:24]}-{LAYOUT}"
-    convert(found, folder, found.resolve().name)
+    folder = kept_folder("local") / f"{digest[:24]}{'-described' if describe else ''}-{LAYOUT}"
+    convert(found, folder, found.resolve().name, describe)
     return folder
 
 
@@ -175,11 +179,12 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
     return folder
 
 
-def convert(source: Path, folder: Path, name: str) -> None:
+def convert(source: Path, folder: Path, name: str, describe: Describe | None = None) -> None:
     """Convert a folder or a file into a kept directory, unless that is there.
 
     Args:
         name: of the source, for messages and the model card.
+        describe: of fine-tuned models, as `convert_from_tf` has it.
 
     Raises:
         CheckpointError, DataError: it cannot be read or kept. Nothing is kept then.
@@ -196,7 +201,7 @@ def convert(source: Path, folder: Path, name: str) -> None:
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():  # another process may have made it in the meantime
             with new_folder(folder) as partial:
-                report = convert_folder(source, partial, name=name)
+                report = convert_folder(source, partial, name=name, describe=describe)
             print("\n".join([*report, f"{name}: kept in {folder}"]), file=sys.stderr)
 
 

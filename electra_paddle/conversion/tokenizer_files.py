@@ -38,17 +38,17 @@ def read_vocabulary(folder: Path, vocab_file: str | Path | None = None) -> tuple
     path = folder / pretrained.VOCABULARY
     if path.is_file():
         vocabulary = Vocabulary.load(path)
-        ids = dict(zip(vocabulary.tokens, range(len(vocabulary)), strict=True))
-    elif tokenizer:
-        path = folder / TOKENIZER_JSON
-        vocabulary, ids = None, word_pieces(tokenizer, path)
-    else:
+        new = in_order({token: number for token, number in added.items() if token not in vocabulary.ids})
+        check_ids(new, added, path, len(vocabulary))
+        return vocabulary.extended(new, str(path)) if new else vocabulary, notes_of(new, path)
+    if not tokenizer:
         expected = f"{pretrained.VOCABULARY} or {TOKENIZER_JSON}"
         raise CheckpointError(folder, "no vocabulary", expected, "give --vocab-file")
-    new = sorted((token for token in added if token not in ids), key=lambda token: str(added[token]).zfill(12))
-    if vocabulary and not new:
-        return vocabulary, []
-    return extended(ids | {token: added[token] for token in new}, path), notes_of(new, path)
+    path = folder / TOKENIZER_JSON
+    pieces = word_pieces(tokenizer, path)
+    tokens = in_order({**added, **pieces})
+    check_ids(tokens, {**added, **pieces}, path)
+    return Vocabulary(tokens, str(path)), notes_of([token for token in tokens if token not in pieces], path)
 
 
 def notes_of(new: list[str], path: Path) -> list[str]:
@@ -68,13 +68,16 @@ def word_pieces(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
     return vocabulary
 
 
-def extended(ids: Mapping[str, Any], path: Path) -> Vocabulary:
-    """The Vocabulary of token -> id, whose ids count from 0 without a gap."""
-    tokens = sorted(ids, key=lambda token: str(ids[token]).zfill(12))
-    for number, token in enumerate(tokens):
+def in_order(ids: Mapping[str, Any]) -> list[str]:
+    """The tokens in the order of their ids, which may be anything that JSON has."""
+    return sorted(ids, key=lambda token: str(ids[token]).zfill(12))
+
+
+def check_ids(tokens: list[str], ids: Mapping[str, Any], path: Path, start: int = 0) -> None:
+    """Refuse ids that do not count from `start` on without a gap."""
+    for number, token in enumerate(tokens, start):
         if type(ids[token]) is not int or ids[token] != number:
-            raise CheckpointError(path, f"token {token!r} of id {ids[token]!r}", f"{number}: ids from 0 without a gap")
-    return Vocabulary(tokens, str(path))
+            raise CheckpointError(path, f"token {token!r} of id {ids[token]!r}", f"{number}: ids without a gap")
 
 
 def tokenizer_settings(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.conversion import published
 from electra_paddle.errors import CheckpointError, ConfigError
-from electra_paddle.files import replace_text
 from electra_paddle.finetuning.description import TaskDescription, load_description
 from electra_paddle.finetuning.kinds.base import TASK, make_kind, read_task, task_text
 from electra_paddle.models import pretrained_directory as pretrained
@@ -34,6 +33,8 @@ def describe(
     told = [str(label) for label in (head.get("id2label") or {}).values()]
     labels = tuple(told if len(told) == num_labels else map(str, range(num_labels)))
     columns: dict[str, int | str] = {"label": 0, "text_a": 1}
+    if is_pair and kind in ("tagging", "reading_comprehension"):
+        raise ConfigError("--pair", f"a model for {kind}", "none: its inputs are fixed")
     if is_pair:
         columns["text_b"] = 2
     description = TaskDescription(task, kind, labels=labels, columns=columns)
@@ -52,17 +53,10 @@ def fine_tuned_directory(folder: Path) -> Path:
     Raises:
         CheckpointError: it has no head that this package knows, or is no ELECTRA.
     """
-    found = published.own_directory(folder)
-    config = pretrained.read_config(found)
-    architecture = (config.get("architectures") or ["none"])[0]
-    entry = kind_of_architecture(architecture)
-    if entry is None:
+    found = published.own_directory(folder, describe)
+    architecture = (pretrained.read_config(found).get("architectures") or ["none"])[0]
+    if kind_of_architecture(architecture) is None:
         expected = "a fine-tuned model, with a head that this package has"
         raise CheckpointError(folder, f"no {TASK}, and a network of {architecture}", expected)
-    if not (found / TASK).is_file():
-        if found == folder:
-            read_task(found)  # says that it is missing
-        _, files = describe(folder.resolve().name, entry.name, config)
-        for name, text in files.items():
-            replace_text(found / name, text)
+    read_task(found)  # says that it is missing in a directory of our own
     return found

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle import __version__, runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.changes import default_settings, plain_settings
-from electra_paddle.files import replace_text, sha256
+from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import read_analysis
 from electra_paddle.finetuning.ensemble import ENSEMBLE
-from electra_paddle.finetuning.experiment import paths_of, record_path
+from electra_paddle.finetuning.experiment import RECORD, paths_of, read_record, record_path
 from electra_paddle.finetuning.folds import OUT_OF_FOLD
 from electra_paddle.finetuning.pictures import MOST_NAMED, can_show
 from electra_paddle.finetuning.report import SPLITS, columns_of
@@ -52,7 +52,10 @@ def page_values(job: Job, results: Results, folder: Path) -> dict[str, Any]:
     columns = columns_of(rows)
     cells = [[name, *(row.get(split, "-") for split in columns)] for name, row in rows]
     number = chosen_number(job, results)
-    files = [(split, str(path), results.num_examples[split], sha256(path)) for split, path in job.files.items()]
+    digests = {**read_record(job).get(RECORD, {}).get("files", {}), **results.files}
+    files = [
+        (split, str(path), results.num_examples[split], digests.get(split) or "-") for split, path in job.files.items()
+    ]
     return {
         "title": f"{job.name}: {results.model_name}",
         "date": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),

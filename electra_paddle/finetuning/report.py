@@ -31,6 +31,7 @@ class Results:
         metric: the one that counts.
         table_metrics: those of a table.
         num_examples: split -> examples.
+        files: split -> SHA-256 of its file, of all but train.
         changed_files: names of dev and test files that have changed since earlier scores, which no longer count.
     """
 
@@ -44,10 +45,10 @@ class Results:
         self.stem = str(job.config.output_dir / "results" / f"{self.task}_results")
         self.num_examples = {split: len(examples) for split, examples in job.examples.items()}
         self.rows: list[dict[str, Any]] = []
-        self._files = {split: sha256(path) for split, path in job.files.items() if split != "train"}
+        self.files = {split: sha256(path) for split, path in job.files.items() if split != "train"}
         self.combined: dict[str, dict[str, Any]] = {}
         self._earlier, self._earlier_combined, files = read_results(Path(f"{self.stem}.json"))
-        self.changed_files = [job.files[change.name].name for change in changes_between(files or {}, self._files)]
+        self.changed_files = [job.files[change.name].name for change in changes_between(files or {}, self.files)]
         self._is_of_same_files = files is not None and not self.changed_files
 
     def earlier(self, number: int, identity: str) -> dict[str, dict[str, float]] | None:
@@ -139,7 +140,7 @@ class Results:
             "num_examples": self.num_examples,
             "trials": self.rows,
             "summary": summary,
-            "files": self._files,
+            "files": self.files,
             **({"combined": self.combined} if self.combined else {}),
             **({"further_trials": further} if further else {}),  # finished before, and not, or not yet, asked for again
         }

@@ -64,7 +64,7 @@ def find_component(folder: Path, component: str) -> Path:
     found = published.pretrained_directory(folder)
     if component == "discriminator" or architecture_of(found) == "ElectraGenerator":
         return found
-    inner = folder / component
+    inner = (folder if found == folder else found.parent) / component
     if (inner / pretrained.CONFIG).is_file():
         return inner
     advice = "give pretrained=DIR, the folder of a pre-training run or of a generator"

@@ -73,6 +73,10 @@ class Vocabulary:
             raise DataError(path_or_name, f"invalid UTF-8 at byte {error.start}", "a vocabulary in UTF-8") from error
         return cls(text.removesuffix("\n").split("\n"), str(path_or_name))
 
+    def extended(self, tokens: Iterable[str], name: str = "vocabulary") -> Vocabulary:
+        """A vocabulary with tokens after these ones, whose lines stay as they were read."""
+        return Vocabulary([*self._lines, *tokens], name)
+
     def save(self, path: str | Path) -> None:
         """Write vocab.txt as it was read; one of Chinese BERT's tokens is white space, which others may not strip."""
         Path(path).write_text("".join(line + "\n" for line in self._lines), encoding="utf-8", newline="")

@@ -23,6 +23,7 @@ from electra_paddle.conversion.heads import in_two_layers
 from electra_paddle.conversion.published import pretrained_directories, pretrained_directory
 from electra_paddle.conversion.shapes import expected_shapes
 from electra_paddle.errors import CheckpointError
+from electra_paddle.hub.weights import architecture_of, find_component
 from electra_paddle.text import Vocabulary
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + number) for number in range(40))]
@@ -31,13 +32,6 @@ SHAPE = discriminator_geometry(
 )
 SHAPES = {"discriminator": SHAPE, "generator": generator_geometry(SHAPE, 0.5), "encoder": SHAPE}
 IDS = np.array([[2, 7, 9, 30, 3, 8, 3, 0], [2, 11, 12, 13, 14, 15, 16, 3]])
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """Where converted models are kept."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +177,7 @@ def test_both_networks_of_one_file_become_two_directories(ours, tmp_path, capsys
         before, after = (load_file(folder / network / "model.safetensors") for folder in (ours, tmp_path / "out"))
         assert before.keys() == after.keys() and all((before[name] == after[name]).all() for name in before)
     assert_close(hidden(joint), hidden(ours / "discriminator"), 0)
+    assert architecture_of(find_component(joint, "generator")) == "ElectraGenerator"
     (kept,) = pretrained_directories(joint)
     assert {path.name for path in kept.iterdir()} == {"generator", "discriminator"}
     assert pretrained_directories(ours) == [ours] and pretrained_directories(kept) == [kept]
@@ -288,7 +283,7 @@ def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path, ca
         assert list(found) == ["差", "中", "好"] and label == max(found, key=found.get)
         assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-5)
     module = hub_module(tmp_path / "hf")
-    assert module.task == "seq-cls"
+    assert module.task == "seq-cls" and module.settings == {}
     assert module.predict([[TEXT]], return_prob=True)[1][0] == pytest.approx(expected.tolist(), abs=1e-5)
     assert main(["convert_hf", "--to", "hf", str(tmp_path / "own"), str(tmp_path / "back")]) == 0
     told = capsys.readouterr().out
@@ -391,6 +386,41 @@ def test_heads_of_paddlenlp(ours, tmp_path):
     with paddle.no_grad():
         theirs = kinds["ElectraForMultipleChoice"](ids.expand([2, 8]).unsqueeze(0), types.expand([2, 8]).unsqueeze(0))
         assert_close(chooser(ids, types)[0, 0], theirs[0, 0])
+
+
+def test_shards_that_change_are_converted_anew(ours, tmp_path, home):
+    convert_to_hf(ours / "discriminator", tmp_path / "hf", "50KB")
+    before = hidden(tmp_path / "hf")
+    shard = sorted((tmp_path / "hf").glob("model-*.safetensors"))[0]
+    save_file({name: 2 * array for name, array in load_file(shard).items()}, shard)
+    assert np.abs(hidden(tmp_path / "hf") - before).max() > 1e-3
+    assert len([path for path in home.glob("electra-paddle/local/*") if path.is_dir()]) == 2
+    shard.unlink()
+    with pytest.raises(CheckpointError, match=f"found no {shard.name}, expected all shards that it lists"):
+        hidden(tmp_path / "hf")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("convert_hf S O --to hf --pair", "--pair: found the option with --to hf, expected no such option"),
+        ("convert_hf S O --to hf --extend-vocab w", "--extend-vocab: found the option with --to hf"),
+        ("convert_hf S O --max-shard-size 1GB", "--max-shard-size: found the option without --to hf"),
+        ("convert_tf S O --to tf --extend-vocab w", "--extend-vocab: found the option with --to tf"),
+        ("convert_tf S O --resumable", "--resumable: found the option without --to tf"),
+    ],
+)
+def test_options_of_the_other_direction_are_refused(command, told, capsys):
+    assert main(command.split()) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_pair_is_refused_or_said_where_it_does_not_count(ours, tmp_path, capsys):
+    with_head(ours, tmp_path / "answers", {"qa_outputs": 2})
+    assert main(["convert_hf", "--pair", str(tmp_path / "answers"), str(tmp_path / "out")]) == 2
+    assert "--pair: found a model for reading_comprehension" in capsys.readouterr().err
+    assert main(["convert_hf", "--pair", str(ours / "encoder"), str(tmp_path / "out")]) == 0
+    assert "no head of a task came with the encoder: --pair says nothing" in capsys.readouterr().out
 
 
 def test_unknown_heads_are_left_out_in_a_sentence(ours, tmp_path, capsys):

@@ -16,6 +16,7 @@ from electra_paddle.conversion.directories import Network, write_network
 from electra_paddle.conversion.growth import Growth, inner_pieces
 from electra_paddle.conversion.shapes import expected_shapes
 from electra_paddle.conversion.tensor_bundle import TensorBundle
+from electra_paddle.conversion.tokenizer_files import read_vocabulary
 from electra_paddle.errors import DataError
 from electra_paddle.text import Vocabulary
 
@@ -59,6 +60,16 @@ def test_rows_of_new_words_are_the_mean_of_their_pieces(pair, tmp_path):
     assert any("2 of them were unknown (##tragpu, 龘) and begin as [UNK]" in line for line in report)
     others = before.keys() - {TABLE, "generator_lm_head_bias"}
     assert all(np.array_equal(before[name], after[name]) for name in others)
+
+
+def test_lines_of_a_vocabulary_stay_as_they_were_read(tmp_path):
+    lines = [*WORDS, "\u3000", "b"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    Vocabulary.load(tmp_path / "vocab.txt").extended(["龘"]).save(tmp_path / "grown.txt")
+    assert (tmp_path / "grown.txt").read_text(encoding="utf-8").split("\n")[:-1] == [*lines, "龘"]
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<new>": len(lines)}))
+    read_vocabulary(tmp_path)[0].save(tmp_path / "added.txt")
+    assert (tmp_path / "added.txt").read_text(encoding="utf-8").split("\n")[:-1] == [*lines, "<new>"]
 
 
 def test_pieces_within_a_word():

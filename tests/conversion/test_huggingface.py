@@ -314,8 +314,7 @@ def test_partial_conversion_lists_what_does_not_fit(source, tmp_path, capsys):
     electra_paddle.from_pretrained(tmp_path / "out")
 
 
-def test_huggingface_folder_is_taken_where_a_pretrained_directory_belongs(source, pair, tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+def test_huggingface_folder_is_taken_where_a_pretrained_directory_belongs(source, pair):
     for folder, network in ((source, "discriminator"), (golden("generator"), "generator")):
         found = electra_paddle.from_pretrained(folder).state_dict()
         expected = electra_paddle.from_pretrained(pair / network).state_dict()

@@ -27,6 +27,14 @@ def model_dir(tmp_path_factory):
     return folder
 
 
+QUICK = {  # settings with which it learns a few rows in a second or two
+    "learning_rate": 5e-3,
+    "layerwise_lr_decay": 0.0,
+    "train_batch_size": 8,
+    "loggers": (),
+}
+
+
 def write_splits(data_dir, task, rows_of_splits):
     """The TSV files of a task with labels and texts; split -> "label<tab>text" rows."""
     folder = data_dir / "finetuning_data" / task

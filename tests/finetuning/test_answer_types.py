@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, QUICK
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -194,15 +194,12 @@ def trained(tmp_path_factory, model_dir):
         data_dir=data_dir,
         init_checkpoint=model_dir,
         output_dir=data_dir / "out",
-        learning_rate=5e-3,
         model_hparam_overrides={"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
-        layerwise_lr_decay=0.0,
         num_train_epochs=20,
-        train_batch_size=8,
         max_seq_length=32,
         num_trials=2,
         ensemble=True,
-        loggers=(),
+        **QUICK,
     )
 
 

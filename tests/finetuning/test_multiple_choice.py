@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from finetuning.conftest import CHARACTERS
+from finetuning.conftest import CHARACTERS, QUICK
 
 import electra_paddle
 from electra_paddle.config import FinetuningConfig
@@ -140,14 +140,12 @@ def trained(tmp_path_factory, model_dir):
         data_dir=data_dir,
         init_checkpoint=model_dir,
         output_dir=data_dir / "out",
-        learning_rate=5e-3,
-        layerwise_lr_decay=0.0,
         num_train_epochs=5,
-        train_batch_size=8,
         max_seq_length=24,
         folds=2,
         ensemble=True,
-        loggers=(),
+        write_probabilities=True,
+        **QUICK,
     )
 
 
@@ -170,6 +168,21 @@ def test_choices_are_learned_and_the_model_is_used(trained, tmp_path):
     for given in ("甲", ("甲", "哪"), ("甲", "哪", ["一"]), ("甲", " ", ["一", "二"])):
         with pytest.raises(DataError, match=r"texts\[0\]: found .*, expected \(text_a, text_b, choices\)"):
             model.predict([given])
+
+
+def test_predictions_have_probabilities_where_they_are_asked_for(trained):
+    path = next(trained.models[0].parents[1].glob("test_predictions/quiz_dev_*_predictions.tsv"))
+    head, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    assert head == ["id", "label", "probabilities"] and len(rows) == 24
+    for _, label, numbers in rows:
+        found = [float(number) for number in numbers.split()]
+        assert len(found) in (2, 3) and sum(found) == pytest.approx(1, abs=1e-5)
+        assert found[int(label)] == max(found)
+
+
+def test_windows_are_refused():
+    with pytest.raises(ConfigError, match="long_texts: found windows for multiple choice, expected cut"):
+        make_kind(TaskDescription("quiz", "multiple_choice"), FinetuningConfig(long_texts="windows", doc_stride=64))
 
 
 def test_hub_module_answers_alike(trained):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ChoiceBatch, ClassificationOutput, TokenBatch
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.formats import Row, read_rows
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.arrays import Array
+    from electra_paddle.config import FinetuningConfig
+    from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.features import Features
     from electra_paddle.finetuning.prediction import Wanted
     from electra_paddle.finetuning.problems import Problems
@@ -72,6 +74,11 @@ class MultipleChoice(
     feature_class = ChoiceFeature
     metrics = ("accuracy",)
     training_options = ("r_drop_alpha",)
+
+    def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
+        super().__init__(description, config)
+        if config.long_texts == "windows":
+            raise ConfigError("long_texts", "windows for multiple choice", "cut", "windows are of one text")
 
     def read(self, path: Path, split: str, problems: Problems) -> list[ChoiceExample]:
         layout = self.description.of_split(split)
@@ -217,10 +224,13 @@ class MultipleChoice(
         examples: Sequence[ChoiceExample],
         predictions: Sequence[ChoicePrediction],
     ) -> list[Path]:
-        lines = ["id\tlabel"]
-        lines += [f"{example.id}\t{row.choice}" for example, row in zip(examples, predictions, strict=True)]
+        more = ["probabilities"] if self.config.write_probabilities else []
+        rows = [["id", "label", *more]]
+        for example, row in zip(examples, predictions, strict=True):
+            numbers = [" ".join(f"{number:.6f}" for number in row.probabilities)] if more else []
+            rows.append([example.id, str(row.choice), *numbers])
         path = output_dir / "test_predictions" / f"{self.description.name}_{split}_{trial}_predictions.tsv"
-        replace_text(path, "\n".join(lines) + "\n")
+        replace_text(path, "".join("\t".join(row) + "\n" for row in rows))
         return [path]
 
     def texts(self, example: ChoiceExample) -> tuple[str, ...]:
