@@ -72,14 +72,17 @@ setup(
         "swanlab": ["swanlab[dashboard]"],
         "search": ["optuna>=3.6"],  # proposes hyper-parameters; a grid needs nothing
         "corpus": ["opencc==1.1.9"],  # converts Traditional characters, where a mixture asks for it
+        "modelscope": ["modelscope>=1.40"],  # a second source of published models
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
         "onnx": ONNX,  # for networks exported in that format
         "dev": [
             "google-crc32c",
             "hypothesis",
             "mypy>=1.11,<1.16",
+            "modelscope>=1.40",
             *ONNX,
             "opencc==1.1.9",
+            "optuna>=3.6",
             "pytest>=8,<9",
             "pytest-timeout",
             "ruff",

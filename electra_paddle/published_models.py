@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import overload
 
+from electra_paddle import modelscope
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256
 
@@ -125,7 +126,7 @@ def fetch_file(
 def fetch_file(
     repository: str, filename: str, asked: object = None, revision: str | None = None, is_optional: bool = False
 ) -> Path | None:
-    """A file of a repository, from the cache or else from the network.
+    """A file of a repository, from the cache or else from the network: Hugging Face, or ModelScope if so asked.
 
     The cache comes first and is not compared with the network: these files do not change any more, and whoever
     has them should depend on no network.
@@ -138,7 +139,7 @@ def fetch_file(
         is_optional: whether the repository may lack it.
 
     Returns:
-        Path of the file in huggingface_hub's cache; None if it is optional and the repository lacks it.
+        Path of the file in huggingface_hub's or ModelScope's cache; None if it is optional and the repository lacks it.
 
     Raises:
         DataError: it is not in the cache and cannot be fetched; the message says why and what to do.
@@ -150,17 +151,21 @@ def fetch_file(
     path = try_to_load_from_cache(repository, filename, revision=revision)
     if isinstance(path, str) or (path is _CACHED_NO_EXIST and is_optional):
         return Path(path) if isinstance(path, str) else None
+    owner = modelscope.owner()
+    if owner:
+        return modelscope.fetch_file(owner, repository, filename, asked or repository, is_optional)
     try:
         return _download(repository, filename, revision)
     except (OSError, ValueError) as error:
         if is_optional and _status(error) == 404 and not isinstance(error, RepositoryNotFoundError):
             return None
         found, advice = _explain(error)
+        second_source = f"{modelscope.ADVICE}, or " if USE_MIRROR in advice and modelscope.is_installed() else ""
         raise DataError(
             asked or repository,
             f"{found}, and nothing in the cache",
             f"{filename} of {repository}",
-            f"{advice}, or give the path of {_alternative(filename)}",
+            f"{advice}, or {second_source}give the path of {_alternative(filename)}",
         ) from None  # the sentence says it all; what lies beneath are pages of the HTTP library's
 
 

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that plays the hub's HTTP interface."""
+"""A server on the loopback interface that plays the HTTP interfaces of Hugging Face and of ModelScope."""
 
 import hashlib
 import http.server
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import urllib.parse
 from pathlib import Path
 
 from conftest import ROOT
@@ -15,7 +16,7 @@ COMMIT = "c" * 40
 
 
 class FakeHub(http.server.ThreadingHTTPServer):
-    """The part of huggingface.co that a download uses: texts in place, large files behind a redirection.
+    """What a download uses of huggingface.co, texts in place and large files behind a redirection, and of ModelScope.
 
     Attributes:
         files: repository -> {file name: content}; `others` for the rest.
@@ -47,6 +48,9 @@ class HubHandler(http.server.BaseHTTPRequestHandler):
         self.answer(with_body=True)
 
     def answer(self, with_body):
+        if self.path.startswith("/api/v1/"):
+            self.answer_as_modelscope()
+            return
         place, _, file = self.path.removeprefix("/cdn").partition("/resolve/")
         name, filename, requested = place.removeprefix("/"), file.partition("/")[2], self.headers["Range"]
         self.server.requests.append((self.command, name, requested))
@@ -62,6 +66,17 @@ class HubHandler(http.server.BaseHTTPRequestHandler):
             self.send_metadata(filename, content)
         else:
             self.send_content(content, requested, fault, name)
+
+    def answer_as_modelscope(self):
+        url = urllib.parse.urlsplit(self.path)
+        name = url.path.removeprefix("/api/v1/models/").removesuffix("/repo")
+        filename = urllib.parse.parse_qs(url.query).get("FilePath", [""])[0]
+        content = self.server.files.get(name, {}).get(filename)
+        self.server.requests.append((self.command, name, self.headers["Range"]))
+        if content is None:
+            self.send(404, {"Content-Length": 0})
+        else:
+            self.send_content(content, self.headers["Range"], self.server.faults.get(name), name)
 
     def send_metadata(self, filename, content):
         headers, size = {"X-Repo-Commit": COMMIT}, len(content)
@@ -100,8 +115,10 @@ class HubHandler(http.server.BaseHTTPRequestHandler):
 
 def environment(hub, home):
     """Environment variables of a process that uses the hub, with caches in a folder `home`."""
-    mine = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))}
-    return mine | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_PROXY": "*"}
+    others = ("HF_", "HUGGINGFACE_", "MODELSCOPE_", "ELECTRA_PADDLE_")
+    mine = {key: value for key, value in os.environ.items() if not key.startswith(others)}
+    second = {"MODELSCOPE_ENDPOINT": hub.url, "MODELSCOPE_CACHE": str(home / "modelscope")}
+    return mine | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_PROXY": "*", **second}
 
 
 def read_files(folder):

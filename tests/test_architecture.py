@@ -11,6 +11,7 @@ LEVELS = [
     {"arrays"},
     {"errors", "batch", "files", "parsing", "unpickling"},
     {"registry", "locks"},
+    {"modelscope"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},
@@ -34,6 +35,7 @@ HEAVY = {
     "pydantic",
     "tokenizers",
     "huggingface_hub",
+    "modelscope",
     "jieba",
     "opencc",
     "scipy",
@@ -50,6 +52,7 @@ ONLY_IMPORTERS = {
     "visualdl": {"training/loggers/visualdl.py"},
     "huggingface_hub": {"published_models.py", "conversion/convert_hf.py"},
     "requests": {"published_models.py"},
+    "modelscope": {"modelscope.py"},
     "filelock": {"conversion/published.py"},
     "seqeval": {"finetuning/kinds/tagging.py"},
     "sklearn": {

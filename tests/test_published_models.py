@@ -3,8 +3,9 @@ import hashlib
 import pytest
 from fake_hub import Client, FakeHub
 
-from electra_paddle.errors import ConfigError
-from electra_paddle.published_models import COMPONENTS, MODELS, repositories_of, repository
+from electra_paddle import modelscope
+from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.published_models import COMPONENTS, MODELS, fetch_file, repositories_of, repository
 
 NAME = "chinese-electra-180g-base"
 REPOSITORY = f"hfl/{NAME}-discriminator"
@@ -72,7 +73,8 @@ def test_missing_network_is_told_with_a_way_round(hub, client):
     expected = f"expected vocab.txt of {REPOSITORY}"
     assert client((NAME, "vocab.txt")) == [
         f"{NAME}: found no connection to {hub.url} (ConnectionError), and nothing in the cache, {expected}; "
-        "set HF_ENDPOINT to a mirror, such as https://hf-mirror.com, or give the path of a vocab.txt"
+        "set HF_ENDPOINT to a mirror, such as https://hf-mirror.com, or ELECTRA_PADDLE_MODELSCOPE to an owner of "
+        "copies on ModelScope, such as dienstag, or give the path of a vocab.txt"
     ]
     assert client((NAME, "vocab.txt"), HF_HUB_OFFLINE="1") == [
         f"{NAME}: found HF_HUB_OFFLINE set, and nothing in the cache, {expected}; "
@@ -159,3 +161,29 @@ def test_model_of_another_owner_is_known_once_it_is_registered(monkeypatch):
     assert (found.num_hidden_layers, found.vocab_size, found.embedding_size) == (4, 8000, 128)
     with pytest.raises(ConfigError, match="model: found chinese-electra-base, expected a name that no published"):
         published_models.register_model(published_models.PublishedModel("chinese-electra", "base", "poems", "someone"))
+
+
+def test_copy_on_modelscope_is_taken_where_its_owner_is_asked_for(hub, client):
+    name = f"someone/{NAME}-discriminator"
+    hub.files[name] = {"vocab.txt": VOCABULARY + b"here\n", "model.safetensors": WEIGHTS}
+    hub.faults = {REPOSITORY: 503, name: "cut"}
+    calls = (NAME, "vocab.txt"), (REPOSITORY, "model.safetensors"), (REPOSITORY, "config.json")
+    *found, missing = client(*calls, ELECTRA_PADDLE_MODELSCOPE="someone")
+    assert found == [9, hashlib.sha256(WEIGHTS).hexdigest()]
+    assert missing.startswith(
+        f"{REPOSITORY}: found HTTP 404 from ModelScope, and nothing in the cache, expected config.json of"
+    )
+    assert f"NOTE: {REPOSITORY}: taken from ModelScope's {name}, a copy" in client.stderr
+    assert {asked for method, asked, _ in hub.requests if asked.startswith("hfl/")} == set()
+    hub.requests.clear()
+    hub.leave()
+    assert client(*calls[:2], ELECTRA_PADDLE_MODELSCOPE="someone") == found
+
+
+def test_modelscope_without_its_client_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("ELECTRA_PADDLE_MODELSCOPE", "someone")
+    monkeypatch.setattr(modelscope, "is_installed", lambda: False)
+    with pytest.raises(
+        DataError, match=r"found someone, and no client of ModelScope.*pip install 'electra-paddle\[model"
+    ):
+        fetch_file(REPOSITORY, "not-in-any-cache.txt")

@@ -25,6 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")
     parser.add_argument("--vocab-file", type=Path, help="the vocabulary [vocab.txt in SOURCE]")
     parser.add_argument(
+        "--num-attention-heads",
+        metavar="N",
+        type=int,
+        help="of the discriminator [as config.json says, else one for each 64 hidden units]",
+    )
+    parser.add_argument(
         "--extend-vocab",
         metavar="FILE",
         type=Path,
@@ -46,13 +52,15 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.models.pretrained_directory import CONFIG, read_json
 
     if arguments.to == "hf":
-        refuse_options(arguments, ("vocab_file", "extend_vocab", "pair", "partial"), "with --to hf")
+        refuse_options(
+            arguments, ("vocab_file", "num_attention_heads", "extend_vocab", "pair", "partial"), "with --to hf"
+        )
         report = convert_to_hf(arguments.source, arguments.out, arguments.max_shard_size or SHARD_SIZE)
     else:
         refuse_options(arguments, ("max_shard_size",), "without --to hf")
         folders = fetch_folders(arguments.source)
         own = functools.partial(describe, is_pair=arguments.pair)
-        options = arguments.vocab_file, arguments.partial, own, arguments.extend_vocab
+        options = arguments.vocab_file, arguments.partial, own, arguments.extend_vocab, arguments.num_attention_heads
         report = convert_from_hf(folders, arguments.out, *options)
     print("\n".join(report))
     both = arguments.out / "discriminator"

@@ -34,6 +34,7 @@ def convert_from_hf(
     partial: bool = False,
     describe: Describe | None = None,
     extend_vocab: str | Path | None = None,
+    num_attention_heads: int | None = None,
 ) -> list[str]:
     """Convert folders or files of Hugging Face's or PaddleNLP's to pretrained directories.
 
@@ -44,6 +45,8 @@ def convert_from_hf(
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
         describe: of fine-tuned models, as `convert_from_tf` has it.
         extend_vocab: a file of words that are added to the vocabulary, see `growth`.
+        num_attention_heads: of the discriminator, or of the only network; a generator's heads are as large
+            [as config.json says, else one for each 64 hidden units].
 
     Returns:
         Lines that tell the user what was done.
@@ -51,13 +54,10 @@ def convert_from_hf(
     Raises:
         CheckpointError, DataError: a source is damaged, incomplete or not ELECTRA's. Nothing is written then.
     """
+    options = vocab_file, partial, None, describe, extend_vocab, num_attention_heads
     with new_folder(out) as partial_out:
         return [
-            line
-            for name, folder in folders.items()
-            for line in convert_folder(
-                folder, partial_out / name, vocab_file, partial, describe=describe, extend_vocab=extend_vocab
-            )
+            line for name, folder in folders.items() for line in convert_folder(folder, partial_out / name, *options)
         ]
 
 
@@ -69,6 +69,7 @@ def convert_folder(
     name: str | None = None,
     describe: Describe | None = None,
     extend_vocab: str | Path | None = None,
+    num_attention_heads: int | None = None,
 ) -> list[str]:
     """Convert one folder or file like `convert_from_hf`, without the protection against half-written output.
 
@@ -79,7 +80,7 @@ def convert_folder(
     """
     source = Path(source)
     beside = source if source.is_dir() else source.parent
-    networks = read_networks(source, partial)
+    networks = read_networks(source, partial, num_attention_heads)
     vocabulary, notes = read_vocabulary(beside, vocab_file)
     name, settings = name or source.resolve().name, tokenizer_settings(beside)
     for network in networks.values():

@@ -41,6 +41,7 @@ class Weights(NamedTuple):
     arrays: Arrays  # the encoder's begin with "electra."
     config: dict[str, Any]  # {} where there is none
     is_paddle: bool  # Paddle's names and orientation, not Hugging Face's
+    left: list[str]  # names of parameters that belong to no network
 
 
 def find_weights(source: Path) -> Path:
@@ -94,8 +95,29 @@ def read_weights(source: Path) -> dict[str, Weights]:
             own = {PREFIX + key if key.startswith(OF_ENCODER) else key: array for key, array in own.items()}
         check_is_electra(own, config, path)
         is_paddle = any(key.startswith(f"{PREFIX}encoder.layers.") for key in own)
-        networks[name] = Weights(path, folder, own, config, is_paddle)
-    return networks
+        networks[name] = Weights(path, folder, own, config, is_paddle, [])
+    wrappers = tuple(prefix.removesuffix(PREFIX) for prefix in prefixes)
+    left = sorted(key for key in arrays if not key.startswith(wrappers))
+    if len(wrappers) == 1:
+        networks = with_shared_encoder(networks[""], wrappers[0], {key: arrays[key] for key in left}) or networks
+        left = [key for key in left if not key.startswith(tuple(f"{name}." for name in networks if name))]
+    first = next(iter(networks))
+    return {**networks, first: networks[first]._replace(left=left)}
+
+
+def with_shared_encoder(weights: Weights, wrapper: str, others: Arrays) -> dict[str, Weights]:
+    """Both networks of a file in which one of them has the encoder and the other one only its head; {} for others.
+
+    Args:
+        wrapper: what stands before the encoder's names, such as "discriminator.".
+        others: the arrays whose names begin otherwise.
+    """
+    for name, other in (NETWORKS, NETWORKS[::-1]):
+        head = {key.removeprefix(f"{other}."): array for key, array in others.items() if key.startswith(f"{other}.")}
+        if wrapper == f"{name}." and head:
+            encoder = {key: array for key, array in weights.arrays.items() if key.startswith(PREFIX)}
+            return {name: weights, other: weights._replace(arrays={**encoder, **head})}
+    return {}
 
 
 def read_index(path: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from electra_paddle.conversion.directories import Network
 from electra_paddle.conversion.foreign import PREFIX, Weights, read_weights
 from electra_paddle.conversion.heads import read_head
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, count_layers, name_table
-from electra_paddle.conversion.shapes import fill, infer_geometry
+from electra_paddle.conversion.shapes import fill, head_size_of, infer_geometry
 from electra_paddle.errors import CheckpointError, some_of
 from electra_paddle.models import pretrained_directory as pretrained
 
@@ -25,27 +25,29 @@ QUERIES = (  # square matrices of hidden states
 )
 
 
-def read_networks(source: Path, partial: bool = False, head_size: int | None = None) -> dict[str, Network]:
+def read_networks(source: Path, partial: bool = False, num_attention_heads: int | None = None) -> dict[str, Network]:
     """The Networks of a folder or a file of Hugging Face's or PaddleNLP's, by their names; "" where there is one only.
 
     Args:
         partial: whether to accept missing parameters, which get random initial values, and unknown ones.
-        head_size: hidden units of an attention head, where that is known.
+        num_attention_heads: of the discriminator where there are both; a generator's heads are as large.
 
     Raises:
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
     """
     found = read_weights(source)
+    first = found.get("discriminator") or next(iter(found.values()))
+    queries = next(({QUERIES[1]: first.arrays[name].shape} for name in QUERIES if name in first.arrays), {})
+    head_size = head_size_of(queries, num_attention_heads, first.path)
     networks = {name: read_network(weights, partial, head_size) for name, weights in found.items()}
     if len(networks) > 1:
-        path = next(iter(found.values())).path
-        first = next(iter(networks.values()))
-        first.report.insert(0, f"{path}: {len(networks)} networks: {', '.join(networks)}")
+        report = next(iter(networks.values())).report
+        report.insert(0, f"{first.path}: {len(networks)} networks: {', '.join(networks)}")
     return networks
 
 
 def read_network(weights: Weights, partial: bool = False, head_size: int | None = None) -> Network:
-    """The Network of Weights; arguments and errors as those of `read_networks`."""
+    """The Network of Weights; arguments and errors as those of `read_networks`, but for the size of heads."""
     path, config, arrays = weights.path, weights.config, weights.arrays
     kind = kind_of(arrays, path)
     layers = PADDLES_LAYER if weights.is_paddle else LAYER
@@ -76,6 +78,8 @@ def read_network(weights: Weights, partial: bool = False, head_size: int | None 
     report += [f"PARTIAL: {name} is missing, its numbers are random" for name in missing]
     report += [f"PARTIAL: {name} is left out" for name in extra]
     report += [f"skipped: {name}" for name in skipped]
+    if weights.left:
+        report.append(f"NOTE: {path}: left out, as they belong to no network: {some_of(weights.left)}")
     loaded = len(table) - len(missing) + (len(left) if head else 0)
     report.append(f"{path}: {loaded} parameters loaded, {len(missing)} missing, {len(extra)} extra")
     if head:

@@ -69,7 +69,7 @@ def infer_geometry(
     elif head_size is None:
         notes.append(
             f"NOTE: {source}: {heads} attention heads are a guess, one for each {HEAD_SIZE} of {hidden_size} hidden "
-            "units: tensors do not tell it; --num-attention-heads does"
+            "units: tensors do not tell it; a config.json beside them does, or --num-attention-heads in a conversion"
         )
     if hidden_size % heads:
         raise CheckpointError(source, f"{heads} attention heads for {hidden_size} hidden units", "a divisor of them")

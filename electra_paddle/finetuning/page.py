@@ -40,10 +40,19 @@ def write_page(job: Job, results: Results) -> Path:
 
     loader = PackageLoader(__package__ or "", "template")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.filters["tojson_plain"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment.filters["as_text"] = as_text
     path = Path(f"{results.stem.removesuffix('_results')}_report.html")
     replace_text(path, environment.get_template("report.html.jinja").render(page_values(job, results, path.parent)))
     return path
+
+
+def as_text(value: Any) -> str:
+    """An input or an answer as a reader wants to see it: a passage's text alone, right answers beside each other."""
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        value = value["text"] or "(no answer)"
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        value = " | ".join(value) or "(no answer)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def page_values(job: Job, results: Results, folder: Path) -> dict[str, Any]:

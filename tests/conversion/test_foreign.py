@@ -1,6 +1,7 @@
 """Weights as others write them, in every layout; and fine-tuned heads, there and back. Without PyTorch: see
 test_transformers.py for the real writers."""
 
+import dataclasses
 import io
 import json
 import pickle
@@ -181,6 +182,34 @@ def test_both_networks_of_one_file_become_two_directories(ours, tmp_path, capsys
     (kept,) = pretrained_directories(joint)
     assert {path.name for path in kept.iterdir()} == {"generator", "discriminator"}
     assert pretrained_directories(ours) == [ours] and pretrained_directories(kept) == [kept]
+
+
+def test_both_networks_with_one_encoder_become_two_directories(ours, tmp_path, capsys):
+    head = load_file(ours / "generator/model.safetensors")
+    shape = discriminator_geometry("small", 45, 24, {"hidden_size": 64, "num_hidden_layers": 2})
+    sizes = expected_shapes("generator", dataclasses.replace(shape, max_position_embeddings=64))
+    rng = np.random.default_rng(1)
+    head = {name: rng.normal(0, 0.1, sizes[name]).astype("float32") for name in head if "generator" in name}
+    arrays = {
+        f"discriminator.{key}": array for key, array in load_file(ours / "discriminator/model.safetensors").items()
+    }
+    arrays |= {f"generator.{key}": array for key, array in head.items()} | {"loss.scale": np.ones(1, "float32")}
+    save_file(arrays, tmp_path / "model.safetensors")
+    options = ["--vocab-file", str(ours / "encoder/vocab.txt"), "--num-attention-heads", "2"]
+    assert main(["convert_hf", str(tmp_path / "model.safetensors"), str(tmp_path / "out"), *options]) == 0
+    told = capsys.readouterr().out
+    assert "2 networks: discriminator, generator" in told and "guess" not in told
+    assert "left out, as they belong to no network: loss.scale" in told
+    generator, discriminator = (
+        load_file(tmp_path / "out" / name / "model.safetensors") for name in ("generator", "discriminator")
+    )
+    for name, array in discriminator.items():
+        assert (array == arrays[f"discriminator.{name}"]).all()
+    assert generator.keys() == sizes.keys()
+    for name, array in generator.items():
+        assert (array == (head[name] if name in head else discriminator[name])).all()
+    for name in ("generator", "discriminator"):
+        assert json.loads((tmp_path / "out" / name / "config.json").read_text())["num_attention_heads"] == 2
 
 
 def test_folders_of_paddlenlp_are_read(ours, tmp_path):

@@ -19,6 +19,7 @@ from electra_paddle.finetuning.kinds.multi_label import MultiLabelPrediction
 from electra_paddle.finetuning.kinds.reading_comprehension import ReadingPrediction
 from electra_paddle.finetuning.kinds.tagging import TaggingExample, TaggingPrediction, entity_confusions
 from electra_paddle.finetuning.kinds.texts import TextExample
+from electra_paddle.finetuning.page import as_text
 from electra_paddle.models.answers import Answer
 
 
@@ -229,3 +230,21 @@ def test_rows_that_the_other_folds_answer_otherwise_are_the_suspects(data_dir, m
     assert any(row["where"].endswith(f"train.tsv:{WRONG + 2}") for row in found["mistakes"])
     page = (data_dir / "folds/results/moods_report.html").read_text(encoding="utf-8")
     assert "Training data, out of fold" in page and "a model that was not trained on them" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("好", "好"),
+        ({"text": "北京", "score": 0.5, "start": 0, "end": 2}, "北京"),
+        ({"text": "", "score": 0.5, "start": 0, "end": 0}, "(no answer)"),
+        (["YES"], "YES"),
+        (["北京", "首都"], "北京 | 首都"),
+        ([""], "(no answer)"),
+        ([], "[]"),
+        (0.5, "0.5"),
+        ([["LOC", 0, 2]], '[["LOC", 0, 2]]'),
+    ],
+)
+def test_answers_are_shown_as_text(value, shown):
+    assert as_text(value) == shown

@@ -55,6 +55,15 @@ def test_types_are_read_from_files_as_cjrc_and_squad_have_them(split, tmp_path):
     assert [kind.gold(question) for question in questions] == [["三四"], ["YES"], ["NO"], [""], [""]]
 
 
+def test_right_about_no_answer_counts_fully_however_the_file_says_it(tmp_path):
+    """By the metric alone an empty prediction has no word in common with an empty answer."""
+    kind = reader()
+    questions, _ = read(kind, tmp_path, OF_CJRC, OF_SQUAD, split="dev")
+    assert [question.answers for question in questions] == [(), ()]
+    scores = kind.score(questions, [predicted("", no_answer=0.9)] * 2)
+    assert scores["em"] == scores["f1"] == scores["none_accuracy"] == 100
+
+
 def test_types_that_the_description_lacks_are_refused_with_the_key_that_takes_them(tmp_path):
     questions, problems = read(reader(None), tmp_path, *ALL)
     assert [question.id for question in questions] == ["1"]

@@ -194,7 +194,9 @@ def read_question(path: str | Path, place: str, context: str, entry: Any) -> Que
     if not is_squad:
         answers = [{"text": answer} for answer in answers]
     texts = tuple(require(where, answer, "text", str) for answer in answers)
-    if is_true(entry.get("is_impossible")) and any(text.strip() for text in texts):
+    if not any(text.strip() for text in texts):  # CJRC writes one empty answer where there is none
+        answers, texts = [], ()
+    elif is_true(entry.get("is_impossible")):
         raise Unusable(where, f"is_impossible, and the answer {texts[0]!r}", "one of both")
     starts = tuple(answer.get("answer_start", context.find(answer["text"])) for answer in answers)
     if not all(type(start) is int for start in starts):

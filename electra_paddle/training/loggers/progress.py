@@ -19,7 +19,7 @@ class ProgressBar(Logger):
             scores = ", ".join(f"{name} {format_number(value)}" for name, value in figures.items())
             self._bar.write(f"evaluation after {step:,}: {scores}")
         else:
-            shown = {name: format_number(figures[name], 3) for name in list(figures)[:NUM_SHOWN]}
+            shown = {name: format_short(figures[name]) for name in list(figures)[:NUM_SHOWN]}
             self._bar.set_postfix(shown, refresh=False)
 
     def update(self) -> None:
@@ -30,6 +30,11 @@ class ProgressBar(Logger):
 
     def close(self) -> None:
         self._bar.close()
+
+
+def format_short(value: float | None) -> str:
+    """Three digits that say something, of a learning rate of 0.0001 too."""
+    return "no number" if value is None else f"{value:.3g}" if abs(value) < 1 else f"{value:.3f}"
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
