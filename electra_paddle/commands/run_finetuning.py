@@ -103,6 +103,7 @@ def say_what_now(job: Job, results: Results) -> None:
     print(f"\n{model}: {job.name}, written")
     print(f'in Python: electra_paddle.from_finetuned("{model}").predict([...])')
     if model != results.ensemble_model:  # a module holds one network
+        print(f"a file: python -m electra_paddle predict {model} IN OUT")
         print(f"as a PaddleHub module: python tools/export_hub_module.py {model} {job.name}.tar.gz")
 
 

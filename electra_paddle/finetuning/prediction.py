@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.finetuning.comprehension.squad import Unusable, paragraphs, read_json, read_paragraph
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
@@ -26,7 +27,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 WORDS = {  # input of a kind -> further words by which files call it
     "text": ("text_a", "tokens"),
     "context": ("passage", "document", "paragraph", "原文", "段落", "上下文", "文章"),
-    "question": ("query", "问题", "提问"),
+    "question": ("query", "query_text", "问题", "提问"),
 }
 
 
@@ -56,9 +57,36 @@ def format_of(path: str | Path, asked: str | None, option: str) -> str:
 def read_input(path: str | Path, form: str, encoding: str, problems: Problems) -> Iterator[Record]:
     """The Records of a file, or of standard input ("-")."""
     place = "/dev/stdin" if str(path) == "-" else path
+    if form == "json" and str(path) != "-" and is_nested(content := read_json(path)):
+        yield from nested_records(path, content, problems)
+        return
     layout = TaskDescription(format="tsv" if form == "txt" else form, header=form != "txt", encoding=encoding)
     for record in read_records(place, layout, problems):
         yield Record(record.where, {"text": record.cells["0"]}) if form == "txt" and len(record.cells) == 1 else record
+
+
+def is_nested(content: Any) -> bool:
+    """Whether a JSON file holds paragraphs with their questions, as SQuAD, CJRC and CMRC 2018 do."""
+    parts = content.get("data") if isinstance(content, dict) else content
+    return bool(
+        isinstance(parts, list) and parts and isinstance(parts[0], dict) and {"paragraphs", "qas"} & {*parts[0]}
+    )
+
+
+def nested_records(path: str | Path, content: Any, problems: Problems) -> Iterator[Record]:
+    """A Record for each question of such a file: its entries, and the context."""
+    for place, paragraph in paragraphs(path, content):
+        try:
+            context, questions = read_paragraph(place, paragraph)
+        except Unusable as error:
+            problems.add(*error.args)
+            continue
+        for number, question in enumerate(questions):
+            where = f"{place}.qas[{number}]"
+            if isinstance(question, dict):
+                yield Record(where, {"context": context, **question})
+            else:
+                problems.add(where, f"a {type(question).__name__}", "an object with a question")
 
 
 def find_inputs(names: Sequence[str], columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:

@@ -128,6 +128,27 @@ def test_answers_have_places_in_the_context(reader, tmp_path):
         assert row["answer"] == answer["text"] == row["context"][int(row["start"]) : int(row["end"])]
 
 
+def test_questions_of_nested_files_are_rows(reader, tmp_path, capsys):
+    ask = {"id": "1", "question": CHARACTERS[0], "answers": []}
+    squad = {"data": [{"paragraphs": [{"context": text, "qas": [ask, {**ask, "id": "2"}]} for text in TEXTS]}]}
+    other = [{"context_text": text, "qas": [{"query_id": "1", "query_text": CHARACTERS[0]}]} for text in TEXTS]
+    expected = from_finetuned(reader).predict([(text, CHARACTERS[0]) for text in TEXTS])
+    for content, times in ((squad, 2), (other, 1)):
+        (tmp_path / "in.json").write_text(json.dumps(content), encoding="utf-8")
+        assert (
+            main(["predict", str(reader), str(tmp_path / "in.json"), str(tmp_path / "out.jsonl"), "--overwrite"]) == 0
+        )
+        rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [row["answer"] for row in rows] == [answer["text"] for answer in expected for _ in range(times)]
+        assert rows[0]["context"] == TEXTS[0] and len({row.get("id", row.get("query_id")) for row in rows}) == times
+    squad["data"][0]["paragraphs"][0]["qas"].append(3)
+    (tmp_path / "in.json").write_text(json.dumps(squad), encoding="utf-8")
+    assert main(["predict", str(reader), str(tmp_path / "in.json"), str(tmp_path / "no.jsonl")]) == 2
+    assert (
+        "data[0].paragraphs[0].qas[2]: found a int" in capsys.readouterr().err and not (tmp_path / "no.jsonl").exists()
+    )
+
+
 def test_bad_row_stops_or_stays_without_an_answer(classifier, tmp_path, capsys):
     path, out = tmp_path / "in.csv", tmp_path / "out.csv"
     path.write_text(f"text,n\n{TEXTS[0]},1\n ,2\n{TEXTS[1]},3\n", encoding="utf-8")
