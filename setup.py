@@ -30,7 +30,13 @@ setup(
     packages=[*find_packages(include=["electra_paddle", "electra_paddle.*"]), *BROUGHT],
     package_dir=BROUGHT,
     package_data={
-        "electra_paddle": ["py.typed", "sample/*", "hub/packaging/template/*", "finetuning/template/*"],
+        "electra_paddle": [
+            "py.typed",
+            "sample/*",
+            "hub/page.html",
+            "hub/packaging/template/*",
+            "finetuning/template/*",
+        ],
         **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},
     },
     install_requires=[

@@ -32,6 +32,7 @@ COMMANDS = (
     "models",
     "export_hub_module",
     "install_hub_module",
+    "serve",
     "export_inference",
 )
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def choose_labels(
-    label_map: Mapping[int | str, Any] | None, num_classes: int, own_labels: Sequence[Any] | None, assets: Path
+    label_map: Mapping[int | str, Any] | Sequence[Any] | None,
+    num_classes: int,
+    own_labels: Sequence[Any] | None,
+    assets: Path,
 ) -> dict[int, Any]:
     """class id -> label.
 

@@ -12,7 +12,8 @@ from paddlehub.module.nlp_module import TransformerModule
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.inputs import check_request
-from electra_paddle.hub.page import Page, root_of_request
+from electra_paddle.hub.page import page_of
+from electra_paddle.hub.serving import Served
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.models import pretrained_directory as pretrained
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from electra_paddle.hub.tasks.base import Task
     from electra_paddle.text import Tokenizer
 
-PREDICT_OPTIONS = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine")
+PREDICT_OPTIONS = (
+    *("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine"),
+    *("output", "pooling", "on_error"),
+)
 
 
 class HubInterface(TransformerModule):
@@ -48,11 +52,19 @@ class HubInterface(TransformerModule):
         """PaddleNLP's tokenizer with the reference's rules, for PaddleHub's data sets."""
         return ReferenceTokenizer(str(self.assets / pretrained.VOCABULARY), self.text_tokenizer, **kwargs)
 
-    def get_embedding(self, data: Sequence[Sequence[str]], use_gpu: bool = False) -> list[Any]:
-        """[embedding of [CLS], embeddings of all tokens] of each item; only without a task."""
+    def get_embedding(
+        self,
+        data: Any,
+        use_gpu: bool = False,
+        max_seq_len: int | None = None,
+        batch_size: int = 32,
+        pooling: str | None = None,
+    ) -> list[Any]:
+        """[embedding of [CLS], embeddings of all tokens] of each item, or what `pooling` says; only without a task."""
         if self.task is not None:
             raise ConfigError("get_embedding", f"task {self.task!r}", "a module made with task='embedding'")
-        embeddings: list[Any] = self.predict(data, use_gpu=use_gpu)
+        options = {"max_seq_len": max_seq_len, "batch_size": batch_size, "pooling": pooling}
+        embeddings: list[Any] = self.predict(data, use_gpu=use_gpu, **options)
         return embeddings
 
     @property
@@ -68,13 +80,26 @@ class HubInterface(TransformerModule):
         for key in options:
             if key not in PREDICT_OPTIONS:
                 raise DataError(key, "an unknown key", f"data or one of {', '.join(PREDICT_OPTIONS)}")
-        return self.predict(data, **options)
+        return as_json(self.predict(data, **options))
 
-    def create_gradio_app(self) -> Page:
-        """The page that `hub serving` shows at /gradio/NAME; its `launch` shows it without."""
-        return Page(self, root_of_request())
+    def page(self, name: str) -> str:
+        """The page that `hub serving` shows at /gradio/NAME, as HTML."""
+        return page_of(self, name)
+
+    def create_gradio_app(self) -> Served:
+        """An object whose `launch(server_port=...)` serves the page, as PaddleHub's modules have it."""
+        return Served(self)
 
     @runnable
     def run_cmd(self, argv: Sequence[str]) -> str:
         """`hub run NAME ...`: one line of JSON for each item."""
         return command.run(type(self), argv, self)
+
+
+def as_json(value: Any) -> Any:
+    """An answer with lists and Python's numbers in place of numpy's."""
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    if isinstance(value, dict):
+        return {key: as_json(part) for key, part in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -5,22 +5,24 @@ Shapes: B batch, L sequence, H hidden, C classes.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from paddle import nn
 
 from electra_paddle import runtime
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import ConfigError, DataError, some_of
 from electra_paddle.hub import command
 from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
-from electra_paddle.hub.inputs import check_items, check_number
+from electra_paddle.hub.inputs import is_stream, one_of, read_items, truth, whole_number
 from electra_paddle.hub.interface import HubInterface
+from electra_paddle.hub.notes import note
 from electra_paddle.hub.prediction import compute_in_batches, on_device
+from electra_paddle.hub.serving import protect_hub_serving
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Options
 from electra_paddle.hub.tasks.registry import tasks
 from electra_paddle.hub.weights import find_weights, settings_of, task_of
@@ -30,11 +32,30 @@ if TYPE_CHECKING:
     from paddle import Tensor
 
     from electra_paddle.hub.prediction import Engine
+    from electra_paddle.hub.tasks.base import Example
 
-DEPRECATED_TASKS = {"sequence_classification": "seq-cls"}
-
-
+OLD_TASKS = {  # as PaddleHub's modules called them before 2.0.2
+    "sequence_classification": "seq-cls",
+    "sequence-classification": "seq-cls",
+    "seq_cls": "seq-cls",
+    "token_cls": "token-cls",
+    "token_classification": "token-cls",
+    "text_matching": "text-matching",
+    "text_match": "text-matching",
+}
 MAX_SEQ_LEN = 128  # of PaddleHub's modules
+STREAMED = 1024  # items of a stream that are answered at a time
+
+
+class How(NamedTuple):
+    """Arguments of `predict` that shape neither inputs nor answers of the network."""
+
+    batch_size: int
+    use_gpu: bool
+    engine: str
+    output: str
+    on_error: str
+    return_prob: bool
 
 
 class ElectraModule(nn.Layer, HubInterface):
@@ -45,7 +66,7 @@ class ElectraModule(nn.Layer, HubInterface):
         load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
             .pdparams file that `hub.Trainer` writes (read without running any code in it). Tasks that are not
             learned take its encoder.
-        label_map: class id -> label; ids may be strings, as JSON has them.
+        label_map: class id -> label, where ids may be strings, as JSON has them; or the labels in a list.
         num_classes: number of classes; the label map's where one is given.
         suffix: whether the labels of "token-cls" end (and not begin) with B, I, E or S.
         pretrained: a pretrained directory, a pre-training run or a published name to use instead of the module's own
@@ -75,7 +96,7 @@ class ElectraModule(nn.Layer, HubInterface):
         self,
         task: str | None = None,
         load_checkpoint: str | Path | None = None,
-        label_map: Mapping[int | str, Any] | None = None,
+        label_map: Mapping[int | str, Any] | Sequence[Any] | None = None,
         num_classes: int = 2,
         suffix: bool = False,
         pretrained: str | Path | None = None,
@@ -85,23 +106,24 @@ class ElectraModule(nn.Layer, HubInterface):
     ) -> None:
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
-        name = DEPRECATED_TASKS.get(task, task) if task is not None else None
+        name = OLD_TASKS.get(task, task) if task is not None else None
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
-        check_number("num_classes", num_classes, 1)
+        num_classes = whole_number("num_classes", num_classes, 1)
         component = tasks()[name or "embedding"].component
         self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
         self._build(name, label_map, num_classes, load_checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
         self.metric = self.handler.make_metric(self.label_map, suffix)
+        protect_hub_serving()
 
     __new__.__wrapped__ = __init__  # type: ignore[attr-defined]  # whose arguments help() and inspect.signature show
 
     def _build(
         self,
         name: str | None,
-        label_map: Mapping[int | str, Any] | None,
+        label_map: Mapping[int | str, Any] | Sequence[Any] | None,
         num_classes: int,
         load_checkpoint: str | Path | None,
         settings: Mapping[str, Any],
@@ -170,7 +192,7 @@ class ElectraModule(nn.Layer, HubInterface):
 
     def predict(
         self,
-        data: Sequence[Sequence[str]],
+        data: Any,
         max_seq_len: int | None = None,
         split_char: str = SPLIT_CHAR,
         batch_size: int = 32,
@@ -178,12 +200,16 @@ class ElectraModule(nn.Layer, HubInterface):
         return_prob: bool = False,
         top_k: int = 5,
         engine: str = "eager",
+        output: str = "plain",
+        pooling: str | None = None,
+        on_error: str = "stop",
     ) -> Any:
         """Answers to texts, the same ones whatever the batch size.
 
         Args:
             data: list of [text]; of [text, second text] for the tasks on pairs; of [context, question], or of
-                {"context": ..., "question": ...}, for "question-answering".
+                {"context": ..., "question": ...}, for "question-answering". Tuples and arrays will do; where one text
+                is an item, a list of texts or one text will, too. A generator is answered by a generator.
             max_seq_len: tokens of a sequence [as many as the head was fine-tuned with, else 128]. Longer texts are cut,
                 or taken in windows of that length in "question-answering" and in tasks that answer token by token.
             split_char: stands between the tokens of a text of "token-cls".
@@ -191,14 +217,20 @@ class ElectraModule(nn.Layer, HubInterface):
             top_k: number of candidates of "fill-mask".
             engine: what computes the network: "eager", Paddle's layers; or what `export` wrote, by Paddle Inference
                 ("inference") or ONNX Runtime ("onnx").
+            output: "plain" answers are those below; "dict" gives each as a dict with named fields, see `Task.as_dict`.
+            pooling: without a task: "cls" or "mean" for one vector [H] a text, "none" for what is said below.
+            on_error: what an item does that cannot be answered, such as an empty text: "stop", or "skip" for None as
+                its answer, and a warning.
 
         Returns:
-            one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities.
+            one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities (a
+            generator yields such pairs).
 
             - without a task: [embedding of [CLS], embeddings of all tokens], padding removed
             - seq-cls, pair-cls, text-matching: label
             - multi-label-cls, pair-multi-label-cls: list of labels, empty where there is none
-            - token-cls: list of labels, one for each token of the caller's
+            - token-cls: list of labels, one for each token of the caller's. `labels[1 : len(text) + 1]`, with which
+              scripts for 2.0.2 leave [CLS] out, means all of them here, too
             - regression, pair-regression: number
             - multiple-choice, pair-multiple-choice: {"choice", "number", "probabilities"}
             - similarity: cosine, from -1 to 1
@@ -210,36 +242,99 @@ class ElectraModule(nn.Layer, HubInterface):
         Raises:
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
-        options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
-        items = check_items(data, self.handler.num_texts, self.handler.text_names)
+        options = self._options(max_seq_len, split_char, top_k, pooling)
+        how = How(
+            whole_number("batch_size", batch_size, 1),
+            truth("use_gpu", use_gpu),
+            engine,
+            one_of("output", output, ("plain", "dict")),
+            one_of("on_error", on_error, ("stop", "skip")),
+            truth("return_prob", return_prob),
+        )
+        if how.return_prob and not self.handler.has_classes:
+            raise ConfigError("return_prob", True, f"False, {self.task or 'embedding'} has no classes")
         self._warn_if_untrained()
-        notes = (f"data[{number}]: {self.handler.note_on(texts)}" for number, texts in enumerate(items))
-        if note := next((note for note in notes if not note.endswith(": ")), None):
-            warnings.warn(f"{self.name}: {note}", stacklevel=2)
-        examples = [self.handler.encode(self.text_tokenizer, texts, options) for texts in items]
+        if is_stream(data):
+            return self._answer_stream(data, options, how)
+        return self._as_asked(self._answer(data, options, how), how)
+
+    def _answer_stream(self, data: Iterable[Any], options: Options, how: How) -> Iterator[Any]:
+        """Yield the answers to items as they come."""
+        stream = iter(data)
+        for start in itertools.count(0, STREAMED):
+            part = list(itertools.islice(stream, STREAMED))
+            for answer in self._answer(part, options, how, start):
+                both = self._as_asked([answer], how)
+                yield (both[0][0], both[1][0]) if isinstance(both, tuple) else both[0]
+            if len(part) < STREAMED:
+                return
+
+    def _as_asked(self, answers: list[Any], how: How) -> Any:
+        """The answers as `predict` returns them: of tasks with classes the labels, or labels and probabilities."""
+        if how.output == "dict" or not self.handler.has_classes:
+            return answers
+        labels, probabilities = ([answer and answer[part] for answer in answers] for part in (0, 1))
+        return (labels, probabilities) if how.return_prob else labels
+
+    def _answer(self, data: Any, options: Options, how: How, start: int = 0) -> list[Any]:
+        """One answer for each item, None for one that is skipped: the task's own, or the dict that is asked for.
+
+        Args:
+            start: number of the first item, for messages.
+        """
+        found = read_items(data, self.handler.num_texts, self.handler.text_names, start)
+        examples: dict[int, Example] = {}
+        for number, item in enumerate(found):
+            if isinstance(item, tuple):
+                try:
+                    examples[number] = self.handler.encode(self.text_tokenizer, item, options)
+                except DataError as error:
+                    found[number] = numbered(error, start + number)
+        errors = [item for item in found if isinstance(item, DataError)]
+        if errors and how.on_error == "stop":
+            raise errors[0] from None
+        if errors:
+            note(f"{self.name}: {len(errors)} of {len(found)} items skipped: {some_of(list(map(str, errors)), 1)}")
+        self._note_on({number: (found[number], example) for number, example in examples.items()}, options, start)
         self.eval()
-        with on_device(self, use_gpu):
-            network, num_workers = choose_engine(self, engine, use_gpu)
+        with on_device(self, how.use_gpu):
+            network, num_workers = choose_engine(self, how.engine, how.use_gpu)
             values = iter(
                 compute_in_batches(
-                    [row for example in examples for row in example.rows],
-                    batch_size,
+                    [row for example in examples.values() for row in example.rows],
+                    how.batch_size,
                     lambda *batches: self.handler.keep(self, options, network(*batches), *batches),
                     num_workers,
                 )
             )
-        answers = [
-            self.handler.answer(self, example, [next(values) for _ in example.rows], options) for example in examples
+        answers: list[Any] = [None] * len(found)
+        for number, example in examples.items():
+            answer = self.handler.answer(self, example, [next(values) for _ in example.rows], options)
+            if how.output == "dict":
+                answer = self.handler.as_dict(self, found[number], answer, options)
+            answers[number] = answer
+        return answers
+
+    def _note_on(self, items: Mapping[int, tuple[Any, Example]], options: Options, start: int) -> None:
+        """Say which items look wrong, and which are cut."""
+        strange = ((number, self.handler.note_on(texts)) for number, (texts, _) in items.items())
+        if told := next(((number, each) for number, each in strange if each), None):
+            note(f"{self.name}: data[{start + told[0]}]: {told[1]}")
+        lost = [
+            f"data[{start + number}]"
+            for number, (texts, example) in items.items()
+            if self.handler.num_lost(self.text_tokenizer, texts, example, options)
         ]
-        if not self.handler.has_classes:
-            return answers
-        labels, probabilities = ([answer[part] for answer in answers] for part in (0, 1))
-        return (labels, probabilities) if return_prob else labels
+        if lost:
+            note(
+                f"{self.name}: {len(lost)} of {len(items)} items are longer than max_seq_len {options.max_seq_len} and "
+                f"lose their end ({some_of(lost)})"
+            )
 
     def _warn_if_untrained(self) -> None:
         if not (self.is_trained or self._has_warned):
             self._has_warned = True
-            warnings.warn(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing", stacklevel=3)
+            note(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing")
 
     def export(
         self,
@@ -259,16 +354,22 @@ class ElectraModule(nn.Layer, HubInterface):
         self.engines.clear()
         return about
 
-    def _options(
-        self, max_seq_len: int | None, split_char: str, batch_size: int, return_prob: bool, top_k: int
-    ) -> Options:
+    def _options(self, max_seq_len: int | None, split_char: str, top_k: int, pooling: str | None) -> Options:
+        most = self.config.max_position_embeddings
         if max_seq_len is None:
-            max_seq_len = min(self.settings.get("max_seq_length", MAX_SEQ_LEN), self.config.max_position_embeddings)
-        check_number("max_seq_len", max_seq_len, 8, self.config.max_position_embeddings)
-        check_number("batch_size", batch_size, 1)
-        check_number("top_k", top_k, 1)
+            max_seq_len = min(self.settings.get("max_seq_length", MAX_SEQ_LEN), most)
+        max_seq_len = whole_number("max_seq_len", max_seq_len, 8, most)
+        top_k = whole_number("top_k", top_k, 1)
         if not isinstance(split_char, str) or not split_char:
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
-        if return_prob and not self.handler.has_classes:
-            raise ConfigError("return_prob", return_prob, f"False, {self.task or 'embedding'} has no classes")
+        if one_of("pooling", pooling, (None, "none", "cls", "mean")) is not None and self.task is not None:
+            raise ConfigError(
+                "pooling", repr(pooling), f"none for {self.task}", "embeddings come with task='embedding'"
+            )
         return Options(max_seq_len, split_char, top_k, self.settings)
+
+
+def numbered(error: DataError, number: int) -> DataError:
+    """The error of a task about its item, with the item's number."""
+    error.args = (f"data[{number}]{str(error).removeprefix('data')}",)
+    return error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ from electra_paddle import runtime
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
 from electra_paddle.text import pad
+
+SILENT = 3  # seconds before a progress bar appears
+DEVICE = threading.RLock()  # held while a device is set
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -50,11 +54,15 @@ def compute_in_batches(
     def run(numbers: Sequence[int]) -> list[Any]:
         return compute(*(pad(sequences) for sequences in zip(*(rows[number] for number in numbers), strict=True)))
 
+    from tqdm import tqdm
+
     values: list[Any] = [None] * len(rows)
-    with runtime.shared_cores(num_workers), ThreadPoolExecutor(num_workers) as pool:
+    progress = tqdm(total=len(rows), unit="sequence", delay=SILENT, disable=None, leave=False)  # None: off in a file
+    with progress, runtime.shared_cores(num_workers), ThreadPoolExecutor(num_workers) as pool:
         for numbers, part in zip(parts, (pool.map if num_workers > 1 else map)(run, parts), strict=True):
             for number, value in zip(numbers, part, strict=True):
                 values[number] = value
+            progress.update(len(numbers))
     return values
 
 
@@ -93,7 +101,9 @@ def windows(length: int, room: int) -> list[tuple[int, int, int, int]]:
 
 @contextlib.contextmanager
 def on_device(network: Layer, use_gpu: bool) -> Iterator[None]:
-    """Work on a device; the global one, and the network's parameters, are left as they were.
+    """Work on a device, one at a time: which device is in use holds for the whole process.
+
+    The device is set back afterwards; the network stays where it was used, since it is large.
 
     Raises:
         ConfigError: a GPU is wanted and there is none.
@@ -102,17 +112,15 @@ def on_device(network: Layer, use_gpu: bool) -> Iterator[None]:
         raise ConfigError("use_gpu", True, "False", "this build of Paddle has no GPU support")
     if use_gpu and not paddle.device.cuda.device_count():
         raise ConfigError("use_gpu", True, "False", "Paddle finds no GPU")
-    before = paddle.device.get_device()
-    target = "cpu"
-    if use_gpu:
-        target = before if before.startswith("gpu") else "gpu"
-    was_on_gpu = any(parameter.place.is_gpu_place() for parameter in network.parameters())
-    paddle.device.set_device(target)
-    try:
-        if was_on_gpu != bool(use_gpu):
+    with DEVICE:
+        before = paddle.device.get_device()
+        target = "cpu"
+        if use_gpu:
+            target = before if before.startswith("gpu") else "gpu"
+        if any(parameter.place.is_gpu_place() != use_gpu for parameter in network.parameters()):
             network.to(device=target)
-        yield
-    finally:
-        paddle.device.set_device(before)
-        if was_on_gpu != bool(use_gpu):
-            network.to(device="gpu" if was_on_gpu else "cpu")
+        paddle.device.set_device(target)
+        try:
+            yield
+        finally:
+            paddle.device.set_device(before)

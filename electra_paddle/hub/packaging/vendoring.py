@@ -5,6 +5,7 @@ an electra_paddle that is installed, of whatever version, neither is needed nor 
 """
 
 import ast
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from electra_paddle import __version__
 
 PACKAGE = Path(__file__).parents[2]
 FIRST = "hub/module.py"
+DATA = ("hub/page.html",)  # files beside the code
 COPY = "_electra_paddle"  # the copy's name within the module's folder
 
 
@@ -23,6 +25,8 @@ def copy_package(folder: str | Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         depth = len(target.relative_to(copy).parts)
         target.write_text(with_relative_imports(path.read_text(encoding="utf-8"), "." * depth), encoding="utf-8")
+    for name in DATA:
+        shutil.copyfile(PACKAGE / name, copy / name)
     (copy / "__init__.py").write_text(
         f'"""Part of electra-paddle {__version__}, under the Apache License 2.0."""\n\n__version__ = "{__version__}"\n',
         encoding="utf-8",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's data sets are not told otherwise
 
 
+NO_LIMIT = 1 << 30  # tokens of a sequence
 Positions = Sequence["Tensor | None"]
 
 
@@ -41,6 +42,7 @@ class Options(NamedTuple):
     split_char: str
     top_k: int
     settings: dict[str, Any]  # hyper-parameters that the head was fine-tuned with; {} where they are not known
+    pooling: str | None = None  # of embeddings
 
 
 class Example(NamedTuple):
@@ -96,6 +98,16 @@ class Task:
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         """The Example of an item."""
         return encode_text(tokenizer, texts, options)
+
+    def num_lost(self, tokenizer: Tokenizer, texts: Sequence[str], example: Example, options: Options) -> int:
+        """How many tokens of an item its Example lacks; those that are read in windows lack none."""
+        lengths = [len(ids) for row in example.rows for ids, _ in row]
+        if max(lengths, default=0) < options.max_seq_len:
+            return 0
+        whole = self.encode(tokenizer, texts, options._replace(max_seq_len=NO_LIMIT))
+        if len(whole.rows) != len(example.rows):
+            return 0
+        return sum(len(ids) for row in whole.rows for ids, _ in row) - sum(lengths)
 
     def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Any:
         """Logits or states of TokenBatches of tensors, one for each entry of `inputs`.

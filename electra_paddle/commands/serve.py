@@ -1,0 +1,84 @@
+"""A model over HTTP, with a page for the browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from electra_paddle.hub.module import ElectraModule
+
+DESCRIPTION = "Answer over HTTP: POST /predict/NAME as `hub serving` has it, and a page for the browser at /."
+TOKEN = "ELECTRA_PADDLE_TOKEN"  # environment variable
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a fine-tuned or pretrained directory, a run's folder, a published name, or an installed PaddleHub module",
+    )
+    parser.add_argument("--task", help="what to do [what it was fine-tuned for, else embedding]")
+    parser.add_argument("--name", help="in the address /predict/NAME [MODEL's]")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0: all [127.0.0.1]")
+    parser.add_argument("--port", type=int, default=8866, help="[8866]")
+    parser.add_argument(
+        "--token", help=f"requests have to say `Authorization: Bearer TOKEN` [the environment variable {TOKEN}]"
+    )
+    parser.add_argument("--max-body", type=float, default=16, metavar="MB", help="size of a request [16]")
+    parser.add_argument("--max-items", type=int, default=4096, metavar="N", help="items of a request [4096]")
+
+
+def run(arguments: Namespace) -> None:
+    import signal
+    import sys
+
+    from electra_paddle.errors import ConfigError, reason
+    from electra_paddle.hub.serving import LOCAL, make_app, serve
+
+    if arguments.max_body <= 0 or arguments.max_items < 1:
+        raise ConfigError("--max-body, --max-items", f"{arguments.max_body}, {arguments.max_items}", "more than 0")
+    module = find_module(arguments.model, arguments.task)
+    name = arguments.name or module.name
+    token = arguments.token or os.environ.get(TOKEN) or None
+    app = make_app({name: module}, token, int(arguments.max_body * (1 << 20)), arguments.max_items)
+    address = f"http://{arguments.host}:{arguments.port}"
+    print(f"{name}: {module.task or 'embedding'}; page {address}/, answers POST {address}/predict/{name}", flush=True)
+    if arguments.host not in LOCAL and token is None:
+        print("NOTE: every computer that reaches this one is answered; --token asks for a password", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        serve(app, arguments.host, arguments.port)
+    except OSError as error:
+        raise ConfigError("--port", f"{arguments.port} ({reason(error)})", "a free one, at an own address") from error
+
+
+def find_module(model: str, task: str | None) -> ElectraModule:
+    """The module of a directory, a published name or an installed module.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: there is none, or it does not do the task.
+    """
+    from electra_paddle.conversion.published import published_name
+    from electra_paddle.errors import ConfigError, ElectraPaddleError, reason
+    from electra_paddle.hub.module import ElectraModule
+
+    path = Path(model)
+    if not (path / "module.py").is_file() and (path.exists() or published_name(model)):
+        name = path.resolve().name if path.exists() else model.rpartition("/")[2]
+        kind = type("Served", (ElectraModule,), {"name": name, "summary": "", "directory": ""})
+        module: ElectraModule = kind(task=task, pretrained=model)
+        return module
+    import paddlehub
+
+    source = {"directory": str(path)} if path.is_dir() else {"name": model}
+    try:
+        return paddlehub.Module(**source, task=task)
+    except ElectraPaddleError:
+        raise
+    except Exception as error:  # PaddleHub knows no such module, cannot ask its server, or the module's code fails
+        expected = "a directory of weights, a published name or an installed module"
+        raise ConfigError("MODEL", f"{model} ({type(error).__name__}: {reason(error)})", expected) from error
