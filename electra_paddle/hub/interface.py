@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from electra_paddle.hub.tasks.base import Task
     from electra_paddle.text import Tokenizer
 
-PREDICT_OPTIONS = ("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine")
+PREDICT_OPTIONS = (
+    *("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine"),
+    *("threshold", "min_score"),
+)
 
 
 class HubInterface(TransformerModule):

@@ -61,6 +61,7 @@ class ElectraModule(nn.Layer, HubInterface):
     name: ClassVar[str]  # PaddleHub sets these, from the arguments of @moduleinfo
     summary: ClassVar[str]
     directory: str  # of its files, where they are installed
+    second_assets: Path  # folder of the weights of the other network, for tasks that work with both
     # The published model whose weights are used; None for modules with their own in assets/.
     weights: ClassVar[str | None] = None
 
@@ -89,11 +90,14 @@ class ElectraModule(nn.Layer, HubInterface):
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         check_number("num_classes", num_classes, 1)
-        component = tasks()[name or "embedding"].component
-        self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
+        handler, folder = tasks()[name or "embedding"], pretrained_dir if pretrained is None else pretrained
+        self.assets = find_weights(self, folder, handler.component)
+        if handler.second_component is not None:
+            self.second_assets = find_weights(self, folder, handler.second_component)
         self._build(name, label_map, num_classes, load_checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
+        self.suffix = suffix
         self.metric = self.handler.make_metric(self.label_map, suffix)
 
     __new__.__wrapped__ = __init__  # type: ignore[attr-defined]  # whose arguments help() and inspect.signature show
@@ -178,6 +182,8 @@ class ElectraModule(nn.Layer, HubInterface):
         return_prob: bool = False,
         top_k: int = 5,
         engine: str = "eager",
+        threshold: float | None = None,
+        min_score: float | None = None,
     ) -> Any:
         """Answers to texts, the same ones whatever the batch size.
 
@@ -191,6 +197,10 @@ class ElectraModule(nn.Layer, HubInterface):
             top_k: number of candidates of "fill-mask".
             engine: what computes the network: "eager", Paddle's layers; or what `export` wrote, by Paddle Inference
                 ("inference") or ONNX Runtime ("onnx").
+            threshold: of probabilities. "text-correction" looks at the characters that look wrong with this probability
+                or a higher one [0.5]; tasks with several labels give those that reach it [as fine-tuning chose it,
+                else 0.5].
+            min_score: probability of a correction that "text-correction" makes at least [0.5].
 
         Returns:
             one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities.
@@ -206,11 +216,13 @@ class ElectraModule(nn.Layer, HubInterface):
               the text; "" where there is no answer; "answer" is the text once more, as earlier versions called it
             - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
             - replaced-token-detection: for each character the probability that it is not what once stood there
+            - text-correction: {"text", "corrected", "edits": [{"start", "original", "suggestion", "score"}]}, where
+              text[start] is the original character and corrected[start] the better one, with its probability
 
         Raises:
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
-        options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k)
+        options = self._options(max_seq_len, split_char, batch_size, return_prob, top_k, threshold, min_score)
         items = check_items(data, self.handler.num_texts, self.handler.text_names)
         self._warn_if_untrained()
         notes = (f"data[{number}]: {self.handler.note_on(texts)}" for number, texts in enumerate(items))
@@ -260,7 +272,14 @@ class ElectraModule(nn.Layer, HubInterface):
         return about
 
     def _options(
-        self, max_seq_len: int | None, split_char: str, batch_size: int, return_prob: bool, top_k: int
+        self,
+        max_seq_len: int | None,
+        split_char: str,
+        batch_size: int,
+        return_prob: bool,
+        top_k: int,
+        threshold: float | None,
+        min_score: float | None,
     ) -> Options:
         if max_seq_len is None:
             max_seq_len = min(self.settings.get("max_seq_length", MAX_SEQ_LEN), self.config.max_position_embeddings)
@@ -271,4 +290,6 @@ class ElectraModule(nn.Layer, HubInterface):
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
         if return_prob and not self.handler.has_classes:
             raise ConfigError("return_prob", return_prob, f"False, {self.task or 'embedding'} has no classes")
-        return Options(max_seq_len, split_char, top_k, self.settings)
+        options = Options(max_seq_len, split_char, top_k, self.settings, batch_size, threshold, min_score)
+        self.handler.check_options(options)
+        return options

@@ -29,6 +29,7 @@ TYPED = {
     "question-answering": [TEXT, OTHER],
     "fill-mask": [TEXT + "[MASK]" + OTHER],
     "replaced-token-detection": [TEXT],
+    "text-correction": [TEXT],
 }
 PIECES = "[...document.querySelectorAll('.textspan')]"
 SHOWN = {  # task -> JavaScript that is not false once the answer is there
@@ -42,6 +43,7 @@ SHOWN = {  # task -> JavaScript that is not false once the answer is there
     "fill-mask": "(rows => rows.length > 5 && rows)([...document.querySelectorAll('tbody tr')]"
     ".map(row => row.innerText.trim().split(/\\s+/)).filter(row => row.length === 4))",
     "replaced-token-detection": f"{PIECES}.map(piece => getComputedStyle(piece).backgroundColor)",
+    "text-correction": f"(pieces => pieces.length && pieces)({PIECES}.map(piece => piece.innerText.split(/\\s+/)[0]))",
 }
 BARS = "document.body.innerText.split('probabilities')[1].match(/[01]\\s+\\d+%/g)"
 BOX = "document.querySelectorAll('textarea')[{}]"
@@ -79,6 +81,13 @@ def test_tokens_outside_of_entities_are_not_marked():
     tokenizer = SimpleNamespace(encode_with_offsets=lambda text: ([7, 8], [0, 1], [1, 2]))
     module = SimpleNamespace(text_tokenizer=tokenizer)
     assert TASKS["token-cls"].view(module, ["ab"], (["O", "B-X"],)) == [[("a", None), ("b", "B-X")]]
+
+
+def test_corrections_are_marked_with_what_stood_there():
+    edit = {"start": 1, "original": "b", "suggestion": "x", "score": 0.75}
+    answer = {"text": "abc", "corrected": "axc", "edits": [edit]}
+    marked, rows = TASKS["text-correction"].view(None, ["abc"], answer)
+    assert marked == [("a", None), ("x", "b"), ("c", None)] and rows == [[1, "b", "x", 0.75]]
 
 
 def test_every_character_has_its_suspicion():
@@ -155,6 +164,8 @@ def test_answer_can_be_read_in_the_page(server, page, port, task, tmp_path):
     elif task == "replaced-token-detection":
         alphas = [float(color.rstrip(")").split(",")[-1]) for color in shown]
         assert alphas == pytest.approx(expected[0], abs=0.01)
+    elif task == "text-correction":
+        assert "".join(shown) == expected[0]["corrected"]
     else:
         percent = [f"{100 * probability:.0f}%" for probability in expected[1][0]]
         assert sorted(bar.split()[1] for bar in shown) == sorted(percent)

@@ -26,6 +26,7 @@ TASKS = {
     "question-answering": [[SHORT, SHORT]],
     "fill-mask": [[SHORT + "[MASK]"]],
     "replaced-token-detection": [[SHORT]],
+    "text-correction": [[SHORT]],
 }
 
 

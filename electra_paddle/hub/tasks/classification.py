@@ -70,6 +70,16 @@ class Classification(Task):
         label, probabilities = answer
         return {"label": label, "probability": max(probabilities)}
 
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"label", "score": its probability, "probabilities": {label: probability}}."""
+        label, probabilities = answer
+        return {"label": label, "score": max(probabilities), "probabilities": by_label(module, probabilities)}
+
+
+def by_label(module: ElectraModule, probabilities: Sequence[float]) -> dict[str, float]:
+    """{label: probability}; labels are strings, as keys are in JSON."""
+    return {str(label): value for label, value in zip(module.label_map.values(), probabilities, strict=True)}
+
 
 class PairClassification(Classification):
     """A class of two texts in one sequence, as LCQMC, BQ and XNLI are published: the reference's head."""

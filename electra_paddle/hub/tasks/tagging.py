@@ -13,6 +13,7 @@ from paddlenlp.metrics import ChunkEvaluator
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Positions, encode
 from electra_paddle.hub.tasks.tokens import TokenTask
 from electra_paddle.models.heads import ElectraTagger
+from electra_paddle.text.tag_schemes import are_letters_alone, entities_of
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -77,6 +78,21 @@ class TokenClassification(TokenTask):
         pairs = self.show(module.text_tokenizer, texts, answer)
         return [[(token, None if label == "O" else str(label)) for token, label in pairs]]
 
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"text", "tokens": [{"text", "start", "end", "label", "probability"}], "entities": see `entities`}.
+
+        Places are those of characters in "text": the caller's, without `split_char`s.
+        """
+        labels, probabilities = answer
+        text, spans, begins_word = layout(module.text_tokenizer, texts[0], options.split_char)
+        tokens = [
+            {"text": text[start:end], "start": start, "end": end, "label": label, "probability": max(probability)}
+            for (start, end), label, probability in zip(spans, labels, probabilities, strict=True)
+        ]
+        known, words = [str(label) for label in module.label_map.values()], merge_pieces(spans, begins_word)
+        word_labels = [str(label) for label, begins in zip(labels, begins_word, strict=True) if begins]
+        return {"text": text, "tokens": tokens, "entities": entities(text, words, word_labels, known, module.suffix)}
+
     def make_metric(self, label_map: Mapping[int, Any], suffix: bool) -> Any:
         return ChunkEvaluator([str(label) for label in label_map.values()], suffix=suffix)
 
@@ -87,6 +103,56 @@ class TokenClassification(TokenTask):
         loss = F.cross_entropy(logits, labels, ignore_index=IGNORED_LABEL, reduction="sum")
         num_labels = (labels != IGNORED_LABEL).sum().clip(min=1)  # Paddle's own mean counts the ignored ones too
         return loss / num_labels.astype(loss.dtype), {"f1_score": chunk_f1(metric, probabilities, labels)}
+
+
+def entities(
+    text: str, spans: Sequence[tuple[int, int]], labels: Sequence[str], known: Sequence[str], suffix: bool = False
+) -> list[dict[str, Any]]:
+    """The entities that labels mark, by BIO, BIOES, BMES and the like: [{"text", "type", "start", "end"}].
+
+    `text[start:end]` is the entity. Its type is the class of its labels, None where they are letters alone, as in the
+    segmentation of words.
+
+    Args:
+        spans: (start, end) in the text of each token.
+        labels: of each token.
+        known: all labels that there are.
+        suffix: whether the letters stand behind the classes.
+
+    Returns:
+        no entities where the labels mark none, as those of parts of speech.
+    """
+    if suffix:
+        labels, known = ([letter_first(label) for label in each] for each in (labels, known))
+    found = entities_of(labels, has_classes=not are_letters_alone(known))
+    places = [(entity.type, spans[entity.first][0], spans[entity.last][1]) for entity in found]
+    return [{"text": text[start:end], "type": name, "start": start, "end": end} for name, start, end in places]
+
+
+def letter_first(label: str) -> str:
+    """B-PER for PER-B."""
+    name, dash, letter = label.rpartition("-")
+    return f"{letter}{dash}{name}"
+
+
+def layout(tokenizer: Tokenizer, text: str, split_char: str) -> tuple[str, list[tuple[int, int]], list[bool]]:
+    """(text without `split_char`s, (start, end) in it of each token that has a label, whether each begins a word)."""
+    if split_char in text:
+        words = text.split(split_char)
+        ends = np.cumsum([0, *map(len, words)]).tolist()
+        return "".join(words), list(zip(ends[:-1], ends[1:], strict=True)), [True] * len(words)
+    ids, starts, ends = tokenizer.encode_with_offsets(text)
+    spans = list(zip(starts, ends, strict=True)) or [(0, len(text))]  # the label of [UNK]
+    tokens = tokenizer.vocabulary.tokens
+    return text, spans, [not tokens[number].startswith("##") for number in ids] or [True]
+
+
+def merge_pieces(spans: Sequence[tuple[int, int]], begins_word: Sequence[bool]) -> list[tuple[int, int]]:
+    """(start, end) of each word: heads are trained on its first piece, whose label is that of all of them."""
+    words: list[tuple[int, int]] = []
+    for (start, end), begins in zip(spans, begins_word, strict=True):
+        words.append((start, end) if begins else (words.pop()[0], end))
+    return words
 
 
 def chunk_f1(metric: Any, probabilities: Tensor, labels: Tensor) -> float:
