@@ -16,7 +16,7 @@ class KindEntry(NamedTuple):
     finetuning: str  # subclass of finetuning's TaskKind
     architecture: str  # class of its network, as config.json of a fine-tuned directory names it
     hub_task: str  # name of the task with which a hub module answers it
-    hub: str  # subclass of hub's Task; its `view` shows the answers in the browser
+    hub: str  # subclass of hub's Task; the page for the browser shows its `as_dict`
 
 
 KINDS: dict[str, KindEntry] = {}

@@ -98,7 +98,6 @@ class StarsTask(Task):
 
     is_learned = True
     trained_by = "ElectraStars"
-    components = [("Number", {"label": "stars"})]
 
     def build(self, module, config, parameter_names):
         module.model = ElectraStars(config)
@@ -115,6 +114,3 @@ class StarsTask(Task):
 
     def answer(self, module, example, values, options):
         return float(values[0])
-
-    def view(self, module, texts, answer):
-        return [round(answer, 2)]

@@ -49,7 +49,8 @@ def run(arguments: Namespace) -> None:
     print(f"{name}: {module.task or 'embedding'}; page {address}/, answers POST {address}/predict/{name}", flush=True)
     if arguments.host not in LOCAL and token is None:
         print("NOTE: every computer that reaches this one is answered; --token asks for a password", file=sys.stderr)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):  # at once: nothing is half-written, and Paddle takes long to end
+        signal.signal(number, lambda *_: os._exit(0))
     try:
         serve(app, arguments.host, arguments.port)
     except OSError as error:

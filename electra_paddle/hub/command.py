@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from electra_paddle.hub.module import ElectraModule
 
 
+PREDICT_OPTIONS = ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine", "threshold", "min_score")
+
+
 class Awaiting:
     """Stands in for the module during `hub run` until the command's arguments are known.
 
@@ -92,6 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_seq_len", type=int, help="tokens of a sequence [as in fine-tuning, else 128]")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
     parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
+    parser.add_argument("--threshold", type=float, help="probability of a label, or of a character's being wrong [0.5]")
+    parser.add_argument("--min_score", type=float, help="probability of a correction in text-correction [0.5]")
     parser.add_argument("--engine", default="eager", help="eager, inference or onnx [eager]")
     parser.add_argument("--exported", metavar="DIR", help="the exported network that inference or onnx computes")
     parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")
@@ -105,7 +110,7 @@ def answer_lines(
     chosen = {name: getattr(arguments, name) for name in ("task", "load_checkpoint", "pretrained", "exported")}
     if module is None or any(value is not None for value in chosen.values()):
         module = kind(**chosen)
-    options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")}
+    options = {name: getattr(arguments, name) for name in PREDICT_OPTIONS}
     answers = module.predict(items, return_prob=module.handler.has_classes, **options)
     if module.handler.has_classes:
         answers = list(zip(*answers, strict=True))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PREDICT_OPTIONS = (
     *("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine"),
-    *("output", "pooling", "on_error"),
+    *("output", "pooling", "on_error", "threshold", "min_score"),
 )
 
 

@@ -82,6 +82,7 @@ class ElectraModule(nn.Layer, HubInterface):
     name: ClassVar[str]  # PaddleHub sets these, from the arguments of @moduleinfo
     summary: ClassVar[str]
     directory: str  # of its files, where they are installed
+    second_assets: Path  # folder of the weights of the other network, for tasks that work with both
     # The published model whose weights are used; None for modules with their own in assets/.
     weights: ClassVar[str | None] = None
 
@@ -110,11 +111,14 @@ class ElectraModule(nn.Layer, HubInterface):
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         num_classes = whole_number("num_classes", num_classes, 1)
-        component = tasks()[name or "embedding"].component
-        self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
+        handler, folder = tasks()[name or "embedding"], pretrained_dir if pretrained is None else pretrained
+        self.assets = find_weights(self, folder, handler.component)
+        if handler.second_component is not None:
+            self.second_assets = find_weights(self, folder, handler.second_component)
         self._build(name, label_map, num_classes, load_checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
+        self.suffix = suffix
         self.metric = self.handler.make_metric(self.label_map, suffix)
         protect_hub_serving()
 
@@ -203,6 +207,8 @@ class ElectraModule(nn.Layer, HubInterface):
         output: str = "plain",
         pooling: str | None = None,
         on_error: str = "stop",
+        threshold: float | None = None,
+        min_score: float | None = None,
     ) -> Any:
         """Answers to texts, the same ones whatever the batch size.
 
@@ -221,6 +227,10 @@ class ElectraModule(nn.Layer, HubInterface):
             pooling: without a task: "cls" or "mean" for one vector [H] a text, "none" for what is said below.
             on_error: what an item does that cannot be answered, such as an empty text: "stop", or "skip" for None as
                 its answer, and a warning.
+            threshold: of probabilities. "text-correction" looks at the characters that look wrong with this probability
+                or a higher one [0.5]; tasks with several labels give those that reach it [as fine-tuning chose it,
+                else 0.5].
+            min_score: probability of a correction that "text-correction" makes at least [0.5].
 
         Returns:
             one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities (a
@@ -238,13 +248,17 @@ class ElectraModule(nn.Layer, HubInterface):
               the text; "" where there is no answer; "answer" is the text once more, as earlier versions called it
             - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
             - replaced-token-detection: for each character the probability that it is not what once stood there
+            - text-correction: {"text", "corrected", "edits": [{"start", "original", "suggestion", "score"}]}, where
+              text[start] is the original character and corrected[start] the better one, with its probability
 
         Raises:
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
-        options = self._options(max_seq_len, split_char, top_k, pooling)
+        options = self._options(
+            max_seq_len, split_char, whole_number("batch_size", batch_size, 1), top_k, pooling, threshold, min_score
+        )
         how = How(
-            whole_number("batch_size", batch_size, 1),
+            options.batch_size,
             truth("use_gpu", use_gpu),
             engine,
             one_of("output", output, ("plain", "dict")),
@@ -282,7 +296,7 @@ class ElectraModule(nn.Layer, HubInterface):
         Args:
             start: number of the first item, for messages.
         """
-        found = read_items(data, self.handler.num_texts, self.handler.text_names, start)
+        found: list[Any] = read_items(data, self.handler.num_texts, self.handler.text_names, start)
         examples: dict[int, Example] = {}
         for number, item in enumerate(found):
             if isinstance(item, tuple):
@@ -354,7 +368,16 @@ class ElectraModule(nn.Layer, HubInterface):
         self.engines.clear()
         return about
 
-    def _options(self, max_seq_len: int | None, split_char: str, top_k: int, pooling: str | None) -> Options:
+    def _options(
+        self,
+        max_seq_len: int | None,
+        split_char: str,
+        batch_size: int,
+        top_k: int,
+        pooling: str | None,
+        threshold: float | None,
+        min_score: float | None,
+    ) -> Options:
         most = self.config.max_position_embeddings
         if max_seq_len is None:
             max_seq_len = min(self.settings.get("max_seq_length", MAX_SEQ_LEN), most)
@@ -362,11 +385,9 @@ class ElectraModule(nn.Layer, HubInterface):
         top_k = whole_number("top_k", top_k, 1)
         if not isinstance(split_char, str) or not split_char:
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
-        if one_of("pooling", pooling, (None, "none", "cls", "mean")) is not None and self.task is not None:
-            raise ConfigError(
-                "pooling", repr(pooling), f"none for {self.task}", "embeddings come with task='embedding'"
-            )
-        return Options(max_seq_len, split_char, top_k, self.settings)
+        options = Options(max_seq_len, split_char, top_k, self.settings, batch_size, threshold, min_score, pooling)
+        self.handler.check_options(options)
+        return options
 
 
 def numbered(error: DataError, number: int) -> DataError:

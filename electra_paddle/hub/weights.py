@@ -67,8 +67,22 @@ def find_component(folder: Path, component: str) -> Path:
     inner = (folder if found == folder else found.parent) / component
     if (inner / pretrained.CONFIG).is_file():
         return inner
-    advice = "give pretrained=DIR, the folder of a pre-training run or of a generator"
-    raise CheckpointError(folder, "no generator", "one, to fill masks", advice)
+    raise no_generator(folder)
+
+
+def check_generator(folder: Path) -> None:
+    """Refuse a pretrained directory of another network.
+
+    Raises:
+        CheckpointError: it is not a generator's.
+    """
+    if architecture_of(folder) != "ElectraGenerator":
+        raise no_generator(folder)
+
+
+def no_generator(folder: Path) -> CheckpointError:
+    advice = "give pretrained=DIR, the folder of a pre-training run, or for fill-mask alone that of a generator"
+    return CheckpointError(folder, "no generator", "one, to fill masks", advice)
 
 
 def architecture_of(folder: Path) -> str:

@@ -14,8 +14,8 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.description import TaskDescription, check_layout, load_description
 from electra_paddle.finetuning.formats import read_records, read_rows, read_sentences
 from electra_paddle.finetuning.kinds.base import make_kind
-from electra_paddle.finetuning.kinds.tag_schemes import about, scheme_of
 from electra_paddle.finetuning.problems import Problems
+from electra_paddle.text.tag_schemes import about, scheme_of
 
 NAMED = {"label": "label", "text_a": "text"}
 CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)

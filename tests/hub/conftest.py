@@ -106,12 +106,13 @@ class Hub:
             )
 
     @contextlib.contextmanager
-    def serving(self, modules, port, folder, **variables):
+    def serving(self, modules, port, folder, num_workers=0, **variables):
         """The process of `hub serving start`, once it answers.
 
         Args:
             modules: name -> arguments of the installed module's constructor.
             folder: for its configuration and its log.
+            num_workers: processes of gunicorn; 0 for Flask's own server.
             variables: of its environment.
         """
         directory = str(self.home / "modules" / NAME.replace("-", "_"))
@@ -120,7 +121,9 @@ class Hub:
             for name, arguments in modules.items()
         }
         config, log = folder / "config.json", folder / "log.txt"
-        config.write_text(json.dumps({"modules_info": modules_info, "port": port, "use_multiprocess": False}))
+        settings = {"modules_info": modules_info, "port": port}
+        settings |= {"use_multiprocess": num_workers > 0, "workers": num_workers or 1}
+        config.write_text(json.dumps(settings))
         process = self.start(log, "serving", "start", "-c", config, **variables)
         try:
             for _ in range(1200):

@@ -17,8 +17,8 @@ from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.finetuning.kinds.objective import OneClass
-from electra_paddle.finetuning.kinds.tag_schemes import about, scheme_of
 from electra_paddle.text import pad
+from electra_paddle.text.tag_schemes import about, entities_of, scheme_of
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -267,9 +267,7 @@ class Tagging(
 
     def _entities(self, ids: Iterable[int]) -> set[tuple[str, int, int]]:
         """(class, first token, last token) of each."""
-        from seqeval.metrics.sequence_labeling import get_entities
-
-        return {tuple(entity) for entity in get_entities(self._scored(ids))}
+        return {(str(name), first, last) for name, first, last in entities_of(self._names(ids))}
 
     def combine(self, batch: ClassificationBatch, outputs: Sequence[ClassificationOutput]) -> ClassificationOutput:
         from electra_paddle.models.ensemble import mean_of_softmax

@@ -1,1 +1,1 @@
-"""The tasks of a module: one class each, with its layers, inputs, answers and its view in the browser."""
+"""The tasks of a module: one class each, with its layers, inputs and answers."""

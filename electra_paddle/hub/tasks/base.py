@@ -32,6 +32,7 @@ SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's da
 
 
 NO_LIMIT = 1 << 30  # tokens of a sequence
+TAKEN_BY_SOME = ("threshold", "min_score", "pooling")  # Options
 Positions = Sequence["Tensor | None"]
 
 
@@ -42,7 +43,10 @@ class Options(NamedTuple):
     split_char: str
     top_k: int
     settings: dict[str, Any]  # hyper-parameters that the head was fine-tuned with; {} where they are not known
-    pooling: str | None = None  # of embeddings
+    batch_size: int = 32
+    threshold: float | None = None  # these are for the tasks that take them, see Task.takes; None for their defaults
+    min_score: float | None = None
+    pooling: str | None = None
 
 
 class Example(NamedTuple):
@@ -59,6 +63,8 @@ class Task:
 
     Attributes:
         component: whose weights it works with, "discriminator" or "generator".
+        second_component: whose weights it works with besides; their folder is the module's `second_assets`.
+        takes: the options among TAKEN_BY_SOME that it has a use for.
         num_texts: how many texts an item may have.
         text_names: what they are.
         inputs: how the names of each TokenBatch that the network takes begin; two where it takes two texts apart.
@@ -68,10 +74,11 @@ class Task:
         has_pretrained_head: whether its head is trained already when fine-tuning begins.
         trained_by: architecture of the fine-tuned directories that bring a head for it.
         batch_names: the arrays of a batch of PaddleHub's data sets, as arguments of the module's forward pass.
-        components: what shows an answer in the browser: (class in gradio, its arguments).
     """
 
     component: ClassVar[str] = "discriminator"
+    second_component: ClassVar[str | None] = None
+    takes: ClassVar[tuple[str, ...]] = ()
     num_texts: ClassVar[tuple[int, ...]] = (1,)
     text_names: ClassVar[tuple[str, ...]] = ("text", "second text")
     inputs: ClassVar[tuple[str, ...]] = ("",)
@@ -81,7 +88,6 @@ class Task:
     has_pretrained_head: ClassVar[bool] = False
     trained_by: ClassVar[str | None] = None
     batch_names: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "labels")
-    components: ClassVar[list[tuple[str, dict[str, Any]]]] = []
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         """Give the module its layers; returns the encoder.
@@ -94,6 +100,17 @@ class Task:
     def note_on(self, texts: Sequence[str]) -> str:
         """What is to be said of an item that can be answered but looks wrong; "" for others."""
         return ""
+
+    def check_options(self, options: Options) -> None:
+        """Refuse values of TAKEN_BY_SOME that are of no use.
+
+        Raises:
+            ConfigError: says which.
+        """
+        for name in TAKEN_BY_SOME:
+            value = getattr(options, name)
+            if value is not None and name not in self.takes:
+                raise ConfigError(name, repr(value), "None, this task has no use for it")
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         """The Example of an item."""
@@ -157,13 +174,15 @@ class Task:
         """The answer as `hub run` prints it in JSON."""
         return answer
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        """The values of `components` for an answer of `predict`; with classes of (label, probabilities).
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """The answer with a name for each part, all of them as JSON has them: what `show` gives, if that is a dict.
 
-        That of a task with classes: the probability of each.
+        Args:
+            texts: the item.
+            answer: that of `predict`; with classes (label, probabilities).
         """
-        labels = module.label_map.values()
-        return [{str(label): score for label, score in zip(labels, answer[1], strict=True)}]
+        shown = self.show(module.text_tokenizer, texts, answer)
+        return shown if isinstance(shown, dict) else {"answer": shown}
 
     def arguments_of(self, batch: Sequence[Any]) -> dict[str, Any]:
         """A batch of PaddleHub's data sets as arguments of the module's forward pass.
@@ -193,6 +212,18 @@ class Task:
         labels = labels.reshape([-1])
         metric.update(metric.compute(probabilities, labels.unsqueeze(-1)))
         return F.cross_entropy(logits, labels), {"acc": metric.accumulate()}
+
+
+def check_probability(name: str, value: object) -> None:
+    """A probability, or None.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ConfigError(name, repr(value), "a number from 0 to 1")
 
 
 def encode_text(tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:

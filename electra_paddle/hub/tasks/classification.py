@@ -43,7 +43,6 @@ class Classification(Task):
     has_classes = True
     is_learned = True
     trained_by: ClassVar[str | None] = "ElectraClassifier"
-    components = [("Label", {"label": "probabilities", "num_top_classes": 10})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> nn.Layer:
         is_official = "classifier.dense.weight" in parameter_names
@@ -69,6 +68,16 @@ class Classification(Task):
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         label, probabilities = answer
         return {"label": label, "probability": max(probabilities)}
+
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"label", "score": its probability, "probabilities": {label: probability}}."""
+        label, probabilities = answer
+        return {"label": label, "score": max(probabilities), "probabilities": by_label(module, probabilities)}
+
+
+def by_label(module: ElectraModule, probabilities: Sequence[float]) -> dict[str, float]:
+    """{label: probability}; labels are strings, as keys are in JSON."""
+    return {str(label): value for label, value in zip(module.label_map.values(), probabilities, strict=True)}
 
 
 class PairClassification(Classification):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from paddlenlp.transformers import ElectraModel
 
+from electra_paddle.errors import ConfigError
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mean_states
 from electra_paddle.text import encode_pair
 
@@ -24,15 +24,26 @@ if TYPE_CHECKING:
     from electra_paddle.text import Tokenizer
 
 
+VECTORS = ("cls", "mean")  # poolings that make a vector of a text
+
+
 class Embedding(Task):
-    """Hidden states. The module's forward pass gives all of them [B, L, H] and those of [CLS] [B, H]."""
+    """Hidden states; `pooling` makes a vector of those of a text: the first, or the mean with those of [CLS] and [SEP].
+
+    The module's forward pass gives all of them [B, L, H] and those of [CLS] [B, H].
+    """
 
     num_texts: ClassVar[tuple[int, ...]] = (1, 2)
-    components = [("Textbox", {"label": "embedding of [CLS]", "lines": 8, "show_copy_button": True})]
+    takes: ClassVar[tuple[str, ...]] = ("pooling",)
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraModel(config)
         return module.model
+
+    def check_options(self, options: Options) -> None:
+        super().check_options(options)
+        if options.pooling not in (None, "none", *VECTORS):
+            raise ConfigError("pooling", repr(options.pooling), "'cls', 'mean' or 'none'")
 
     def forward(
         self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)
@@ -47,24 +58,35 @@ class Embedding(Task):
         return ["hidden"]
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
-        lengths = batches[0].attention_mask.sum(axis=1).tolist()
-        return [row[:length] for row, length in zip(arrays[0], lengths, strict=True)]
+        """Keep the states of a row's tokens [L, H], or with pooling a vector [H] of its own memory."""
+        hidden, mask = arrays[0], batches[0].attention_mask  # [B, L, H], [B, L]
+        if options.pooling == "cls":
+            return [row[0].copy() for row in hidden]
+        lengths = mask.sum(axis=1).tolist()
+        states = [row[:length] for row, length in zip(hidden, lengths, strict=True)]
+        return [row.mean(axis=0) for row in states] if options.pooling == "mean" else states
 
     def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> Any:
+        """With pooling a numpy array [H], else lists: the state [H] of [CLS] and those of all tokens [L, H]."""
+        if options.pooling in VECTORS:
+            return values[0]
         return [values[0][0].tolist(), values[0].tolist()]
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
-        return answer[0]
+        return answer.tolist() if isinstance(answer, np.ndarray) else answer[0]
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [json.dumps(answer[0])]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"embedding": [H]}, and without pooling "token_embeddings": [L, H], padding removed; lists."""
+        if isinstance(answer, np.ndarray):
+            return {"embedding": answer.tolist()}
+        return {"embedding": answer[0], "token_embeddings": answer[1]}
 
 
 class Similarity(Embedding):
     """Cosine of the mean states of two texts, each encoded for itself; from -1 to 1."""
 
     num_texts = (2,)
-    components = [("Number", {"label": "cosine, from -1 to 1"})]
+    takes = ()
 
     def encode(self, tokenizer: Tokenizer, texts: Sequence[str], options: Options) -> Example:
         return Example([(encode_pair(tokenizer, text, None, options.max_seq_len),) for text in texts])
@@ -86,5 +108,5 @@ class Similarity(Embedding):
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return {"similarity": answer}
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [round(answer, 4)]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        return {"similarity": answer}

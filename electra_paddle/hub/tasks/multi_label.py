@@ -9,7 +9,8 @@ import numpy as np
 import paddle.nn.functional as F
 
 from electra_paddle.errors import ConfigError
-from electra_paddle.hub.tasks.classification import Classification
+from electra_paddle.hub.tasks.base import check_probability
+from electra_paddle.hub.tasks.classification import Classification, by_label
 from electra_paddle.models.heads import ElectraMultiLabelClassifier
 from electra_paddle.models.probabilities import logit
 
@@ -27,14 +28,18 @@ USUAL_THRESHOLD = 0.5  # where fine-tuning has chosen none
 
 
 class MultiLabelClassification(Classification):
-    """The labels whose probability reaches the threshold that fine-tuning has chosen; each has one for itself."""
+    """The labels whose probability reaches the caller's threshold, else that which fine-tuning has chosen."""
 
     trained_by: ClassVar[str | None] = "ElectraMultiLabelClassifier"
-    components = [("Textbox", {"label": "labels"}), ("Label", {"label": "probabilities", "num_top_classes": 10})]
+    takes = ("threshold",)
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraMultiLabelClassifier(config)
         return module.model.electra
+
+    def check_options(self, options: Options) -> None:
+        super().check_options(options)
+        check_probability("threshold", options.threshold)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return F.sigmoid(logits)
@@ -43,8 +48,8 @@ class MultiLabelClassification(Classification):
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> tuple[list[Any], list[float]]:
         probabilities: list[float] = self.pool(values).tolist()
-        threshold = options.settings.get("threshold")
-        least = USUAL_THRESHOLD if threshold is None else threshold
+        thresholds = options.threshold, options.settings.get("threshold"), USUAL_THRESHOLD
+        least = next(threshold for threshold in thresholds if threshold is not None)
         labels = module.label_map
         return [labels[number] for number, value in enumerate(probabilities) if value >= least], probabilities
 
@@ -59,8 +64,10 @@ class MultiLabelClassification(Classification):
         given = sorted(probabilities, reverse=True)[: len(labels)]  # all that reach the threshold
         return {"labels": labels, "probabilities": [value for value in probabilities if value in given]}
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [", ".join(map(str, answer[0])) or "no label", *super().view(module, texts, answer)]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"labels": those that are given, "probabilities": {label: probability} of all}."""
+        labels, probabilities = answer
+        return {"labels": labels, "probabilities": by_label(module, probabilities)}
 
     def supervise(
         self, metric: Any, logits: Tensor, probabilities: Tensor, labels: Tensor

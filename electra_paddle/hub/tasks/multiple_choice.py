@@ -29,7 +29,6 @@ class MultipleChoice(Regression):
     num_texts: ClassVar[tuple[int, ...]] = (2,)
     text_names: ClassVar[tuple[str, ...]] = ("text", "choices")
     trained_by = "ElectraChoiceScorer"
-    components = [("Label", {"label": "choices", "num_top_classes": 10})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraChoiceScorer(config)
@@ -52,9 +51,6 @@ class MultipleChoice(Regression):
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return answer
-
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [dict(zip(split_choices(texts[-1]), answer["probabilities"], strict=True))]
 
 
 class PairMultipleChoice(MultipleChoice):

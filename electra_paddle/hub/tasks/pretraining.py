@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from electra_paddle.batch import TokenBatch
     from electra_paddle.hub.module import ElectraModule
     from electra_paddle.hub.tasks.base import Options
-    from electra_paddle.text import Tokenizer
+    from electra_paddle.text import Tokenizer, Vocabulary
 
 MASK = "[MASK]"
 
@@ -41,7 +41,6 @@ class ReplacedTokenDetection(TokenTask):
     """
 
     has_pretrained_head = True
-    components = [("HighlightedText", {"label": "the redder, the more probably not what once stood there"})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraDiscriminator(config)
@@ -69,8 +68,8 @@ class ReplacedTokenDetection(TokenTask):
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return [list(pair) for pair in zip(texts[0], answer, strict=True)]
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [list(zip(texts[0], answer, strict=True))]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        return {"characters": list(texts[0]), "probabilities": answer}
 
 
 class FillMask(TokenTask):
@@ -78,10 +77,6 @@ class FillMask(TokenTask):
 
     component = "generator"
     has_pretrained_head = True
-    components = [
-        ("HighlightedText", {"label": "filled with the best tokens"}),
-        ("Dataframe", {"label": "candidates", "headers": ["mask", "token", "score"]}),
-    ]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraGenerator(config)
@@ -111,9 +106,7 @@ class FillMask(TokenTask):
 
     def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         """Probabilities [M, V] at the masks alone, in the order of rows and places."""
-        hidden = encode(module.model.electra, batches[0])  # [B, L, H]
-        masks = paddle.nonzero(batches[0].input_ids == module.text_tokenizer.vocabulary.mask)  # [M, 2]
-        return (F.softmax(vocabulary_logits(module.model, paddle.gather_nd(hidden, masks)), axis=-1),)
+        return (probabilities_at_masks(module.model, batches[0], module.text_tokenizer.vocabulary),)
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Keep the best tokens of each row: place -> (ids, scores)."""
@@ -135,11 +128,12 @@ class FillMask(TokenTask):
                     answers.append([{"token": tokens[token], "score": score} for token, score in pairs])
         return answers
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        first, *rest = texts[0].split(MASK)
-        filled: list[tuple[str, str | None]] = [(first, None)]
-        rows = []
-        for number, (candidates, part) in enumerate(zip(answer, rest, strict=True), 1):
-            filled += [(candidates[0]["token"], f"mask {number}"), (part, None)]
-            rows += [[f"mask {number}", candidate["token"], round(candidate["score"], 4)] for candidate in candidates]
-        return [[part for part in filled if part[0]], rows]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        return {"masks": answer}
+
+
+def probabilities_at_masks(generator: Layer, batch: TokenBatch, vocabulary: Vocabulary) -> Tensor:
+    """Those of all tokens [M, V] at the masks of a TokenBatch of tensors, in the order of rows and places."""
+    hidden = encode(generator.electra, batch)  # [B, L, H]
+    masks = paddle.nonzero(batch.input_ids == vocabulary.mask)  # [M, 2]
+    return F.softmax(vocabulary_logits(generator, paddle.gather_nd(hidden, masks)), axis=-1)

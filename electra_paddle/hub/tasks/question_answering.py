@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from electra_paddle.hub.tasks.base import Options
     from electra_paddle.text import Tokenizer
 
-ANSWER_COLOR = "#22c55e"
 N_BEST_SIZE = 20  # answers that are looked at, where fine-tuning did not say how many
 
 
@@ -48,10 +47,6 @@ class QuestionAnswering(Task):
     shortest = 32  # with fewer tokens than the beam is wide its last places are left to chance
     is_learned = True
     trained_by = "ElectraReader"
-    components = [
-        ("Label", {"label": "answer and its score"}),
-        ("HighlightedText", {"label": "context", "color_map": {"answer": ANSWER_COLOR}}),
-    ]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         if parameter_names:
@@ -108,11 +103,6 @@ class QuestionAnswering(Task):
         answers = best_answers(context, parts, values, longest, options.settings.get("n_best_size", N_BEST_SIZE))
         told = told_answer(answers, types_of(values), options.settings.get("qa_na_threshold"))
         return {**told, "answer": told["text"]}
-
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        context, start, end = texts[0], answer["start"], answer["end"]
-        parts = [(context[:start], None), (context[start:end], "answer"), (context[end:], None)]
-        return [{answer["text"] or "no answer": answer["score"]}, [part for part in parts if part[0]]]
 
 
 def window_settings(options: Options) -> WindowSettings:

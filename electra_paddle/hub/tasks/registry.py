@@ -10,6 +10,7 @@ from electra_paddle.hub.tasks.pretraining import FillMask, ReplacedTokenDetectio
 from electra_paddle.hub.tasks.question_answering import QuestionAnswering
 from electra_paddle.hub.tasks.regression import PairRegression, Regression
 from electra_paddle.hub.tasks.tagging import TokenClassification
+from electra_paddle.hub.tasks.text_correction import TextCorrection
 
 BUILT_IN: dict[str, Task] = {
     "embedding": Embedding(),
@@ -27,6 +28,7 @@ BUILT_IN: dict[str, Task] = {
     "question-answering": QuestionAnswering(),
     "fill-mask": FillMask(),
     "replaced-token-detection": ReplacedTokenDetection(),
+    "text-correction": TextCorrection(),
 }
 
 

@@ -26,7 +26,6 @@ class Regression(Task):
 
     is_learned = True
     trained_by: ClassVar[str | None] = "ElectraRegressor"
-    components: ClassVar[list[tuple[str, dict[str, Any]]]] = [("Number", {"label": "score"})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraRegressor(config)
@@ -47,9 +46,6 @@ class Regression(Task):
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         return {"score": answer}
-
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        return [round(answer, 4)]
 
 
 class PairRegression(Regression):

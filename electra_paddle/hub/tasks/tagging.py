@@ -10,9 +10,11 @@ import paddle
 import paddle.nn.functional as F
 from paddlenlp.metrics import ChunkEvaluator
 
+from electra_paddle.hub.notes import note
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Positions, encode
 from electra_paddle.hub.tasks.tokens import TokenTask
 from electra_paddle.models.heads import ElectraTagger
+from electra_paddle.text.tag_schemes import are_letters_alone, entities_of
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -28,6 +30,20 @@ if TYPE_CHECKING:
 IGNORED_LABEL = -100  # of padding, in PaddleHub's data sets
 
 
+class TokenLabels(list[Any]):
+    """The labels of a text's tokens.
+
+    PaddleHub's modules 2.0.2 gave labels of [CLS], [SEP] and padding besides, and their scripts take
+    `labels[1 : len(text) + 1]`. A slice from 1 to beyond the end is that, and means all labels here.
+    """
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice) and place.start == 1 and place.step is None and (place.stop or 0) > len(self) > 0:
+            note(f"labels[1:{place.stop}] is read as in scripts for 2.0.2: all labels, which have no [CLS] before them")
+            return list(self)
+        return super().__getitem__(place)
+
+
 class TokenClassification(TokenTask):
     """A label for each token of the caller's, by its first piece: those between `split_char`s where the text holds
     any, and else those of the tokenizer.
@@ -37,7 +53,6 @@ class TokenClassification(TokenTask):
     is_learned = True
     trained_by = "ElectraTagger"
     batch_names = ("input_ids", "token_type_ids", "seq_lengths", "labels")
-    components = [("HighlightedText", {"label": "labels"})]
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraTagger(config)
@@ -64,7 +79,8 @@ class TokenClassification(TokenTask):
         self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options
     ) -> tuple[list[Any], list[list[float]]]:
         probabilities = self.join(example, values)[example.notes.places]  # [tokens, C]
-        return [module.label_map[number] for number in probabilities.argmax(-1).tolist()], probabilities.tolist()
+        labels = [module.label_map[number] for number in probabilities.argmax(-1).tolist()]
+        return TokenLabels(labels), probabilities.tolist()
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
         if SPLIT_CHAR in texts[0]:
@@ -73,9 +89,20 @@ class TokenClassification(TokenTask):
         pieces = [texts[0][start:end] for start, end in zip(starts, ends, strict=True)] or [texts[0]]
         return [list(pair) for pair in zip(pieces, answer[0], strict=True)]
 
-    def view(self, module: ElectraModule, texts: Sequence[str], answer: Any) -> list[Any]:
-        pairs = self.show(module.text_tokenizer, texts, answer)
-        return [[(token, None if label == "O" else str(label)) for token, label in pairs]]
+    def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
+        """{"text", "tokens": [{"text", "start", "end", "label", "probability"}], "entities": see `entities`}.
+
+        Places are those of characters in "text": the caller's, without `split_char`s.
+        """
+        labels, probabilities = answer
+        text, spans, begins_word = layout(module.text_tokenizer, texts[0], options.split_char)
+        tokens = [
+            {"text": text[start:end], "start": start, "end": end, "label": label, "probability": max(probability)}
+            for (start, end), label, probability in zip(spans, labels, probabilities, strict=True)
+        ]
+        known, words = [str(label) for label in module.label_map.values()], merge_pieces(spans, begins_word)
+        word_labels = [str(label) for label, begins in zip(labels, begins_word, strict=True) if begins]
+        return {"text": text, "tokens": tokens, "entities": entities(text, words, word_labels, known, module.suffix)}
 
     def make_metric(self, label_map: Mapping[int, Any], suffix: bool) -> Any:
         return ChunkEvaluator([str(label) for label in label_map.values()], suffix=suffix)
@@ -87,6 +114,56 @@ class TokenClassification(TokenTask):
         loss = F.cross_entropy(logits, labels, ignore_index=IGNORED_LABEL, reduction="sum")
         num_labels = (labels != IGNORED_LABEL).sum().clip(min=1)  # Paddle's own mean counts the ignored ones too
         return loss / num_labels.astype(loss.dtype), {"f1_score": chunk_f1(metric, probabilities, labels)}
+
+
+def entities(
+    text: str, spans: Sequence[tuple[int, int]], labels: Sequence[str], known: Sequence[str], suffix: bool = False
+) -> list[dict[str, Any]]:
+    """The entities that labels mark, by BIO, BIOES, BMES and the like: [{"text", "type", "start", "end"}].
+
+    `text[start:end]` is the entity. Its type is the class of its labels, None where they are letters alone, as in the
+    segmentation of words.
+
+    Args:
+        spans: (start, end) in the text of each token.
+        labels: of each token.
+        known: all labels that there are.
+        suffix: whether the letters stand behind the classes.
+
+    Returns:
+        no entities where the labels mark none, as those of parts of speech.
+    """
+    if suffix:
+        labels, known = ([letter_first(label) for label in each] for each in (labels, known))
+    found = entities_of(labels, has_classes=not are_letters_alone(known))
+    places = [(entity.type, spans[entity.first][0], spans[entity.last][1]) for entity in found]
+    return [{"text": text[start:end], "type": name, "start": start, "end": end} for name, start, end in places]
+
+
+def letter_first(label: str) -> str:
+    """B-PER for PER-B."""
+    name, dash, letter = label.rpartition("-")
+    return f"{letter}{dash}{name}"
+
+
+def layout(tokenizer: Tokenizer, text: str, split_char: str) -> tuple[str, list[tuple[int, int]], list[bool]]:
+    """(text without `split_char`s, (start, end) in it of each token that has a label, whether each begins a word)."""
+    if split_char in text:
+        words = text.split(split_char)
+        ends = np.cumsum([0, *map(len, words)]).tolist()
+        return "".join(words), list(zip(ends[:-1], ends[1:], strict=True)), [True] * len(words)
+    ids, starts, ends = tokenizer.encode_with_offsets(text)
+    spans = list(zip(starts, ends, strict=True)) or [(0, len(text))]  # the label of [UNK]
+    tokens = tokenizer.vocabulary.tokens
+    return text, spans, [not tokens[number].startswith("##") for number in ids] or [True]
+
+
+def merge_pieces(spans: Sequence[tuple[int, int]], begins_word: Sequence[bool]) -> list[tuple[int, int]]:
+    """(start, end) of each word: heads are trained on its first piece, whose label is that of all of them."""
+    words: list[tuple[int, int]] = []
+    for (start, end), begins in zip(spans, begins_word, strict=True):
+        words.append((start, end) if begins else (words.pop()[0], end))
+    return words
 
 
 def chunk_f1(metric: Any, probabilities: Tensor, labels: Tensor) -> float:
