@@ -164,7 +164,7 @@ def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_la
     assert "Successfully installed" in hub.install(archive)
     run = ("run", "chinese-electra-small", "--input_text", TEXTS[0])
     printed = hub.command(*run, "--task", "similarity", "--pretrained", tiny_run, status=2)
-    assert "error: data[0]: found 1 texts, expected a list of two texts" in printed
+    assert "error: --input_text: found 1 text, expected 2: text and second text" in printed
     answer = hub.command(*run, "--task", "replaced-token-detection", "--pretrained", tiny_run).splitlines()[-1]
     assert [character for character, _ in json.loads(answer)] == list(TEXTS[0])
     serving = ("serving", "start", "-m", "chinese-electra-small", "-p", port)
