@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.hub.checkpoint import Checkpoint
 from electra_paddle.hub.inputs import read_label_map
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import head_value
-from electra_paddle.tensors import assign, read_state
+from electra_paddle.tensors import assign
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
-    from electra_paddle.arrays import Array
     from electra_paddle.hub.module import ElectraModule
 
 
@@ -56,25 +56,24 @@ def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:
         setattr(config, key, value)
 
 
-def build_layers(module: ElectraModule, load_checkpoint: str | Path | None, has_own_head: bool) -> None:
+def build_layers(module: ElectraModule, checkpoint: Checkpoint, has_own_head: bool) -> None:
     """Give a module its layers and their values.
 
     Args:
-        load_checkpoint: file of fine-tuned parameters, or None.
+        checkpoint: fine-tuned parameters, if there are any.
         has_own_head: whether the head comes with the weights.
     """
     handler = module.handler
     arrays, path = pretrained.read_weights(module.assets)
-    checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
-    names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if has_own_head else [])
+    names = [name.removeprefix("model.") for name in checkpoint.arrays] or (list(arrays) if has_own_head else [])
     encoder = handler.build(module, module.config, names)
-    if handler.has_pretrained_head or (has_own_head and not checkpoint):
+    if handler.has_pretrained_head or (has_own_head and not checkpoint.arrays):
         assign(module.model, arrays, path)
     else:
         assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
         initialize_head(module, encoder)
-    if load_checkpoint is not None:
-        take_checkpoint(module, checkpoint, load_checkpoint, encoder)
+    if checkpoint.path is not None:
+        take_checkpoint(module, checkpoint, encoder)
     speed_up(module.model)
 
 
@@ -86,8 +85,15 @@ def initialize_head(module: ElectraModule, encoder: Layer) -> None:
             parameter.set_value(head_value(name, parameter.shape, seed=0))
 
 
-def take_checkpoint(module: ElectraModule, arrays: Mapping[str, Array], path: str | Path, encoder: Layer) -> None:
-    """Take fine-tuned parameters; a task that is not learned takes those of the encoder."""
+def take_checkpoint(module: ElectraModule, checkpoint: Checkpoint, encoder: Layer) -> None:
+    """Take fine-tuned parameters; a task that is not learned takes those of the encoder.
+
+    Raises:
+        CheckpointError: they do not fit, or say that their head is another task's.
+    """
+    arrays, path, task = checkpoint.arrays, checkpoint.path, module.task or "embedding"
+    if module.handler.is_learned and checkpoint.task is not None and not checkpoint.is_for(task):
+        raise CheckpointError(path, f"parameters of task {checkpoint.task!r}", f"those of {task!r}")
     if module.handler.is_learned or module.handler.has_pretrained_head:
         assign(module, arrays, path)
     else:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paddle import nn
+from paddle import nn, to_tensor
 
 from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub import command
+from electra_paddle.hub.checkpoint import ENTRY, Checkpoint, describe, read_checkpoint
 from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
@@ -43,8 +44,8 @@ class ElectraModule(nn.Layer, HubInterface):
     Args:
         task: a name in `tasks()`. None stands for what the weights were fine-tuned for, else for "embedding".
         load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
-            .pdparams file that `hub.Trainer` writes (read without running any code in it). Tasks that are not
-            learned take its encoder.
+            folder or .pdparams file that `hub.Trainer` writes (read without running any code in it). What the Trainer
+            writes for this module also brings its task and labels. Tasks that are not learned take its encoder.
         label_map: class id -> label; ids may be strings, as JSON has them.
         num_classes: number of classes; the label map's where one is given.
         suffix: whether the labels of "token-cls" end (and not begin) with B, I, E or S.
@@ -85,13 +86,14 @@ class ElectraModule(nn.Layer, HubInterface):
     ) -> None:
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
-        name = DEPRECATED_TASKS.get(task, task) if task is not None else None
+        checkpoint = read_checkpoint(load_checkpoint)
+        name = DEPRECATED_TASKS.get(task, task) if task is not None else checkpoint.task
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         check_number("num_classes", num_classes, 1)
         component = tasks()[name or "embedding"].component
         self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
-        self._build(name, label_map, num_classes, load_checkpoint, kwargs)
+        self._build(name, label_map, num_classes, checkpoint, kwargs)
         self.exported = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
         self.metric = self.handler.make_metric(self.label_map, suffix)
@@ -103,7 +105,7 @@ class ElectraModule(nn.Layer, HubInterface):
         name: str | None,
         label_map: Mapping[int | str, Any] | None,
         num_classes: int,
-        load_checkpoint: str | Path | None,
+        checkpoint: Checkpoint,
         settings: Mapping[str, Any],
     ) -> None:
         """Decide on task and labels, and fill the layers."""
@@ -112,23 +114,33 @@ class ElectraModule(nn.Layer, HubInterface):
         self.handler = tasks()[chosen]
         self.task = None if chosen == "embedding" else chosen  # as PaddleHub has it
         has_own_head = own_task is not None and self.handler.trained_by == tasks()[own_task].trained_by
-        self.settings = settings_of(self.assets) if has_own_head else {}
+        self.settings = checkpoint.settings(chosen) or (settings_of(self.assets) if has_own_head else {})
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         self.config = pretrained.load_config(self.assets)
         num_classes = self.config.num_labels if has_own_head else num_classes
         own_labels = (own_labels or []) if has_own_head else None
+        if label_map is None and checkpoint.is_for(chosen):
+            label_map = checkpoint.labels
         self.label_map = choose_labels(label_map, num_classes, own_labels, self.assets)
         self.num_classes = self.config.num_labels = len(self.label_map)
-        apply_settings(self.config, settings)
-        build_layers(self, load_checkpoint, has_own_head)
-        self.is_trained = has_own_head or load_checkpoint is not None or not self.handler.is_learned
+        self.arguments = {**checkpoint.arguments, **settings}
+        apply_settings(self.config, self.arguments)
+        build_layers(self, checkpoint, has_own_head)
+        self.is_trained = has_own_head or checkpoint.path is not None or not self.handler.is_learned
         self._has_warned = False
 
-    def set_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Parameters as `nn.Layer` gives them, and what one has to know to use them; `hub.Trainer` saves it."""
+        state = super().state_dict(*args, **kwargs)
+        state[ENTRY] = to_tensor(describe(self))
+        return state
+
+    def set_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Set parameters as `nn.Layer` does; `hub.Trainer` resumes with it."""
         self.is_trained = True
         self.engines.clear()
-        return super().set_state_dict(*args, **kwargs)
+        parameters = {name: value for name, value in state_dict.items() if name != ENTRY}
+        return super().set_state_dict(parameters, *args, **kwargs)
 
     def forward(
         self,
@@ -258,6 +270,16 @@ class ElectraModule(nn.Layer, HubInterface):
         self.exported = Path(out)
         self.engines.clear()
         return about
+
+    def export_onnx_model(self, dirname: str | Path, **options: Any) -> None:
+        """`export` in the format "onnx", under PaddleHub's name for it; PaddleHub's own ends Python where it fails.
+
+        Raises:
+            ConfigError: an option of PaddleHub's.
+        """
+        if options:
+            raise ConfigError("export_onnx_model", ", ".join(options), "a folder's name alone", "`export` has options")
+        self.export(dirname, format="onnx")
 
     def _options(
         self, max_seq_len: int | None, split_char: str, batch_size: int, return_prob: bool, top_k: int

@@ -319,7 +319,7 @@ def test_encoder_of_a_fine_tuned_checkpoint_gives_embeddings(make, tmp_path):
     for parameter in trained.model.electra.parameters():
         parameter.set_value(parameter * 0.5)
     save_tensors(trained.state_dict(), tmp_path / "m.safetensors")
-    model = make(load_checkpoint=tmp_path / "m.safetensors")
+    model = make("embedding", load_checkpoint=tmp_path / "m.safetensors")
     assert_close(model.model.embeddings.word_embeddings.weight, trained.model.electra.embeddings.word_embeddings.weight)
 
 
