@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from electra_paddle.errors import ConfigError, ElectraPaddleError, reason
+from electra_paddle.errors import ConfigError, DataError, ElectraPaddleError, reason
 from electra_paddle.files import written_whole
 from electra_paddle.hub.items import COLUMNS, STDIN, Item, checked, given_label_map, in_chunks, read_items
 from electra_paddle.hub.tasks.base import SPLIT_CHAR
@@ -155,7 +155,7 @@ def answer_lines(
         items = read_items(str(path), separator)
     with keeping_what_is_shown(module), progress(total, arguments) as bar:
         for chunk in in_chunks(items, FIRST_ITEMS, MOST_ITEMS):
-            for line in answers_of([item.texts for item in chunk], module, arguments):
+            for line in answers_of(chunk, module, arguments):
                 yield line
                 bar.update()
 
@@ -178,14 +178,30 @@ def check_split_char(given: str | None, module: ElectraModule) -> None:
         raise ConfigError("--split_char", repr(given), f"{expected}; task: {module.task or 'embedding'}")
 
 
-def answers_of(items: Sequence[Sequence[str]], module: ElectraModule, arguments: argparse.Namespace) -> Iterator[str]:
-    """The answers to a chunk of items, as lines."""
+def answers_of(chunk: Sequence[Item], module: ElectraModule, arguments: argparse.Namespace) -> Iterator[str]:
+    """The answers to a chunk of items, as lines.
+
+    Raises:
+        DataError: an item that its task cannot take; says where it stands.
+    """
+    items = [item.texts for item in chunk]
     if arguments.split_char:
         items = [[text.replace(arguments.split_char, SPLIT_CHAR) for text in texts] for texts in items]
-    options = {name: getattr(arguments, name) for name in ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")}
+    names = ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine")
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    options["return_prob"] = module.handler.has_classes
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", re.escape(f"{module.name}: data["))  # said already, with the line's number
-        answers = module.predict(items, return_prob=module.handler.has_classes, **options)
+        try:
+            answers = module.predict(items, **options)
+        except DataError:
+            for item, texts in zip(chunk, items, strict=True):
+                try:
+                    module.predict([texts], **options)
+                except DataError as error:
+                    error.args = (f"{item.where}: {error}",)
+                    raise
+            raise
     if module.handler.has_classes:
         answers = list(zip(*answers, strict=True))
     for texts, answer in zip(items, answers, strict=True):

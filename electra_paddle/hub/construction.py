@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.errors import CheckpointError, ConfigError, some_of
 from electra_paddle.hub.checkpoint import Checkpoint
 from electra_paddle.hub.inputs import read_label_map
+from electra_paddle.hub.tasks.classification import Classification
+from electra_paddle.hub.tasks.multi_label import MultiLabelClassification
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import head_value
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Task
 
 
 def choose_labels(
@@ -44,6 +48,34 @@ def choose_labels(
         expected = f"{num_classes}, as the weights in {assets} were trained with"
         raise ConfigError("label_map", f"{len(chosen)} labels", expected)
     return chosen
+
+
+def choose_class_weights(
+    wanted: Mapping[Any, float] | None, label_map: Mapping[int, Any], task: Task
+) -> list[float] | None:
+    """Factors [C] of the losses of the classes; None where all are 1.
+
+    Args:
+        wanted: label -> factor; 1 for those that it does not name.
+
+    Raises:
+        ConfigError: the task has no such loss, or a label or factor is none.
+    """
+    if wanted is None:
+        return None
+    if not isinstance(task, Classification) or isinstance(task, MultiLabelClassification):
+        raise ConfigError("class_weights", f"for task {type(task).__name__}", "seq-cls, pair-cls or text-matching")
+    labels = list(label_map.values())
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(
+            "class_weights", repr(wanted), f"a mapping of labels to factors such as {{{labels[0]!r}: 2.0}}"
+        )
+    for label, factor in wanted.items():
+        if label not in labels:
+            raise ConfigError("class_weights", f"label {label!r}", some_of([repr(each) for each in labels]))
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+            raise ConfigError(f"class_weights[{label!r}]", repr(factor), "a factor, 0 or more")
+    return [float(wanted.get(label, 1.0)) for label in labels]
 
 
 def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:

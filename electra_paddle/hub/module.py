@@ -16,13 +16,14 @@ from electra_paddle import runtime
 from electra_paddle.errors import ConfigError
 from electra_paddle.hub import command
 from electra_paddle.hub.checkpoint import ENTRY, Checkpoint, describe, read_checkpoint
-from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
+from electra_paddle.hub.construction import apply_settings, build_layers, choose_class_weights, choose_labels
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
 from electra_paddle.hub.inputs import check_items, check_number
 from electra_paddle.hub.interface import HubInterface
 from electra_paddle.hub.prediction import compute_in_batches, on_device
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Options
+from electra_paddle.hub.tasks.classification import Classification
 from electra_paddle.hub.tasks.registry import tasks
 from electra_paddle.hub.weights import find_weights, settings_of, task_of
 from electra_paddle.models import pretrained_directory as pretrained
@@ -53,6 +54,8 @@ class ElectraModule(nn.Layer, HubInterface):
             weights.
         pretrained_dir: an older name of `pretrained`.
         exported: a folder that `export` wrote, for the other engines of `predict`.
+        class_weights: label -> factor of the loss of its class, 1 unless given, where `hub.Trainer` learns "seq-cls",
+            "pair-cls" or "text-matching".
         kwargs: entries of ElectraConfig, such as hidden_dropout_prob.
 
     Raises:
@@ -82,6 +85,7 @@ class ElectraModule(nn.Layer, HubInterface):
         pretrained: str | Path | None = None,
         pretrained_dir: str | Path | None = None,
         exported: str | Path | None = None,
+        class_weights: Mapping[Any, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__()
@@ -94,7 +98,8 @@ class ElectraModule(nn.Layer, HubInterface):
         component = tasks()[name or "embedding"].component
         self.assets = find_weights(self, pretrained_dir if pretrained is None else pretrained, component)
         self._build(name, label_map, num_classes, checkpoint, kwargs)
-        self.exported = None if exported is None else Path(exported)
+        self.class_weights = choose_class_weights(class_weights, self.label_map, self.handler)
+        self.exported: Path | None = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
         self.metric = self.handler.make_metric(self.label_map, suffix)
 
@@ -161,16 +166,18 @@ class ElectraModule(nn.Layer, HubInterface):
     ) -> Any:
         """Class probabilities, [B, C] or for each token [B, L, C]; with labels also the mean loss and a metric.
 
+        Of "regression" and "pair-regression" numbers [B, 1] in their place.
+
         Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H]. For the other tasks without
         labels: logits, as the tasks describe them.
 
         Args:
             query_input_ids ... title_attention_mask: both texts of "text-matching".
             seq_lengths: not needed, padding is where the labels are ignored.
-            labels: [B], or [B, L] with -100 at padding.
+            labels: [B]; [B, L] with -100 at padding; [B, C] of 1 and 0 for the tasks with several labels.
         """
         output = self.handler.forward_named(self, locals())
-        if not self.handler.has_classes:
+        if not self.handler.is_taught:
             return output
         if self.training:
             self.is_trained = True
@@ -178,7 +185,10 @@ class ElectraModule(nn.Layer, HubInterface):
         probabilities = self.handler.probabilities(output)
         if labels is None:
             return probabilities
-        return probabilities, *self.handler.supervise(self.metric, output, probabilities, labels)
+        loss, metrics = self.handler.supervise(self.metric, output, probabilities, labels)
+        if self.class_weights is not None and isinstance(self.handler, Classification):
+            loss = self.handler.weighted_loss(output, labels, self.class_weights)
+        return probabilities, loss, metrics
 
     def predict(
         self,

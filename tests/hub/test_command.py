@@ -68,6 +68,12 @@ def test_line_that_is_no_item_is_told_with_its_number(run, capfd, content, messa
     )
 
 
+def test_text_that_its_task_cannot_take_is_told_with_its_line(run, capfd):
+    with pytest.raises(SystemExit):
+        run(f"[MASK]{SHORT}\n{SHORT}\n".encode(), "--task", "fill-mask")
+    assert "error: in.txt:2: " in capfd.readouterr().err
+
+
 def test_items_of_one_file_have_as_many_texts_as_the_first(run, capfd):
     with pytest.raises(SystemExit):
         run("一\n一\t一\n".encode())

@@ -441,7 +441,59 @@ def test_steps_of_the_trainer_give_the_loss_of_what_is_predicted(make, task):
     assert results["metrics"]["acc"] == float(np.argmax(probabilities) == 1)
     with pytest.raises(ElectraPaddleError, match="data set: found 2 arrays in an example"):
         model.training_step([*inputs[:1], label], 0)
-    with pytest.raises(ElectraPaddleError, match="a task with labels"):
-        make("similarity").training_step([*inputs, label], 0)
-    with pytest.raises(ElectraPaddleError, match="labels: found .* MultiLabelClassification, expected none; tasks/run"):
-        make("multi-label-cls").training_step([*ids_of(SHORT), label], 0)
+    for other in ("similarity", "multiple-choice"):
+        with pytest.raises(ElectraPaddleError, match="a task with labels"):
+            make(other).training_step([*inputs, label], 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_factors_of_classes_are_factors_of_their_losses(make):
+    import paddle
+
+    model = make("seq-cls", label_map={0: "bad", 1: "good"}, class_weights={"good": 3})
+    _, ((bad, good),) = model.predict([[SHORT]], return_prob=True)
+    ids, types = (paddle.concat([part, part]) for part in ids_of(SHORT))
+    results = model.training_step([ids, types, paddle.to_tensor([0, 1])], 0)
+    assert float(results["loss"]) == pytest.approx(-(np.log(bad) + 3 * np.log(good)) / 2, rel=1e-4)
+    for task, factors, message in (
+        ("seq-cls", {"fine": 1}, "class_weights: found label 'fine', expected 0, 1"),
+        ("seq-cls", {0: -1}, r"class_weights\[0\]: found -1, expected a factor, 0 or more"),
+        ("seq-cls", [1, 2], r"class_weights: found \[1, 2\], expected a mapping"),
+        ("token-cls", {0: 1}, "class_weights: found for task TokenClassification, expected seq-cls"),
+    ):
+        with pytest.raises(ElectraPaddleError, match=message):
+            make(task, class_weights=factors)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_trainer_teaches_several_labels(make):
+    import paddle
+
+    model = make("multi-label-cls", num_classes=3)
+    _, (row,) = model.predict([[SHORT]], return_prob=True)
+    row = np.array(row)
+    labels = np.array([1, 0, 1])
+    results = model.training_step([*ids_of(SHORT), paddle.to_tensor([labels])], 0)
+    expected = -(labels * np.log(row) + (1 - labels) * np.log(1 - row)).sum()
+    assert float(results["loss"]) == pytest.approx(expected, rel=1e-4)
+    given = row >= 0.5
+    assert results["metrics"]["f1_score"] == pytest.approx(2 * (given * labels).sum() / (given.sum() + 2))
+    with pytest.raises(ElectraPaddleError, match=r"labels: found the shape \[1\], expected \[1, 3\]: for each row"):
+        model.training_step([*ids_of(SHORT), paddle.to_tensor([1])], 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_trainer_teaches_numbers(make, tmp_path):
+    import paddle
+
+    model = make("pair-regression")
+    (number,) = model.predict([[SHORT, LONG[3:9]]])
+    batch = [*ids_of(SHORT, LONG[3:9]), paddle.to_tensor([number + 2])]
+    results = model.training_step(batch, 0)
+    assert float(results["loss"]) == pytest.approx(4, rel=1e-4)
+    assert results["metrics"] == model.validation_step(batch, 0)["metrics"]
+    assert results["metrics"]["negative_mse"] == pytest.approx(-4, rel=1e-4)
+    assert model(*batch[:2]).shape == [1, 1]
+    save_tensors(model.state_dict(), tmp_path / "m.safetensors")
+    again = make(load_checkpoint=tmp_path / "m.safetensors")
+    assert again.task == "pair-regression" and again.predict([[SHORT, LONG[3:9]]]) == [number]

@@ -31,6 +31,10 @@ class MultipleChoice(Regression):
     trained_by = "ElectraChoiceScorer"
     components = [("Label", {"label": "choices", "num_top_classes": 10})]
 
+    @property
+    def is_taught(self) -> bool:
+        return False
+
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraChoiceScorer(config)
         return module.model.electra
