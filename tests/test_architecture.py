@@ -62,9 +62,8 @@ ONLY_IMPORTERS = {
         "models/informed.py",
     },
     "opencc": {"data/mixture.py"},
-    "paddlehub": {"hub/interface.py", "hub/packaging/installation.py"},
+    "paddlehub": {"commands/serve.py", "hub/interface.py", "hub/packaging/installation.py", "hub/serving.py"},
     "google_crc32c": {"conversion/tensor_bundle.py"},
-    "gradio": {"hub/page.py"},
     "onnxruntime": {"hub/deployment/onnx_network.py"},
     "paddle.inference": {"hub/deployment/paddle_network.py"},
 }

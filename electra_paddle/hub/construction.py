@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle.errors import ConfigError
+from electra_paddle.errors import CheckpointError, ConfigError, some_of
+from electra_paddle.hub.checkpoint import Checkpoint
 from electra_paddle.hub.inputs import read_label_map
+from electra_paddle.hub.tasks.classification import Classification
+from electra_paddle.hub.tasks.multi_label import MultiLabelClassification
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.encoder import speed_up
 from electra_paddle.models.initialization import head_value
-from electra_paddle.tensors import assign, read_state
+from electra_paddle.tensors import assign
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
     from paddlenlp.transformers import ElectraConfig
 
-    from electra_paddle.arrays import Array
     from electra_paddle.hub.module import ElectraModule
+    from electra_paddle.hub.tasks.base import Task
 
 
 def choose_labels(
@@ -49,6 +53,34 @@ def choose_labels(
     return chosen
 
 
+def choose_class_weights(
+    wanted: Mapping[Any, float] | None, label_map: Mapping[int, Any], task: Task
+) -> list[float] | None:
+    """Factors [C] of the losses of the classes; None where all are 1.
+
+    Args:
+        wanted: label -> factor; 1 for those that it does not name.
+
+    Raises:
+        ConfigError: the task has no such loss, or a label or factor is none.
+    """
+    if wanted is None:
+        return None
+    if not isinstance(task, Classification) or isinstance(task, MultiLabelClassification):
+        raise ConfigError("class_weights", f"for task {type(task).__name__}", "seq-cls, pair-cls or text-matching")
+    labels = list(label_map.values())
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(
+            "class_weights", repr(wanted), f"a mapping of labels to factors such as {{{labels[0]!r}: 2.0}}"
+        )
+    for label, factor in wanted.items():
+        if label not in labels:
+            raise ConfigError("class_weights", f"label {label!r}", some_of([repr(each) for each in labels]))
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+            raise ConfigError(f"class_weights[{label!r}]", repr(factor), "a factor, 0 or more")
+    return [float(wanted.get(label, 1.0)) for label in labels]
+
+
 def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:
     """Set entries of an ElectraConfig; unknown ones are refused."""
     for key, value in settings.items():
@@ -59,25 +91,24 @@ def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:
         setattr(config, key, value)
 
 
-def build_layers(module: ElectraModule, load_checkpoint: str | Path | None, has_own_head: bool) -> None:
+def build_layers(module: ElectraModule, checkpoint: Checkpoint, has_own_head: bool) -> None:
     """Give a module its layers and their values.
 
     Args:
-        load_checkpoint: file of fine-tuned parameters, or None.
+        checkpoint: fine-tuned parameters, if there are any.
         has_own_head: whether the head comes with the weights.
     """
     handler = module.handler
     arrays, path = pretrained.read_weights(module.assets)
-    checkpoint = read_state(load_checkpoint) if load_checkpoint is not None else {}
-    names = [name.removeprefix("model.") for name in checkpoint] or (list(arrays) if has_own_head else [])
+    names = [name.removeprefix("model.") for name in checkpoint.arrays] or (list(arrays) if has_own_head else [])
     encoder = handler.build(module, module.config, names)
-    if handler.has_pretrained_head or (has_own_head and not checkpoint):
+    if handler.has_pretrained_head or (has_own_head and not checkpoint.arrays):
         assign(module.model, arrays, path)
     else:
         assign(encoder, arrays, path, prefix=pretrained.ENCODER, allow_extra=True)
         initialize_head(module, encoder)
-    if load_checkpoint is not None:
-        take_checkpoint(module, checkpoint, load_checkpoint, encoder)
+    if checkpoint.path is not None:
+        take_checkpoint(module, checkpoint, encoder)
     speed_up(module.model)
 
 
@@ -89,8 +120,15 @@ def initialize_head(module: ElectraModule, encoder: Layer) -> None:
             parameter.set_value(head_value(name, parameter.shape, seed=0))
 
 
-def take_checkpoint(module: ElectraModule, arrays: Mapping[str, Array], path: str | Path, encoder: Layer) -> None:
-    """Take fine-tuned parameters; a task that is not learned takes those of the encoder."""
+def take_checkpoint(module: ElectraModule, checkpoint: Checkpoint, encoder: Layer) -> None:
+    """Take fine-tuned parameters; a task that is not learned takes those of the encoder.
+
+    Raises:
+        CheckpointError: they do not fit, or say that their head is another task's.
+    """
+    arrays, path, task = checkpoint.arrays, checkpoint.path, module.task or "embedding"
+    if module.handler.is_learned and checkpoint.task is not None and not checkpoint.is_for(task):
+        raise CheckpointError(path, f"parameters of task {checkpoint.task!r}", f"those of {task!r}")
     if module.handler.is_learned or module.handler.has_pretrained_head:
         assign(module, arrays, path)
     else:

@@ -35,6 +35,7 @@ class HubInterface(TransformerModule):
     metric: Any
     assets: Path
     text_tokenizer: Tokenizer
+    suffix: bool
     predict: Callable[..., Any]
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> dict[str, Any]:

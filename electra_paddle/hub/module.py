@@ -10,20 +10,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from paddle import nn
+from paddle import nn, to_tensor
 
 from electra_paddle import runtime
 from electra_paddle.errors import ConfigError, DataError, some_of
 from electra_paddle.hub import command
-from electra_paddle.hub.construction import apply_settings, build_layers, choose_labels
+from electra_paddle.hub.checkpoint import ENTRY, Checkpoint, describe, read_checkpoint
+from electra_paddle.hub.construction import apply_settings, build_layers, choose_class_weights, choose_labels
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
 from electra_paddle.hub.inputs import is_stream, one_of, read_items, truth, whole_number
 from electra_paddle.hub.interface import HubInterface
-from electra_paddle.hub.notes import note
+from electra_paddle.hub.notes import is_collecting, note
 from electra_paddle.hub.prediction import compute_in_batches, on_device
 from electra_paddle.hub.serving import protect_hub_serving
 from electra_paddle.hub.tasks.base import SPLIT_CHAR, Options
+from electra_paddle.hub.tasks.classification import Classification
 from electra_paddle.hub.tasks.registry import tasks
 from electra_paddle.hub.weights import find_weights, settings_of, task_of
 from electra_paddle.models import pretrained_directory as pretrained
@@ -64,8 +66,8 @@ class ElectraModule(nn.Layer, HubInterface):
     Args:
         task: a name in `tasks()`. None stands for what the weights were fine-tuned for, else for "embedding".
         load_checkpoint: fine-tuned parameters of this module or of an official one: a .safetensors file, or the
-            .pdparams file that `hub.Trainer` writes (read without running any code in it). Tasks that are not
-            learned take its encoder.
+            folder or .pdparams file that `hub.Trainer` writes (read without running any code in it). What the Trainer
+            writes for this module also brings its task and labels. Tasks that are not learned take its encoder.
         label_map: class id -> label, where ids may be strings, as JSON has them; or the labels in a list.
         num_classes: number of classes; the label map's where one is given.
         suffix: whether the labels of "token-cls" end (and not begin) with B, I, E or S.
@@ -73,6 +75,8 @@ class ElectraModule(nn.Layer, HubInterface):
             weights.
         pretrained_dir: an older name of `pretrained`.
         exported: a folder that `export` wrote, for the other engines of `predict`.
+        class_weights: label -> factor of the loss of its class, 1 unless given, where `hub.Trainer` learns "seq-cls",
+            "pair-cls" or "text-matching".
         kwargs: entries of ElectraConfig, such as hidden_dropout_prob.
 
     Raises:
@@ -103,11 +107,13 @@ class ElectraModule(nn.Layer, HubInterface):
         pretrained: str | Path | None = None,
         pretrained_dir: str | Path | None = None,
         exported: str | Path | None = None,
+        class_weights: Mapping[Any, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
-        name = OLD_TASKS.get(task, task) if task is not None else None
+        checkpoint = read_checkpoint(load_checkpoint)
+        name = OLD_TASKS.get(task, task) if task is not None else checkpoint.task
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         num_classes = whole_number("num_classes", num_classes, 1)
@@ -115,8 +121,9 @@ class ElectraModule(nn.Layer, HubInterface):
         self.assets = find_weights(self, folder, handler.component)
         if handler.second_component is not None:
             self.second_assets = find_weights(self, folder, handler.second_component)
-        self._build(name, label_map, num_classes, load_checkpoint, kwargs)
-        self.exported = None if exported is None else Path(exported)
+        self._build(name, label_map, num_classes, checkpoint, kwargs)
+        self.class_weights = choose_class_weights(class_weights, self.label_map, self.handler)
+        self.exported: Path | None = None if exported is None else Path(exported)
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
         self.suffix = suffix
         self.metric = self.handler.make_metric(self.label_map, suffix)
@@ -129,7 +136,7 @@ class ElectraModule(nn.Layer, HubInterface):
         name: str | None,
         label_map: Mapping[int | str, Any] | Sequence[Any] | None,
         num_classes: int,
-        load_checkpoint: str | Path | None,
+        checkpoint: Checkpoint,
         settings: Mapping[str, Any],
     ) -> None:
         """Decide on task and labels, and fill the layers."""
@@ -138,23 +145,33 @@ class ElectraModule(nn.Layer, HubInterface):
         self.handler = tasks()[chosen]
         self.task = None if chosen == "embedding" else chosen  # as PaddleHub has it
         has_own_head = own_task is not None and self.handler.trained_by == tasks()[own_task].trained_by
-        self.settings = settings_of(self.assets) if has_own_head else {}
+        self.settings = checkpoint.settings(chosen) or (settings_of(self.assets) if has_own_head else {})
         self.text_tokenizer = pretrained.load_tokenizer(self.assets)
         self.config = pretrained.load_config(self.assets)
         num_classes = self.config.num_labels if has_own_head else num_classes
         own_labels = (own_labels or []) if has_own_head else None
+        if label_map is None and checkpoint.is_for(chosen):
+            label_map = checkpoint.labels
         self.label_map = choose_labels(label_map, num_classes, own_labels, self.assets)
         self.num_classes = self.config.num_labels = len(self.label_map)
-        apply_settings(self.config, settings)
-        build_layers(self, load_checkpoint, has_own_head)
-        self.is_trained = has_own_head or load_checkpoint is not None or not self.handler.is_learned
+        self.arguments = {**checkpoint.arguments, **settings}
+        apply_settings(self.config, self.arguments)
+        build_layers(self, checkpoint, has_own_head)
+        self.is_trained = has_own_head or checkpoint.path is not None or not self.handler.is_learned
         self._has_warned = False
 
-    def set_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Parameters as `nn.Layer` gives them, and what one has to know to use them; `hub.Trainer` saves it."""
+        state = super().state_dict(*args, **kwargs)
+        state[ENTRY] = to_tensor(describe(self))
+        return state
+
+    def set_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Set parameters as `nn.Layer` does; `hub.Trainer` resumes with it."""
         self.is_trained = True
         self.engines.clear()
-        return super().set_state_dict(*args, **kwargs)
+        parameters = {name: value for name, value in state_dict.items() if name != ENTRY}
+        return super().set_state_dict(parameters, *args, **kwargs)
 
     def forward(
         self,
@@ -175,16 +192,18 @@ class ElectraModule(nn.Layer, HubInterface):
     ) -> Any:
         """Class probabilities, [B, C] or for each token [B, L, C]; with labels also the mean loss and a metric.
 
+        Of "regression" and "pair-regression" numbers [B, 1] in their place.
+
         Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H]. For the other tasks without
         labels: logits, as the tasks describe them.
 
         Args:
             query_input_ids ... title_attention_mask: both texts of "text-matching".
             seq_lengths: not needed, padding is where the labels are ignored.
-            labels: [B], or [B, L] with -100 at padding.
+            labels: [B]; [B, L] with -100 at padding; [B, C] of 1 and 0 for the tasks with several labels.
         """
         output = self.handler.forward_named(self, locals())
-        if not self.handler.has_classes:
+        if not self.handler.is_taught:
             return output
         if self.training:
             self.is_trained = True
@@ -192,7 +211,10 @@ class ElectraModule(nn.Layer, HubInterface):
         probabilities = self.handler.probabilities(output)
         if labels is None:
             return probabilities
-        return probabilities, *self.handler.supervise(self.metric, output, probabilities, labels)
+        loss, metrics = self.handler.supervise(self.metric, output, probabilities, labels)
+        if self.class_weights is not None and isinstance(self.handler, Classification):
+            loss = self.handler.weighted_loss(output, labels, self.class_weights)
+        return probabilities, loss, metrics
 
     def predict(
         self,
@@ -346,8 +368,8 @@ class ElectraModule(nn.Layer, HubInterface):
             )
 
     def _warn_if_untrained(self) -> None:
-        if not (self.is_trained or self._has_warned):
-            self._has_warned = True
+        if not self.is_trained and (is_collecting() or not self._has_warned):
+            self._has_warned = self._has_warned or not is_collecting()
             note(f"{self.name}: the head of {self.task} is untrained, its answers mean nothing")
 
     def export(
@@ -367,6 +389,16 @@ class ElectraModule(nn.Layer, HubInterface):
         self.exported = Path(out)
         self.engines.clear()
         return about
+
+    def export_onnx_model(self, dirname: str | Path, **options: Any) -> None:
+        """`export` in the format "onnx", under PaddleHub's name for it; PaddleHub's own ends Python where it fails.
+
+        Raises:
+            ConfigError: an option of PaddleHub's.
+        """
+        if options:
+            raise ConfigError("export_onnx_model", ", ".join(options), "a folder's name alone", "`export` has options")
+        self.export(dirname, format="onnx")
 
     def _options(
         self,

@@ -19,6 +19,11 @@ def note(message: str, stacklevel: int = 2) -> None:
         told.append(message)
 
 
+def is_collecting() -> bool:
+    """Whether notes become part of an answer, which whoever asked now reads for the first time."""
+    return _collected.get() is not None
+
+
 @contextlib.contextmanager
 def collected() -> Iterator[list[str]]:
     """The notes of what is done meanwhile in this thread, instead of warnings."""

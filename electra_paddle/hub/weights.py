@@ -40,16 +40,21 @@ def find_weights(module: ElectraModule, name_or_folder: str | Path | None, compo
         CheckpointError, DataError: there is none.
     """
     if name_or_folder is not None:
-        name = published.published_name(name_or_folder)
-        if name is None or Path(name_or_folder).exists():
-            return find_component(Path(name_or_folder), component)
-        return fetch(name, component)
+        return named_weights(name_or_folder, component)
     if module.weights is None:
         return find_component(Path(module.directory) / "assets", component)
     try:
         return fetch(module.weights, component)
     except DataError as error:
         raise DataError(module.name, f"no weights ({error.found})", "weights from somewhere", THREE_WAYS) from None
+
+
+def named_weights(name_or_folder: str | Path, component: str) -> Path:
+    """The pretrained directory of a network in a folder, or of a published model where no folder is called so."""
+    name = published.published_name(name_or_folder)
+    if name is None or Path(name_or_folder).exists():
+        return find_component(Path(name_or_folder), component)
+    return fetch(name, component)
 
 
 def fetch(name: str, component: str) -> Path:

@@ -12,6 +12,7 @@ from hub.conftest import save_network
 from electra_paddle import published_models
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.module_archive import export_module
+from electra_paddle.hub.packaging.trainer_checkpoint import Missing
 from electra_paddle.hub.packaging.vendoring import PACKAGE, loaded_files, needed_files, with_relative_imports
 
 FOLDERS = sorted(path for path in (ROOT / "hub_modules").iterdir() if path.is_dir())
@@ -150,3 +151,18 @@ def test_damaged_directory_is_refused_and_nothing_written(tiny_run, tmp_path):
     with pytest.raises(ConfigError, match="--name"):
         export_module(tiny_run, tmp_path / "Out.tar.gz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged"]
+
+
+def test_folder_of_hub_modules_keeps_its_name_version_and_summary(tmp_path):
+    for option in ("name", "version", "summary"):
+        with pytest.raises(
+            ConfigError, match=rf"^--{option}: found '2.0', expected nothing: .* has its own in module.py"
+        ):
+            export_module(FOLDERS[0], tmp_path / "m.tar.gz", **{option: "2.0"})
+
+
+def test_fine_tuned_directory_names_its_labels_itself(tiny_run, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"^--label-map: found an option for checkpoints of hub.Trainer, expected noth"
+    ):
+        export_module(tiny_run, tmp_path / "m.tar.gz", missing=Missing(label_map="[1, 2]"))

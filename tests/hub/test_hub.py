@@ -26,10 +26,7 @@ trainer.train(rows, epochs=20, batch_size=16, eval_dataset=rows, save_interval=2
 words = model.get_tokenizer().vocab.idx_to_token
 texts = [["".join(words[i] for i in row[1:-1])] for row in ids]
 trained, probabilities = model.predict(texts, batch_size=8, return_prob=True)
-loaded = hub.Module(
-    name="chinese-electra-tiny", task="seq-cls", label_map=labels,
-    load_checkpoint="ckpt/epoch_20/model.pdparams"
-)
+loaded = hub.Module(name="chinese-electra-tiny", load_checkpoint="ckpt/best_model")  # with its task and labels
 again, other = loaded.predict(texts, batch_size=64, return_prob=True)
 difference = np.abs(np.array(probabilities) - np.array(other)).max()
 before = paddle.device.get_device()
@@ -145,6 +142,10 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
         *("run", "chinese-electra-other", "--task", "replaced-token-detection", "--input_file", "texts.txt")
     )
     assert [line for line in suspicious.splitlines() if line.startswith(f'[["{TEXTS[0][0]}", 0.')]
+    run = ("run", "chinese-electra-other", "--task", "replaced-token-detection", "--input_file", "texts.txt")
+    printed = hub.command(*run, "--output_file", "out.jsonl")
+    assert printed.splitlines()[-1] == "out.jsonl: 2 answers"
+    assert (hub.home / "out.jsonl").read_text(encoding="utf-8").splitlines() == suspicious.splitlines()[-2:]
     filled = hub.command(
         *("run", "chinese-electra-other", "--task", "fill-mask", "--top_k", "1"), "--input_text", "[MASK]" + TEXTS[1]
     )
@@ -164,7 +165,7 @@ def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_la
     assert "Successfully installed" in hub.install(archive)
     run = ("run", "chinese-electra-small", "--input_text", TEXTS[0])
     printed = hub.command(*run, "--task", "similarity", "--pretrained", tiny_run, status=2)
-    assert "error: data[0]: found 1 texts, expected a list of two texts" in printed
+    assert "error: --input_text: found 1 text, expected 2: text and second text" in printed
     answer = hub.command(*run, "--task", "replaced-token-detection", "--pretrained", tiny_run).splitlines()[-1]
     assert [character for character, _ in json.loads(answer)] == list(TEXTS[0])
     serving = ("serving", "start", "-m", "chinese-electra-small", "-p", port)

@@ -9,11 +9,23 @@ import pytest
 from conftest import ROOT
 from hub.conftest import NAME, Hub
 
-from electra_paddle.errors import CheckpointError
+from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.installation import check_module, install_module, unpack
 from electra_paddle.hub.packaging.module_archive import export_module
 
 MODULE = '@moduleinfo(name="m", version="1.0.0")\nclass M:\n    pass\n'
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """HUB_HOME of what is installed within this process."""
+    monkeypatch.setenv("HUB_HOME", str(tmp_path / "hub_home"))
+    return tmp_path / "hub_home"
+
+
+def files_in(folder):
+    """All files below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def pack(archive, **files):
@@ -41,12 +53,13 @@ def pack(archive, **files):
         ({"m__module_py": MODULE + "\0"}, "found a module.py that is no Python"),
     ],
 )
-def test_archive_without_a_module_is_told_in_one_sentence(tmp_path, files, message):
+def test_archive_without_a_module_is_told_in_one_sentence(tmp_path, home, files, message):
     archive = pack(tmp_path / "m.tar.gz", **files)
     with pytest.raises(CheckpointError) as caught:
         install_module(archive)
     assert str(caught.value).startswith(f"{archive}: found ") and message in str(caught.value)
     assert str(caught.value).endswith("; tools/export_hub_module.py makes one") and "\n" not in str(caught.value)
+    assert files_in(home) == [] and list((home / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +118,88 @@ def test_file_that_would_lie_elsewhere_is_refused(tmp_path, name):
     assert not (place / name).exists()
 
 
+def archive_of(path, *members):
+    """An archive of members that are described and not there: (name, type, size that is claimed, link)."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, kind, size, link in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, size, link
+            tar.fileobj.write(member.tobuf(tarfile.GNU_FORMAT))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (("m/pipe", tarfile.FIFOTYPE, 0, ""), "found m/pipe, a FIFO, expected files and folders"),
+        (("m/zero", tarfile.CHRTYPE, 0, ""), "found m/zero, a device, expected files and folders"),
+        (("m/a", tarfile.LNKTYPE, 0, "m/nothing"), "found m/a, a link to m/nothing, expected files and folders"),
+        (("m/a", tarfile.SYMTYPE, 0, "b"), "tar -h --hard-dereference packs the files that links lead to"),
+        (("m/a", tarfile.REGTYPE, 9 * 10**9, ""), "found 9.0 GB up to m/a, once unpacked, expected 8 GB at most"),
+        (("m/a", tarfile.XHDTYPE, 9 * 10**9, ""), "found no readable archive (a header of 9,000,000,000 bytes)"),
+        (
+            ("m/a", tarfile.GNUTYPE_LONGNAME, 2 * 10**9, ""),
+            "found no readable archive (a header of 2,000,000,000 bytes)",
+        ),
+        (("m/a", tarfile.REGTYPE, -(10**10), ""), "found 10.0 GB up to m/a, once unpacked"),
+    ],
+)
+def test_archive_of_more_than_ordinary_files_is_told_and_leaves_nothing(tmp_path, home, member, message):
+    archive = archive_of(tmp_path / "m.tar.gz", ("m", tarfile.DIRTYPE, 0, ""), member)
+    with pytest.raises(CheckpointError) as caught:
+        install_module(archive)
+    assert str(caught.value).startswith(f"{archive}: found ") and message in str(caught.value)
+    assert list((home / "tmp").iterdir()) == [] == list((home / "modules").iterdir())
+
+
+def test_archive_may_be_as_large_as_is_asked_for(tmp_path):
+    archive = pack(tmp_path / "m.tar.gz", m__module_py=MODULE, m__zeros="0" * 3_000_000)
+    expected = r"found 0.0 GB up to m/.*expected 0.003 GB at most; if you trust it, give a larger --max-size"
+    with pytest.raises(CheckpointError, match=expected):
+        unpack(archive, tmp_path / "place", 0.003)
+    assert files_in(unpack(archive, tmp_path / "other", 0.0031)) == ["module.py", "zeros"]
+
+
+def test_archive_of_too_many_files_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("electra_paddle.hub.packaging.installation.MOST_FILES", 3)
+    archive = pack(tmp_path / "m.tar.gz", m__module_py=MODULE, m__a="", m__b="")
+    with pytest.raises(CheckpointError, match="found more than 3 files"):
+        unpack(archive, tmp_path / "place")
+
+
+def test_folder_with_a_fifo_is_refused_before_it_is_copied(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/module.py").write_text(MODULE)
+    os.mkfifo(tmp_path / "m/pipe")
+    with pytest.raises(CheckpointError, match="m/pipe, a link to nothing, a FIFO or a device, expected files and fold"):
+        install_module(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ['"../../outside"', '"/outside"', '"a.b"', "NAME", '""'])
+def test_name_that_leads_elsewhere_is_refused(tmp_path, name):
+    archive = pack(tmp_path / "m.tar.gz", m__module_py=MODULE.replace('"m"', name))
+    with pytest.raises(CheckpointError, match=r"found @moduleinfo\(name=.*expected name=\"letters-digits-and-dashes\""):
+        install_module(archive)
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"), [("file", "not a directory"), ("file/home", "not a directory"), ("readonly", "permission den")]
+)
+def test_home_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeypatch, place, reason):
+    (tmp_path / "file").write_text("a")
+    (tmp_path / "readonly/modules").mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: "readonly" not in str(path))  # whoever runs this test
+    monkeypatch.setenv("HUB_HOME", str(tmp_path / place))
+    with pytest.raises(ConfigError) as caught:
+        install_module("chinese-electra-base")
+    assert str(caught.value).startswith(
+        f"HUB_HOME: found {tmp_path / place}, where modules/ cannot be written ({reason}"
+    )
+    assert str(caught.value).endswith(
+        "expected a folder that can be written; set the environment variable HUB_HOME to one"
+    )
+
+
 def run(home, *modules):
     """The command in a process of its own."""
     return subprocess.run(
@@ -153,13 +248,24 @@ except Exception as error:
 
 
 @pytest.mark.slow
-def test_module_that_fails_at_its_import_is_told_in_one_sentence(tmp_path):
-    archive = pack(
-        tmp_path / "m.tar.gz",
-        m__module_py="from paddlehub.module.module import moduleinfo\nimport nowhere\n\n\n" + MODULE,
-        m____init___py="",
-    )
-    result = run(tmp_path / "home", archive)
-    assert result.returncode == 2
-    assert "found a module that cannot be installed (ModuleNotFoundError: No module named 'nowhere')" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_module_that_fails_at_its_import_is_told_and_leaves_the_earlier_version(tmp_path):
+    head = "from paddlehub.module.module import moduleinfo\n"
+    body = "\n\n" + MODULE.replace("class M:\n", "class M(RunModule):\n")
+    good = head.replace("moduleinfo", "RunModule, moduleinfo") + body
+    for number, code in enumerate((good, head + "import nowhere" + body, head + "import sys\nsys.exit(7)" + body)):
+        (tmp_path / str(number)).mkdir()
+        pack(tmp_path / f"{number}/m.tar.gz", m__module_py=code, m____init___py="")
+    home = tmp_path / "home"
+    assert run(home, tmp_path / "0/m.tar.gz").returncode == 0
+    (home / "tmp/electra-install").mkdir()
+    (home / "tmp/electra-install/huge").write_text("of a process that was killed")
+    before = files_in(home / "modules")
+    for number, error in ((1, "ModuleNotFoundError: No module named 'nowhere'"), (2, "SystemExit: 7")):
+        result = run(home, tmp_path / f"{number}/m.tar.gz")
+        assert result.returncode == 2
+        assert f"found a module that cannot be installed ({error})" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert files_in(home / "modules") == before and list((home / "tmp").iterdir()) == []
+    assert (home / "modules/m/module.py").read_text() == good
+    assert run(home, tmp_path / "0/m.tar.gz", tmp_path / "0/m.tar.gz").stdout.count("m 1.0.0: installed") == 2
+    assert files_in(home / "modules") == before

@@ -232,4 +232,4 @@ def test_exported_reader_answers_on_the_command_line_without_this_package(make, 
         line = hub.command(*run, *given).splitlines()[-1]
         assert json.loads(line) == {**expected, "score": pytest.approx(expected["score"], abs=1e-5)}
     wrong = hub.command(*run, "--input_text", CONTEXT, status=2)
-    assert 'error: data[0]: found 1 texts, expected a list of two texts; give data such as [["context", "ques' in wrong
+    assert "error: --input_text: found 1 text, expected 2: context and question; a tab stands between the" in wrong

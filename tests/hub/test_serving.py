@@ -136,8 +136,8 @@ def test_many_clients_get_their_own_answers_and_memory_stays(server, address):
 def test_truths_as_text_are_read_and_notes_come_with_the_answer(address):
     answer = post(address, "seq-cls", data=[[SHORT], [LONG]], return_prob="false", use_gpu="false")
     assert answer["status"] == "000" and answer["results"] in [[each, other] for each in (0, 1) for other in (0, 1)]
-    assert "untrained" in answer["msg"] or "1 of 2 items are longer than max_seq_len 128" in answer["msg"]
-    assert "(data[1])" in answer["msg"]
+    assert "is untrained" in answer["msg"] and "1 of 2 items are longer than max_seq_len 128" in answer["msg"]
+    assert post(address, "seq-cls", data=[[SHORT]])["msg"].endswith("is untrained, its answers mean nothing")
 
 
 def test_bad_items_are_answered_by_none_where_that_is_asked_for(address):

@@ -3,6 +3,7 @@
 import inspect
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_signatures_are_the_official_ones():
     assert names(ElectraModule.predict)[:6] == [
         "data", "max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob",
     ]  # fmt: skip
-    assert names(ElectraModule.get_embedding) == ["data", "use_gpu"]
+    assert names(ElectraModule.get_embedding)[:2] == ["data", "use_gpu"]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_encoder_of_a_fine_tuned_checkpoint_gives_embeddings(make, tmp_path):
     for parameter in trained.model.electra.parameters():
         parameter.set_value(parameter * 0.5)
     save_tensors(trained.state_dict(), tmp_path / "m.safetensors")
-    model = make(load_checkpoint=tmp_path / "m.safetensors")
+    model = make("embedding", load_checkpoint=tmp_path / "m.safetensors")
     assert_close(model.model.embeddings.word_embeddings.weight, trained.model.electra.embeddings.word_embeddings.weight)
 
 
@@ -351,15 +352,17 @@ def test_tokenizer_has_the_reference_rules_and_leaves_pieces_whole(make, tiny_ru
 @pytest.mark.parametrize(
     ("task", "data", "message"),
     [
-        (None, "text", 'data: found a plain string, expected a list of items such as [["text"], ["another text"]]'),
+        (None, 5, 'data: found a value of type int, expected a list of items such as [["text"], ["another text"]]'),
         (None, None, "data: found None"),
-        (None, ["text"], "data[0]: found a plain string, expected a list of one text or two"),
+        (None, [5], "data[0]: found a value of type int, expected a list of one text or two"),
+        ("similarity", "text", "data: found a plain string"),
+        ("similarity", ["text", "other"], "data[0]: found a plain string, expected a list of two texts"),
         (None, [[SHORT], [None]], "data[1]: found None among its texts"),
         (None, [[SHORT], [" "]], "data[1]: found an empty text"),
         (None, [[]], "data[0]: found 0 texts"),
-        (None, [[SHORT], [SHORT, SHORT]], "data[1]: found 2 texts, expected 1 as in data[0]"),
+        (None, [[SHORT], [SHORT, SHORT]], "data[1]: found 2 texts, expected 1 as in the first item"),
         ("similarity", [[SHORT]], "data[0]: found 1 texts, expected a list of two texts"),
-        ("fill-mask", [[SHORT]], "found a text without [MASK]"),
+        ("fill-mask", [["[MASK]"], [SHORT]], "data[1]: found a text without [MASK]"),
     ],
 )
 def test_wrong_data_are_told_in_one_sentence(make, task, data, message):
@@ -372,8 +375,8 @@ def test_wrong_data_are_told_in_one_sentence(make, task, data, message):
     ("arguments", "message"),
     [
         ({"task": "seq-clss"}, "task: found 'seq-clss', expected None or 'embedding' or 'seq-cls'"),
-        ({"label_map": {"0": "a", 0: "b"}}, "label_map: found the ids [0, 0], expected each of 0 to 1 once"),
-        ({"label_map": {"negative": 0}}, "label_map: found {'negative': 0}, expected a mapping of class ids to labels"),
+        ({"label_map": {"0": "a", 0: "b"}}, "label_map: found the ids [0], expected each of 0 to 1 once"),
+        ({"label_map": {"negative": 0}}, "label_map: found {'negative': 0}, expected labels such as"),
         ({"label_map": {0: "a"}, "num_classes": 3}, "label_map: found 1 labels, expected 3, as num_classes says"),
         ({"num_classes": 0}, "num_classes: found 0"),
         ({"pretraind": "x"}, "pretraind: found an unknown argument, expected 'pretrained', perhaps"),
@@ -386,6 +389,76 @@ def test_wrong_arguments_are_told_in_one_sentence(make, arguments, message):
     with pytest.raises(ElectraPaddleError) as caught:
         make(**arguments)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_what_one_types_first_is_answered(make):
+    model = make("seq-cls", label_map=["负面", "正面"])
+    (expected,) = model.predict([[SHORT]])
+    assert expected in ("负面", "正面")
+    for data in (SHORT, [SHORT], (SHORT,), [(SHORT,)], np.array([SHORT]), np.array([[SHORT]]), [{"text": SHORT}]):
+        assert model.predict(data) == [expected]
+    assert model.predict([], output="dict") == [] and model.predict(np.array([SHORT]), batch_size=np.int64(2))
+    stream = model.predict(([text] for text in (SHORT, LONG[:9], SHORT)), return_prob=True)
+    assert iter(stream) is stream
+    labels, probabilities = zip(*stream, strict=True)
+    assert labels == tuple(model.predict([SHORT, LONG[:9], SHORT])) and probabilities[0] == probabilities[2]
+    assert list(model.predict(iter([]))) == []
+
+
+def test_old_names_of_tasks_are_understood(make):
+    assert [make(name).task for name in ("token_cls", "text_matching", "sequence_classification")] == [
+        "token-cls",
+        "text-matching",
+        "seq-cls",
+    ]
+
+
+def test_bad_items_are_answered_by_none_where_that_is_asked_for(make):
+    data = [[SHORT], [" "], [SHORT], ["[MASK]"], 5]
+    with pytest.warns(
+        UserWarning, match=r"4 of 5 items skipped: data\[0\]: found a text without \[MASK\].* and 3 more"
+    ):
+        answers = make("fill-mask").predict(data, on_error="skip", top_k=1)
+    assert answers[:3] == [None] * 3 and answers[4] is None and len(answers[3][0]) == 1
+    model = make("seq-cls")
+    with pytest.warns(UserWarning, match="untrained|skipped"):
+        labels, probabilities = model.predict([[SHORT], [""]], on_error="skip", return_prob=True)
+    assert labels[1] is probabilities[1] is None and sum(probabilities[0]) == pytest.approx(1)
+    with pytest.warns(UserWarning, match="skipped"):
+        assert list(model.predict(iter([[""]]), on_error="skip", output="dict")) == [None]
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_answers_as_dicts_have_the_numbers_of_the_plain_ones(make):
+    model = make("seq-cls", label_map=["负面", "正面"])
+    labels, probabilities = model.predict([SHORT], return_prob=True)
+    (answer,) = model.predict([SHORT], output="dict")
+    assert answer["label"] == labels[0] and list(answer["probabilities"].values()) == probabilities[0]
+    tags = make("token-cls", label_map=["O", "B-X"])
+    (answer,) = tags.predict([f"{WORDS[5]}  {WORDS[6]}"], output="dict")
+    assert answer["text"] == f"{WORDS[5]}  {WORDS[6]}" and [each["start"] for each in answer["tokens"]] == [0, 3]
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_slices_of_scripts_for_the_official_modules_are_all_labels(make):
+    (labels,) = make("token-cls", num_classes=5).predict([SHORT])
+    assert len(labels) == len(SHORT) and isinstance(labels, list)
+    with pytest.warns(UserWarning, match="read as in scripts for 2.0.2: all labels"):
+        assert labels[1 : len(SHORT) + 1] == list(labels)
+    assert labels[1:] == list(labels)[1:] and labels[1:3] == list(labels)[1:3] and labels[0:99] == list(labels)
+    assert json.loads(json.dumps(labels)) == labels
+
+
+def test_cut_texts_are_said_and_those_read_in_windows_are_not(make):
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 items are longer than max_seq_len 12 and lose their end \(data\[1\]\)"
+    ):
+        make("similarity").predict([[SHORT, SHORT], [SHORT, LONG[:20]]], max_seq_len=12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make("replaced-token-detection").predict([[LONG]], max_seq_len=12)
+        make("similarity").predict([[SHORT, LONG[:10]]], max_seq_len=12)
 
 
 def test_wrong_options_of_predict_are_told_in_one_sentence(make):
@@ -441,7 +514,59 @@ def test_steps_of_the_trainer_give_the_loss_of_what_is_predicted(make, task):
     assert results["metrics"]["acc"] == float(np.argmax(probabilities) == 1)
     with pytest.raises(ElectraPaddleError, match="data set: found 2 arrays in an example"):
         model.training_step([*inputs[:1], label], 0)
-    with pytest.raises(ElectraPaddleError, match="a task with labels"):
-        make("similarity").training_step([*inputs, label], 0)
-    with pytest.raises(ElectraPaddleError, match="labels: found .* MultiLabelClassification, expected none; tasks/run"):
-        make("multi-label-cls").training_step([*ids_of(SHORT), label], 0)
+    for other in ("similarity", "multiple-choice"):
+        with pytest.raises(ElectraPaddleError, match="a task with labels"):
+            make(other).training_step([*inputs, label], 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_factors_of_classes_are_factors_of_their_losses(make):
+    import paddle
+
+    model = make("seq-cls", label_map={0: "bad", 1: "good"}, class_weights={"good": 3})
+    _, ((bad, good),) = model.predict([[SHORT]], return_prob=True)
+    ids, types = (paddle.concat([part, part]) for part in ids_of(SHORT))
+    results = model.training_step([ids, types, paddle.to_tensor([0, 1])], 0)
+    assert float(results["loss"]) == pytest.approx(-(np.log(bad) + 3 * np.log(good)) / 2, rel=1e-4)
+    for task, factors, message in (
+        ("seq-cls", {"fine": 1}, "class_weights: found label 'fine', expected 0, 1"),
+        ("seq-cls", {0: -1}, r"class_weights\[0\]: found -1, expected a factor, 0 or more"),
+        ("seq-cls", [1, 2], r"class_weights: found \[1, 2\], expected a mapping"),
+        ("token-cls", {0: 1}, "class_weights: found for task TokenClassification, expected seq-cls"),
+    ):
+        with pytest.raises(ElectraPaddleError, match=message):
+            make(task, class_weights=factors)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_trainer_teaches_several_labels(make):
+    import paddle
+
+    model = make("multi-label-cls", num_classes=3)
+    _, (row,) = model.predict([[SHORT]], return_prob=True)
+    row = np.array(row)
+    labels = np.array([1, 0, 1])
+    results = model.training_step([*ids_of(SHORT), paddle.to_tensor([labels])], 0)
+    expected = -(labels * np.log(row) + (1 - labels) * np.log(1 - row)).sum()
+    assert float(results["loss"]) == pytest.approx(expected, rel=1e-4)
+    given = row >= 0.5
+    assert results["metrics"]["f1_score"] == pytest.approx(2 * (given * labels).sum() / (given.sum() + 2))
+    with pytest.raises(ElectraPaddleError, match=r"labels: found the shape \[1\], expected \[1, 3\]: for each row"):
+        model.training_step([*ids_of(SHORT), paddle.to_tensor([1])], 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_trainer_teaches_numbers(make, tmp_path):
+    import paddle
+
+    model = make("pair-regression")
+    (number,) = model.predict([[SHORT, LONG[3:9]]])
+    batch = [*ids_of(SHORT, LONG[3:9]), paddle.to_tensor([number + 2])]
+    results = model.training_step(batch, 0)
+    assert float(results["loss"]) == pytest.approx(4, rel=1e-4)
+    assert results["metrics"] == model.validation_step(batch, 0)["metrics"]
+    assert results["metrics"]["negative_mse"] == pytest.approx(-4, rel=1e-4)
+    assert model(*batch[:2]).shape == [1, 1]
+    save_tensors(model.state_dict(), tmp_path / "m.safetensors")
+    again = make(load_checkpoint=tmp_path / "m.safetensors")
+    assert again.task == "pair-regression" and again.predict([[SHORT, LONG[3:9]]]) == [number]

@@ -1,78 +1,187 @@
 """`hub install` for a published model's name, or for an archive or folder once it is known to hold a module."""
 
+from __future__ import annotations
+
 import ast
+import contextlib
 import difflib
+import errno
+import os
+import re
+import shutil
+import sys
 import tarfile
-import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from electra_paddle.errors import CheckpointError
-from electra_paddle.files import brought_folder
+from electra_paddle.errors import CheckpointError, ConfigError, reason
+from electra_paddle.files import brought_folder, replace_folder
 from electra_paddle.hub.packaging.module_archive import export_module
+from electra_paddle.locks import only_writer
 from electra_paddle.published_models import MODELS
 
 EXPECTED = "a module's archive or folder"
 ADVICE = "tools/export_hub_module.py makes one"
 PUBLISHED = {model.name.replace("-", "_"): model.name for model in MODELS}  # folder of hub_modules/ -> name
+GB = 10**9
+MAX_SIZE = 8.0  # GB that an archive may unpack to: the largest published model takes 1.4
+MOST_FILES = 100_000  # of an archive; a module has about a hundred
+FOLDERS = ("modules", "cache", "dataset", "conf", "thirdparty", "tmp", "sources", "log")  # that PaddleHub makes
 
 
-def install_module(source: str | Path) -> tuple[str, str]:
-    """Install a module into HUB_HOME, in place of an older one of its name.
+def install_module(source: str | Path, max_size: float = MAX_SIZE) -> tuple[str, str]:
+    """Install a module into HUB_HOME, in place of an older one of its name; its module.py runs.
 
-    PaddleHub itself ends in a traceback at whatever is no module, and on Paddle 2.6 crashes at archives.
+    PaddleHub itself ends in a traceback at whatever is no module, on Paddle 2.6 crashes at archives, and removes the
+    older one before it knows whether the new one can be imported. So it works aside, below HUB_HOME/tmp.
 
     Args:
         source: an archive of any kind that `tarfile` opens, with a folder in it; the folder; or the name of a published
             model, if nothing is called so here. Its weights are fetched when the module is first made.
+        max_size: GB that an archive may unpack to.
 
     Returns:
         (name, version) of the module.
 
     Raises:
-        CheckpointError: it holds no module, is damaged, or fails at import; nothing is replaced but in the last case.
+        CheckpointError: it holds no module, is damaged or too large, or fails at import.
+        ConfigError: HUB_HOME cannot be written, or another process installs there.
+
+        Whatever fails, HUB_HOME then has the modules that it had before, and nothing else stays behind.
     """
     source = Path(source)
-    with tempfile.TemporaryDirectory() as place:
-        folder = find_folder(source, Path(place))
-        check_module(source, folder)
+    home = prepare_home()
+    with workplace(home) as place:
+        folder = find_folder(source, place, max_size)
+        name = check_module(source, folder).replace("-", "_")
+        installed = home / "modules" / name
+        if installed.is_symlink():
+            raise ConfigError(installed, "a symbolic link", "a module's folder, or nothing", "remove it")
         print(f"{source}: installing", flush=True)  # PaddleHub takes its time
-        from paddlehub.module.manager import LocalModuleManager
+        module_name, version = install_aside(source, folder, place / "modules")
+        replace_folder(place / "modules" / name, installed)
+    return module_name, version
 
+
+def prepare_home() -> Path:
+    """HUB_HOME, with the folders that PaddleHub makes there as it is imported.
+
+    Raises:
+        ConfigError: one of them cannot be made or written to.
+    """
+    home = Path(os.environ["HUB_HOME"]) if "HUB_HOME" in os.environ else Path("~/.paddlehub").expanduser()
+    for folder in (home / name for name in FOLDERS):
         try:
-            module = LocalModuleManager().install(directory=str(folder.resolve()))
-        except Exception as error:  # of whatever type the module's own code raises
-            found = f"a module that cannot be installed ({type(error).__name__}: {error})"
-            raise CheckpointError(source, found, "one for the installed versions of Paddle and PaddleNLP") from error
-    return module.name, module.version
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            found = f"{home}, where {folder.name}/ cannot be written ({reason(error)})"
+            advice = "set the environment variable HUB_HOME to one"
+            raise ConfigError("HUB_HOME", found, "a folder that can be written", advice) from error
+    return home
 
 
-def find_folder(source: Path, place: Path) -> Path:
+@contextlib.contextmanager
+def workplace(home: Path) -> Iterator[Path]:
+    """An empty folder in HUB_HOME/tmp that goes at the end; also what a process has left there that was killed."""
+    place = home / "tmp" / "electra-install"
+    with only_writer(place):
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            place.mkdir()
+            yield place
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            advice = "make room, or set the environment variable HUB_HOME to another folder"
+            raise ConfigError("HUB_HOME", f"{home} ({reason(error)})", "room for the module thrice", advice) from error
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def install_aside(source: Path, folder: Path, modules: Path) -> tuple[str, str]:
+    """Let PaddleHub install a module into a folder of modules that is not its own; returns (name, version).
+
+    Raises:
+        CheckpointError: it fails at import.
+    """
+    from paddlehub.module.manager import LocalModuleManager
+
+    try:
+        module = LocalModuleManager(home=str(modules)).install(directory=str(folder.resolve()))
+        return module.name, str(module.version)
+    except (Exception, SystemExit) as error:  # of whatever type the module's own code raises
+        found = f"a module that cannot be installed ({type(error).__name__}: {error})"
+        raise CheckpointError(source, found, "one for the installed versions of Paddle and PaddleNLP") from error
+    finally:  # so that nothing is imported later from where it is no more
+        sys.path[:] = [path for path in sys.path if path != str(modules)]
+        for name in [name for name, each in sys.modules.items() if is_below(getattr(each, "__file__", None), modules)]:
+            del sys.modules[name]
+
+
+def is_below(file: str | None, folder: Path) -> bool:
+    """Whether a file lies in a folder or one within."""
+    return file is not None and folder in Path(file).parents
+
+
+def find_folder(source: Path, place: Path, max_size: float = MAX_SIZE) -> Path:
     """The module's folder: the source itself, or one that is made below `place`."""
     if source.is_dir():
         return source
     name = str(source).replace("-", "_")
     if name in PUBLISHED and not source.exists():
         return export_module(brought_folder("hub_modules") / name, place / name)
-    return unpack(source, place)
+    return unpack(source, place / "unpacked", max_size)
 
 
-def unpack(archive: Path, place: Path) -> Path:
-    """The one folder of an archive, below `place`.
+class Header(tarfile.TarInfo):
+    """A member's header. `tarfile` reads long names and attributes into memory, however long they claim to be."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.size > 1 << 20 and not (header.isreg() or header.islnk() or header.issym()):
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header
+
+
+def unpack(archive: Path, place: Path, max_size: float = MAX_SIZE) -> Path:
+    """The one folder of an archive, below `place`, which is made.
+
+    Args:
+        max_size: GB that its files may have together; a file's size is known before any of it is unpacked.
 
     Raises:
-        CheckpointError: it is none, damaged, with files that would lie elsewhere, or without exactly one folder.
+        CheckpointError: it is none, damaged, too large, with files that would lie elsewhere or that are no files, or
+            without exactly one folder.
     """
+    total = 0
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(place, filter="data")
+        with tarfile.open(archive, tarinfo=Header) as tar:
+            place.mkdir(exist_ok=True)
+            for number, member in enumerate(tar):
+                if not (member.isreg() or member.isdir()) or member.issparse():
+                    advice = "tar -h --hard-dereference packs the files that links lead to"
+                    raise CheckpointError(archive, f"{member.name}, {kind_of(member)}", "files and folders", advice)
+                total += abs(member.size)  # a damaged one may be negative
+                if total > max_size * GB:
+                    found = f"{total / GB:,.1f} GB up to {member.name}, once unpacked"
+                    expected, advice = f"{max_size:g} GB at most", "if you trust it, give a larger --max-size"
+                    raise CheckpointError(archive, found, expected, advice)
+                if number >= MOST_FILES:
+                    raise CheckpointError(archive, f"more than {MOST_FILES:,} files", EXPECTED, ADVICE)
+                tar.extract(member, place, filter="data")
     except tarfile.FilterError as error:
         raise CheckpointError(archive, f"an unsafe archive ({error})", EXPECTED, ADVICE) from error
     except FileNotFoundError as error:
         near = difflib.get_close_matches(str(archive), PUBLISHED.values(), n=1)
         advice = f"perhaps {near[0]!r} is meant" if near else ADVICE
         raise CheckpointError(archive, "no such file or folder", f"{EXPECTED}, or a published name", advice) from error
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, KeyError, OSError) as error:
+        if isinstance(error, CheckpointError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise CheckpointError(archive, f"no readable archive ({error})", EXPECTED, ADVICE) from error
     names = sorted(path.name for path in place.iterdir())
     if len(names) != 1 or not (place / names[0]).is_dir():
@@ -81,8 +190,17 @@ def unpack(archive: Path, place: Path) -> Path:
     return place / names[0]
 
 
-def check_module(source: Path, folder: Path) -> None:
-    """Refuse a folder without a class that PaddleHub takes for a module.
+def kind_of(member: tarfile.TarInfo) -> str:
+    """What a member is that is neither file nor folder."""
+    if member.islnk() or member.issym():
+        return f"a link to {member.linkname}"
+    if member.issparse():
+        return "a sparse file"
+    return "a FIFO" if member.isfifo() else "a device" if member.isdev() else f"of the unknown type {member.type!r}"
+
+
+def check_module(source: Path, folder: Path) -> str:
+    """The name of the class in a folder that PaddleHub takes for a module; a folder without one is refused.
 
     Raises:
         CheckpointError: says what is missing.
@@ -90,10 +208,20 @@ def check_module(source: Path, folder: Path) -> None:
     file = folder / "module.py"
     if not file.is_file():
         raise CheckpointError(source, "no module in it (no module.py)", EXPECTED, ADVICE)
+    for path in folder.rglob("*"):
+        if not (path.is_file() or path.is_dir()):  # which PaddleHub would copy without end, or not at all
+            raise CheckpointError(source, f"{path}, a link to nothing, a FIFO or a device", "files and folders")
     try:
         classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
     except (SyntaxError, ValueError) as error:
         raise CheckpointError(source, f"a module.py that is no Python ({error})", EXPECTED, ADVICE) from error
-    decorators = [each for node in classes for each in node.decorator_list]
-    if not any(isinstance(each, ast.Call) and ast.unparse(each.func) == "moduleinfo" for each in decorators):
+    decorators = [each for node in classes for each in node.decorator_list if isinstance(each, ast.Call)]
+    infos = [each for each in decorators if ast.unparse(each.func) == "moduleinfo"]
+    if not infos:
         raise CheckpointError(source, "no class with @moduleinfo(...) in its module.py", EXPECTED, ADVICE)
+    values = [keyword.value for keyword in infos[0].keywords if keyword.arg == "name"]
+    name = values[0].value if values and isinstance(values[0], ast.Constant) else None
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):  # PaddleHub makes a path of it
+        found = f"@moduleinfo(name={ast.unparse(values[0])})" if values else "@moduleinfo(...) without a name"
+        raise CheckpointError(file, found, 'name="letters-digits-and-dashes"', ADVICE)
+    return name

@@ -13,6 +13,7 @@ from string import Template
 
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
+from electra_paddle.hub.packaging.trainer_checkpoint import NOTHING, Missing, is_checkpoint, write_directory
 from electra_paddle.hub.packaging.vendoring import COPY, copy_package, with_relative_imports
 from electra_paddle.hub.weights import PAIR_TASKS, TASK, find_component, task_of
 from electra_paddle.locks import only_writer
@@ -31,29 +32,39 @@ def export_module(
     source: str | Path,
     out: str | Path,
     name: str | None = None,
-    version: str = "1.0.0",
+    version: str | None = None,
     summary: str | None = None,
     overwrite: bool = False,
+    missing: Missing = NOTHING,
 ) -> Path:
     """Write a module: its class with the part of this package that it needs, README.md and the model in assets/.
 
     Args:
         source: a pretrained or fine-tuned directory; a pre-training run, whose discriminator is taken, and its
-            generator too; or a folder of hub_modules/, whose weights are left to be fetched.
+            generator too; a folder that `hub.Trainer` wrote, or its model.pdparams; or a folder of hub_modules/, whose
+            weights are left to be fetched, and which has a name, version and summary.
         out: the folder to make, or the archive if its name ends with .tar.gz.
         name: the module's name in PaddleHub, such as chinese-electra-demo; default the name of `out`.
+        version: numbers with dots between; default 1.0.0.
         overwrite: replace what is there already, if it is a module or an archive.
+        missing: what a checkpoint of `hub.Trainer` does not say.
 
     Raises:
         ConfigError, CheckpointError, DataError: nothing is written then.
     """
     source, out = Path(source), Path(out)
+    partial = partial_of(out)
+    given = missing.options()
+    if given and source.exists() and not is_checkpoint(source):
+        raise ConfigError(given[0], "an option for checkpoints of hub.Trainer", f"nothing: {source} says it itself")
     if (source / "module.py").is_file():
-        if name:
-            raise ConfigError("--name", repr(name), f"no name: {source} has one")
+        for option, value in {"name": name, "version": version, "summary": summary}.items():
+            if value is not None:
+                raise ConfigError(f"--{option}", repr(value), f"nothing: {source} has its own in module.py")
         name, write = source.resolve().name, write_published
     else:
         name = name or out.name.removesuffix(ARCHIVE).replace("_", "-")
+        version = version or "1.0.0"
         if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
             expected = "lower-case words with dashes between, such as chinese-electra-demo"
             raise ConfigError("--name", repr(name), expected)
@@ -61,9 +72,11 @@ def export_module(
             raise ConfigError("--version", repr(version), "numbers with dots between, such as 1.0.0")
 
         def write(source: Path, folder: Path) -> None:
-            write_module(source, folder, name, version, summary)
+            if is_checkpoint(source):
+                write_directory(source, partial / "fine-tuned", missing)
+                source = partial / "fine-tuned"
+            write_module(source, folder, str(name), str(version), summary)
 
-    partial = partial_of(out)
     folder = partial / name.replace("-", "_")
     with only_writer(out):
         check_out(out, overwrite)

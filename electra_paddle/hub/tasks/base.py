@@ -89,6 +89,11 @@ class Task:
     trained_by: ClassVar[str | None] = None
     batch_names: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "labels")
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether `hub.Trainer` can fine-tune it: it has a loss, see `supervise`."""
+        return self.has_classes
+
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         """Give the module its layers; returns the encoder.
 
@@ -191,7 +196,7 @@ class Task:
             ConfigError: the task has no labels, or the batch another number of arrays.
         """
         names = self.batch_names
-        if not self.has_classes:
+        if not self.is_taught:
             raise ConfigError("task", type(self).__name__, "a task with labels to train for, such as 'seq-cls'")
         if len(batch) != len(names):
             raise ConfigError("data set", f"{len(batch)} arrays in an example", f"{len(names)}: {', '.join(names)}")

@@ -13,6 +13,7 @@ from electra_paddle.batch import TokenBatch
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode, mean_states
 from electra_paddle.models.heads import ElectraClassifier
 from electra_paddle.models.probabilities import log_of, softmax
+from electra_paddle.models.task_losses import weighted_classification_loss
 from electra_paddle.text import encode_pair
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Classification(Task):
         if len(values) == 1:
             return values[0]
         return softmax(log_of(values).mean(axis=0))
+
+    def weighted_loss(self, logits: Tensor, labels: Tensor, class_weights: Sequence[float]) -> Tensor:
+        """Mean loss of logits [B, C] and labels [B] or [B, 1], that of each class times its factor in [C]."""
+        labels = labels.reshape([-1])
+        return weighted_classification_loss(logits, labels, paddle.ones(labels.shape), class_weights) / len(labels)
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> dict[str, Any]:
         label, probabilities = answer

@@ -13,6 +13,7 @@ from electra_paddle.hub.tasks.base import check_probability
 from electra_paddle.hub.tasks.classification import Classification, by_label
 from electra_paddle.models.heads import ElectraMultiLabelClassifier
 from electra_paddle.models.probabilities import logit
+from electra_paddle.models.task_losses import multi_label_losses
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -72,8 +73,21 @@ class MultiLabelClassification(Classification):
     def supervise(
         self, metric: Any, logits: Tensor, probabilities: Tensor, labels: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
-        advice = "tasks/run_finetuning.py trains it, from a description with `kind: multi_label`"
-        raise ConfigError("labels", f"given to task {type(self).__name__}", "none", advice)
+        """(loss, {metric: value}) of logits and probabilities [B, C], and labels [B, C], 1 where a row has them.
+
+        The loss is the binary cross entropy, summed over the labels, its mean over the rows; the metric is the F1 of
+        all labels of the batch together, at a threshold of 0.5.
+
+        Raises:
+            ConfigError: labels of another shape, such as the numbers of classes.
+        """
+        if list(labels.shape) != list(logits.shape):
+            expected = f"{list(logits.shape)}: for each row a 1 or a 0 for each label"
+            raise ConfigError("labels", f"the shape {list(labels.shape)}", expected)
+        right = labels.astype("float32")
+        given = (probabilities >= USUAL_THRESHOLD).astype("float32")
+        found, total = float((given * right).sum()), float((given + right).sum())
+        return multi_label_losses(logits, right).mean(), {"f1_score": 2 * found / total if total else 1.0}
 
 
 class PairMultiLabelClassification(MultiLabelClassification):

@@ -30,6 +30,10 @@ class MultipleChoice(Regression):
     text_names: ClassVar[tuple[str, ...]] = ("text", "choices")
     trained_by = "ElectraChoiceScorer"
 
+    @property
+    def is_taught(self) -> bool:
+        return False
+
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraChoiceScorer(config)
         return module.model.electra

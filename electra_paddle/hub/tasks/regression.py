@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from electra_paddle.batch import TokenBatch
+from electra_paddle.errors import ConfigError
 from electra_paddle.hub.tasks.base import Example, Positions, Task, encode
 from electra_paddle.models.heads import ElectraRegressor
+from electra_paddle.models.task_losses import regression_losses
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -27,6 +29,10 @@ class Regression(Task):
     is_learned = True
     trained_by: ClassVar[str | None] = "ElectraRegressor"
 
+    @property
+    def is_taught(self) -> bool:
+        return True
+
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraRegressor(config)
         return module.model.electra
@@ -37,6 +43,26 @@ class Regression(Task):
 
     def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         return (self.forward(module, *batches),)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """The numbers [B, 1] themselves."""
+        return logits
+
+    def supervise(
+        self, metric: Any, logits: Tensor, probabilities: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        """(mean squared error, it with a minus: of metrics PaddleHub keeps the highest) of numbers [B, 1], labels [B].
+
+        Raises:
+            ConfigError: another number of labels.
+        """
+        numbers = labels.reshape([-1]).astype("float32")
+        if numbers.shape[0] != logits.shape[0]:
+            raise ConfigError(
+                "labels", f"the shape {list(labels.shape)}", f"a number for each of {logits.shape[0]} rows"
+            )
+        loss = regression_losses(logits, numbers).mean()
+        return loss, {"negative_mse": -float(loss)}
 
     def output_names(self, module: ElectraModule) -> list[str]:
         return ["scores"]
