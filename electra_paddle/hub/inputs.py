@@ -56,8 +56,8 @@ def read_item(
 ) -> tuple[str, ...] | DataError:
     """One item's texts, or what is wrong with it."""
     wanted, advice = TEXTS[num_texts], f"give data such as {example}"
-    if isinstance(item, dict) and set(item) == set(names):
-        item = [item[name] for name in names]
+    if isinstance(item, dict) and any(set(item) == {*names[:number]} for number in num_texts):
+        item = [item[name] for name in names[: len(item)]]
     if isinstance(item, str) and 1 in num_texts:
         item = [item]
     if not isinstance(item, list | tuple):

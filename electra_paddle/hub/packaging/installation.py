@@ -51,8 +51,7 @@ def install_module(source: str | Path, max_size: float = MAX_SIZE) -> tuple[str,
         Whatever fails, HUB_HOME then has the modules that it had before, and nothing else stays behind.
     """
     source = Path(source)
-    home = prepare_home()
-    with workplace(home) as place:
+    with prepared_home() as home, workplace(home) as place:
         folder = find_folder(source, place, max_size)
         name = check_module(source, folder).replace("-", "_")
         installed = home / "modules" / name
@@ -64,13 +63,15 @@ def install_module(source: str | Path, max_size: float = MAX_SIZE) -> tuple[str,
     return module_name, version
 
 
-def prepare_home() -> Path:
-    """HUB_HOME, with the folders that PaddleHub makes there as it is imported.
+@contextlib.contextmanager
+def prepared_home() -> Iterator[Path]:
+    """HUB_HOME, with the folders that PaddleHub makes there as it is imported; those that are new go where it fails.
 
     Raises:
         ConfigError: one of them cannot be made or written to.
     """
     home = Path(os.environ["HUB_HOME"]) if "HUB_HOME" in os.environ else Path("~/.paddlehub").expanduser()
+    new = [folder for folder in (home, *(home / name for name in FOLDERS)) if not folder.exists()]
     for folder in (home / name for name in FOLDERS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +81,13 @@ def prepare_home() -> Path:
             found = f"{home}, where {folder.name}/ cannot be written ({reason(error)})"
             advice = "set the environment variable HUB_HOME to one"
             raise ConfigError("HUB_HOME", found, "a folder that can be written", advice) from error
-    return home
+    try:
+        yield home
+    except BaseException:
+        for folder in reversed(new):
+            with contextlib.suppress(OSError):  # what something stands in
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager
