@@ -12,6 +12,7 @@ from hub.test_tasks import assert_same, ids_of
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
 from electra_paddle.hub.module import ElectraModule
+from electra_paddle.hub.tasks.text_correction import apart
 from electra_paddle.text import Vocabulary
 
 TEXT, LONG = "".join(WORDS[5:13]), "".join(WORDS[5:50] * 2)
@@ -45,9 +46,12 @@ def best_at(tiny_run):
     pretrained.load_model(network, tiny_run / "generator")
     network.eval()
 
-    def best(text, place):
+    def best(text, *places):
+        """The first place is asked for, all are masked."""
         ids, types = ids_of(text)
-        ids[0, 1 + place] = WORDS.index("[MASK]")
+        place = places[0]
+        for each in places:
+            ids[0, 1 + each] = WORDS.index("[MASK]")
         scores = paddle.nn.functional.softmax(network(ids, types)[0, 1 + place]).numpy()
         number = 5 + scores[5:].argmax()
         return WORDS[number], scores[number]
@@ -55,7 +59,14 @@ def best_at(tiny_run):
     return best
 
 
-def test_every_character_is_masked_for_itself_and_replaced_by_the_best_other_one(model, best_at):
+def test_characters_that_are_masked_together_are_apart_in_as_few_copies_as_possible():
+    assert apart([]) == [] and apart([5]) == [[5]]
+    assert apart([1, 2, 17, 18, 19, 40]) == [[1, 17, 40], [2, 18], [19]]
+    groups = apart(list(range(1, 511)))
+    assert len(groups) == 16 and sorted(place for group in groups for place in group) == list(range(1, 511))
+
+
+def test_every_character_of_a_short_text_is_masked_for_itself_and_replaced_by_the_best_other_one(model, best_at):
     (answer,) = model.predict([[TEXT]], **ALL)
     best = [best_at(TEXT, place) for place in range(len(TEXT))]
     changed = [place for place, (char, _) in enumerate(best) if char != TEXT[place]]
@@ -98,8 +109,7 @@ def test_long_text_is_corrected_to_its_end_whatever_the_batch_size(model, best_a
     starts = [edit["start"] for edit in together[0]["edits"]]
     assert starts == sorted(set(starts)) and starts[0] < 5 and starts[-1] > len(LONG) - 5
     window = LONG[-22:]  # the last one; its end is answered from it
-    char, _ = best_at(window, 21)
-    assert together[0]["corrected"][-1] == char
+    assert together[0]["corrected"][-1] == best_at(window, 21, 5)[0]  # places 0 and 16, 1 and 17 and so on are masked
 
 
 def test_nothing_is_changed_where_no_character_is_suspected_and_by_default_only_what_both_are_sure_of(model):

@@ -1,6 +1,6 @@
 """Correcting characters: the discriminator says which look wrong, the generator which stand there better.
 
-Shapes: B batch, L sequence, S suspected tokens of a batch, V vocabulary.
+Shapes: B batch, L sequence, V vocabulary.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from electra_paddle.text import Tokenizer, Vocabulary
 
 THRESHOLD = 0.5  # where the discriminator itself would decide
+APART = 16  # which leaves 15 in 16 tokens as they are; in pre-training 15% are masked
 MIN_SCORE = 0.5  # more probable than all other tokens together
 
 
@@ -41,9 +42,10 @@ class TextCorrection(ReplacedTokenDetection):
 
     The discriminator's probability that a character is not what once stood there reaches `threshold`; the generator,
     which sees [MASK] in its place, finds another character the most probable, with a probability of `min_score` at
-    least. Every suspected character is masked in a copy of its window for itself: the generator so sees the characters
-    beside it, most of which are right even where they are suspected, and its probability does not depend on what else
-    is suspected. Only Chinese characters are suspected and suggested; what is not in the vocabulary stays.
+    least. In a copy of a window such characters are masked that are APART tokens apart at least: the generator so sees
+    the characters beside each, most of which are right even where they are suspected; and a window has APART copies at
+    most, however many of its characters are suspected. Only Chinese characters are suspected and suggested; what is
+    not in the vocabulary stays.
 
     Engines compute the discriminator, the generator is always computed by the module's own layers.
     """
@@ -79,12 +81,16 @@ class TextCorrection(ReplacedTokenDetection):
         (batch,), threshold = batches, THRESHOLD if options.threshold is None else options.threshold
         min_score = MIN_SCORE if options.min_score is None else options.min_score
         is_candidate = chinese_characters(module.text_tokenizer.vocabulary)  # [V]
-        suspected = np.argwhere((arrays[0] >= threshold) & is_candidate[batch.input_ids])  # [S, 2]
+        suspected = (arrays[0] >= threshold) & is_candidate[batch.input_ids]  # [B, L]
+        copies = [
+            (row, group) for row, is_wrong in enumerate(suspected) for group in apart(np.flatnonzero(is_wrong).tolist())
+        ]
         found: list[dict[int, tuple[int, float]]] = [{} for _ in batch.input_ids]
-        for start in range(0, len(suspected), options.batch_size):
-            some = suspected[start : start + options.batch_size]
+        for start in range(0, len(copies), options.batch_size):
+            some = copies[start : start + options.batch_size]
+            places = [(row, place) for row, group in some for place in group]
             tokens, scores = best_tokens(module, batch, some, is_candidate)
-            for (row, place), token, score in zip(some.tolist(), tokens.tolist(), scores.tolist(), strict=True):
+            for (row, place), token, score in zip(places, tokens.tolist(), scores.tolist(), strict=True):
                 if token != batch.input_ids[row, place] and score >= min_score:
                     found[row][place] = token, score
         return found
@@ -117,23 +123,36 @@ class TextCorrection(ReplacedTokenDetection):
         return corrections
 
 
-def best_tokens(module: ElectraModule, batch: TokenBatch, places: Array, is_candidate: Array) -> tuple[Array, Array]:
-    """(ids, probabilities) [S] of the candidates that the generator finds most probable at places of a batch.
+def apart(places: Sequence[int]) -> list[list[int]]:
+    """Ascending places in groups, in each of which they are APART tokens apart at least; as few groups as possible."""
+    groups: list[list[int]] = []
+    for place in places:
+        group = next((group for group in groups if place - group[-1] >= APART), None)
+        if group is None:
+            groups.append([place])
+        else:
+            group.append(place)
+    return groups
+
+
+def best_tokens(
+    module: ElectraModule, batch: TokenBatch, copies: Sequence[tuple[int, list[int]]], is_candidate: Array
+) -> tuple[Array, Array]:
+    """(ids, probabilities) of the candidates that the generator finds most probable, for each place of each copy.
 
     Args:
         batch: arrays [B, L].
-        places: [S, 2] of (row, position); each is masked in a copy of its row.
+        copies: (row, ascending places that are masked in a copy of it) pairs.
         is_candidate: [V].
     """
-    rows, positions = places.T
-    copies = TokenBatch(*(array[rows] for array in batch))  # [S, L]
-    copies.input_ids[np.arange(len(rows)), positions] = module.text_tokenizer.vocabulary.mask
+    masked = TokenBatch(*(array[[row for row, _ in copies]] for array in batch))  # [copies, L]
+    for ids, (_, places) in zip(masked.input_ids, copies, strict=True):
+        ids[places] = module.text_tokenizer.vocabulary.mask
     with paddle.no_grad():
-        tensors = TokenBatch(*map(paddle.to_tensor, copies))
+        tensors = TokenBatch(*map(paddle.to_tensor, masked))
         probabilities = probabilities_at_masks(module.generator, tensors, module.text_tokenizer.vocabulary).numpy()
     probabilities[:, ~is_candidate] = -1
-    tokens = probabilities.argmax(axis=-1)
-    return tokens, probabilities[np.arange(len(tokens)), tokens]
+    return probabilities.argmax(axis=-1), probabilities.max(axis=-1)
 
 
 @functools.lru_cache(maxsize=8)
