@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddlehub.module.module import runnable
 from paddlehub.module.nlp_module import TransformerModule
+from paddlehub.utils.utils import Version
 
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
@@ -21,10 +22,26 @@ if TYPE_CHECKING:
     from electra_paddle.hub.tasks.base import Task
     from electra_paddle.text import Tokenizer
 
+EARLIER = ("2.0.0", "2.0.1")  # of the official modules
 PREDICT_OPTIONS = (
     *("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine"),
     *("output", "pooling", "on_error", "threshold", "min_score"),
 )
+
+
+class ModuleClass(type):
+    """The class of a module's class: version pins of scripts for earlier modules of the same interface hold."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, Compatible(str(value)) if name == "version" else value)
+
+
+class Compatible(Version):
+    """A version; 2.0.2, which these modules have as their interface is that of the official ones, is any 2.0 before."""
+
+    def match(self, condition: str | None) -> bool:
+        pinned = (condition or "").lstrip("=")
+        return super().match(condition) or (str(self) == "2.0.2" and pinned in EARLIER)
 
 
 class HubInterface(TransformerModule):

@@ -20,7 +20,7 @@ from electra_paddle.hub.construction import apply_settings, build_layers, choose
 from electra_paddle.hub.deployment.engines import choose_engine
 from electra_paddle.hub.deployment.network_export import TOLERANCE, export_network
 from electra_paddle.hub.inputs import is_stream, one_of, read_items, truth, whole_number
-from electra_paddle.hub.interface import HubInterface
+from electra_paddle.hub.interface import HubInterface, ModuleClass
 from electra_paddle.hub.notes import is_collecting, note
 from electra_paddle.hub.prediction import compute_in_batches, on_device
 from electra_paddle.hub.serving import protect_hub_serving
@@ -60,7 +60,7 @@ class How(NamedTuple):
     return_prob: bool
 
 
-class ElectraModule(nn.Layer, HubInterface):
+class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
     """Chinese ELECTRA for one task; with labels `hub.Trainer` can fine-tune it.
 
     Args:

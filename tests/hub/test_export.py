@@ -12,8 +12,10 @@ from hub.conftest import save_network
 from electra_paddle import published_models
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.module_archive import export_module
+from electra_paddle.hub.packaging.readme import published_readme
 from electra_paddle.hub.packaging.trainer_checkpoint import Missing
 from electra_paddle.hub.packaging.vendoring import PACKAGE, loaded_files, needed_files, with_relative_imports
+from electra_paddle.hub.tasks.registry import BUILT_IN as TASKS
 
 FOLDERS = sorted(path for path in (ROOT / "hub_modules").iterdir() if path.is_dir())
 
@@ -46,8 +48,19 @@ def test_modules_differ_in_their_literals_only(folder):
     assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == [
         "README.md", "__init__.py", "module.py", "requirements.txt",
     ]  # fmt: skip
-    for file in ("module.py", "README.md", "requirements.txt", "__init__.py"):
+    for file in ("module.py", "requirements.txt", "__init__.py"):
         assert without((folder / file).read_text(), values) == without((FOLDERS[0] / file).read_text(), first)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_readme_is_that_of_the_template(folder):
+    """After a change of it `write_published(Path("hub_modules"))` of that module writes them anew."""
+    assert (folder / "README.md").read_text(encoding="utf-8") == published_readme(folder)
+
+
+def test_every_task_stands_in_the_readme():
+    table = published_readme(FOLDERS[0]).partition("| `task=`")[2].partition("output=")[0]
+    assert {*re.findall(r"`([a-z-]+)`", table)} >= {*TASKS}
 
 
 def test_archive_of_a_published_model_has_one_folder_and_no_weights(tmp_path):
@@ -123,8 +136,9 @@ def test_reader_tells_what_it_is_to_be_given(tiny_shape, tmp_path):
     (tmp_path / "model" / "task.json").write_text('{"kind": "reading_comprehension", "settings": {"doc_stride": 9}}')
     folder = export_module(tmp_path / "model", tmp_path / "chinese_electra_reader")
     readme = (folder / "README.md").read_text()
-    assert "unless you choose another: question-answering" in readme
-    assert 'predict([["context", "question"]])' in readme and '--input_text "context" "question"`' in readme
+    assert "不指定时的任务：`question-answering`" in readme
+    assert 'predict([["哈尔滨是黑龙江省的省会。", "黑龙江省的省会是哪里？"]], output="dict")' in readme
+    assert "--input_text '哈尔滨是黑龙江省的省会。' '黑龙江省的省会是哪里？'" in readme
     assert "doc_stride" in (folder / "assets" / "task.json").read_text()
 
 

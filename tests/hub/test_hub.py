@@ -1,8 +1,16 @@
 """The module in processes of its own, as PaddleHub loads it; this package cannot be imported there."""
 
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
+import requests
+from browser import wait_for
 from conftest import ROOT
 from hub.conftest import NAME, WORDS
 
@@ -53,6 +61,21 @@ result += [paddle.device.get_device() == before, "electra_paddle" in sys.modules
     assert messages[1].startswith("nowhere.pdparams: found no readable parameters")
     assert has_gpu_build or "no GPU support" in messages[2]
     assert same_device and not is_imported
+
+
+def test_earlier_versions_that_scripts_pin_are_understood():
+    from paddlehub.module.module import moduleinfo
+
+    from electra_paddle.hub.module import ElectraModule
+
+    def version(number):
+        told = {"author": "", "author_email": "", "summary": "", "type": "nlp", "name": "pinned", "version": number}
+        return moduleinfo(**told)(type("Pinned", (ElectraModule,), {})).version
+
+    found = version("2.0.2")
+    assert [found.match(each) for each in ("2.0.0", "==2.0.1", "2.0.2", ">=2.0.0", None)] == [True] * 5
+    assert not any(found.match(each) for each in ("1.0.0", "2.1.0", ">2.0.2", "<2.0.2"))
+    assert not version("1.0.0").match("2.0.0")
 
 
 def test_tagger_trains_with_the_data_sets_of_paddlehub(hub):
@@ -173,3 +196,42 @@ def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_la
         assert without.splitlines()[-1].startswith("error: chinese-electra-small: found no weights (HF_HUB_OFFLINE set")
         assert "or give pretrained=DIR" in without and "Traceback" not in without
     assert "--pretrained DIR" in hub.command("run", "chinese-electra-small", "--help")
+
+
+@pytest.mark.slow
+def test_every_command_and_script_of_a_module_s_readme_runs(hub, tiny_run, tmp_path):
+    """In their order, in a folder with nothing but the archive and somebody's CSV."""
+    from electra_paddle.hub.packaging.module_archive import export_module
+
+    folder = tmp_path / "work"
+    folder.mkdir()
+    archive = export_module(tiny_run, folder / "chinese_electra_read.tar.gz")
+    hub.install(archive)
+    readme = (hub.home / "modules/chinese_electra_read/README.md").read_text(encoding="utf-8")
+    half = [WORDS[5:25], WORDS[25:45]]
+    rows = [f"{'好坏'[number % 2]},{''.join(half[number % 2][number % 13 :][:6])}" for number in range(80)]
+    (folder / "reviews.csv").write_text("\n".join(["label,text", *rows]) + "\n", encoding="utf-8-sig")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = hub.environment | {"PATH": f"{hub.program.parent}:{os.environ['PATH']}"}
+    service, said = None, []
+    for language, block in re.findall(r"```(bash|python)\n(.*?)```", readme, re.DOTALL):
+        block = block.replace("8866", port)
+        if "hub install" in block:  # done above, for Paddle 2.6 in another way
+            assert block.split() == ["hub", "install", archive.name]
+            continue
+        command = ["bash", "-ec", block] if language == "bash" else [sys.executable, "-c", block]
+        if "hub serving start" in block:
+            service = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+            wait_for(lambda: requests.get(f"http://127.0.0.1:{port}", timeout=10).ok, "the service")
+            continue
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, block + done.stderr
+        said.append(done.stdout)
+    os.killpg(service.pid, signal.SIGTERM)
+    service.wait(timeout=60)
+    first, trained, ran, answered = said
+    assert "'embedding': [" in first and "'label': '" in trained and len(ran.splitlines()) > 0
+    assert answered.startswith("000 ") and "'embedding': [" in answered
+    assert len((folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2

@@ -13,6 +13,7 @@ from string import Template
 
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
+from electra_paddle.hub.packaging.readme import readme
 from electra_paddle.hub.packaging.trainer_checkpoint import NOTHING, Missing, is_checkpoint, write_directory
 from electra_paddle.hub.packaging.vendoring import COPY, copy_package, with_relative_imports
 from electra_paddle.hub.weights import PAIR_TASKS, TASK, find_component, task_of
@@ -22,10 +23,7 @@ from electra_paddle.tensors import save_tensors
 
 ARCHIVE = ".tar.gz"
 REQUIREMENTS = "requirements.txt"
-EXAMPLES = {  # task -> texts of an item in the module's README, where they are not one
-    **{task: ['"text"', '"second text"'] for task in PAIR_TASKS.values()},
-    "question-answering": ['"context"', '"question"'],
-}
+PAIRS = {*PAIR_TASKS.values(), "similarity", "text-matching"}  # tasks on two texts
 
 
 def export_module(
@@ -117,23 +115,18 @@ def write_module(source: Path, folder: Path, name: str, version: str, summary: s
     pretrained.load_tokenizer(directory)
     task, labels = task_of(directory)
     summary = summary or f"Chinese ELECTRA {name}" + (f" for {task}" if task else "")
-    texts = EXAMPLES.get(task or "embedding", ['"text"'])
     card = directory / pretrained.CARD
     values = {
-        "name": name,
         "name_literal": repr(name),
         "version_literal": repr(version),
-        "summary": summary,
         "summary_literal": repr(summary),
         "class_name": "".join(word.capitalize() for word in re.split("[-_]", name)),
-        "task": task or "embedding",
-        "labels": ", ".join(map(str, labels)) if labels else "none",
-        "item": "[" + ", ".join(texts) + "]",
-        "texts": " ".join(texts),
-        "card": card.read_text(encoding="utf-8") if card.is_file() else "",
     }
+    about = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = readme(name, summary, task, labels, 2 if task in PAIRS else 1, about)
+    (folder / "README.md").write_text(text, encoding="utf-8")
     templates = resources.files("electra_paddle.hub.packaging") / "template"
-    for file in ("module.py", "README.md", REQUIREMENTS):
+    for file in ("module.py", REQUIREMENTS):
         text = Template((templates / f"{file}.txt").read_text(encoding="utf-8")).substitute(values)
         (folder / file).write_text(with_relative_imports(text, ".", COPY) if file == "module.py" else text, "utf-8")
     copy_model(directory, folder / "assets")
