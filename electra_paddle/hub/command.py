@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FIRST_ITEMS, MOST_ITEMS = 32, 1024  # of a chunk
 
 
-PREDICT_OPTIONS = ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine", "threshold", "min_score")
+PREDICT_OPTIONS = ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine", "threshold", "min_score", "output")
 
 
 class Awaiting:
@@ -125,6 +125,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_seq_len", type=int, help="tokens of a sequence [as in fine-tuning, else 128]")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
     parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
+    parser.add_argument(
+        "--output",
+        default="plain",
+        help="plain, or dict for answers whose fields have names, as `predict` has it [plain]",
+    )
     parser.add_argument("--threshold", type=float, help="probability of a label, or of a character's being wrong [0.5]")
     parser.add_argument("--min_score", type=float, help="probability of a correction in text-correction [0.5]")
     parser.add_argument("--engine", default="eager", help="eager, inference or onnx [eager]")
@@ -189,7 +194,8 @@ def answers_of(chunk: Sequence[Item], module: ElectraModule, arguments: argparse
     if arguments.split_char:
         items = [[text.replace(arguments.split_char, SPLIT_CHAR) for text in texts] for texts in items]
     options: dict[str, Any] = {name: getattr(arguments, name) for name in PREDICT_OPTIONS}
-    options["return_prob"] = module.handler.has_classes
+    is_named = arguments.output == "dict"
+    options["return_prob"] = module.handler.has_classes and not is_named
     if type(module.handler) is Embedding:
         options["pooling"] = "cls"  # which is what is shown; the states of all tokens are a hundred times as large
     with collected() as notes:
@@ -206,10 +212,11 @@ def answers_of(chunk: Sequence[Item], module: ElectraModule, arguments: argparse
     for note in notes:
         if f"{module.name}: data[" not in note:  # such are said already, with the line's number
             tell_once(re.sub(r"\d+|\(.*", "", note), re.sub(r"data\[(\d+)\]", lambda at: chunk[int(at[1])].where, note))
-    if module.handler.has_classes:
+    if options["return_prob"]:
         answers = list(zip(*answers, strict=True))
     for texts, answer in zip(items, answers, strict=True):
-        yield json.dumps(module.handler.show(module.text_tokenizer, texts, answer), ensure_ascii=False)
+        shown = answer if is_named else module.handler.show(module.text_tokenizer, texts, answer)
+        yield json.dumps(shown, ensure_ascii=False)
 
 
 def tell_once(kind: str, note: str, told: set[str] = set()) -> None:  # noqa: B006

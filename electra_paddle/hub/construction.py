@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from electra_paddle.hub.tasks.base import Task
 
 
+ARGUMENTS = (  # of a module, which mistyped ones may mean
+    *("task", "load_checkpoint", "label_map", "num_classes", "suffix", "pretrained", "exported", "class_weights"),
+    *("hidden_dropout_prob", "attention_probs_dropout_prob"),
+)
+
+
 def choose_labels(
     label_map: Mapping[int | str, Any] | Sequence[Any] | None,
     num_classes: int,
@@ -85,7 +91,7 @@ def apply_settings(config: ElectraConfig, settings: Mapping[str, Any]) -> None:
     """Set entries of an ElectraConfig; unknown ones are refused."""
     for key, value in settings.items():
         if key not in {**vars(config), **config.attribute_map}:
-            near = difflib.get_close_matches(key, ["pretrained", "label_map", *vars(config)], n=1)
+            near = difflib.get_close_matches(key, ARGUMENTS, n=1)
             expected = f"{near[0]!r}, perhaps" if near else "an argument of the module or an entry of ElectraConfig"
             raise ConfigError(key, "an unknown argument", expected)
         setattr(config, key, value)

@@ -197,3 +197,21 @@ def test_odd_item_is_noted_once_with_its_line(run, capfd):
     assert list(checked(swapped, tasks()["question-answering"])) == swapped
     expected = "WARNING: in.txt:1: a question longer than its context: the order is [context, question]\n"
     assert capfd.readouterr().err == expected
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_fields_are_named_where_that_is_asked_for_and_cut_lines_are_said_once(run, capfd):
+    lines = run(f"{SHORT}\n{SHORT * 50}\n{SHORT * 60}\n".encode(), "--task", "seq-cls", "--output", "dict")
+    assert [set(json.loads(line)) for line in lines] == [{"label", "score", "probabilities"}] * 3
+    command = ["--task", "seq-cls"]
+    with pytest.raises(SystemExit):
+        run(f"{SHORT}\n".encode(), *command, "--output", "xml")
+    assert "output: found 'xml', expected 'plain' or 'dict'" in capfd.readouterr().err
+
+
+def test_cut_lines_are_said_with_their_numbers(run, capfd, monkeypatch):
+    from electra_paddle.hub import command
+
+    monkeypatch.setattr(command, "tell_once", lambda kind, note: print(note))
+    told, *_ = run(f"{SHORT}\n{SHORT * 50}\n".encode(), "--task", "embedding")
+    assert "1 of 2 items are longer than max_seq_len 128 and lose their end (in.txt:2)" in told

@@ -90,7 +90,7 @@ def test_wrong_objects_are_told_in_one_sentence(address, body, message):
 
 
 def test_empty_list_has_an_empty_answer(address):
-    assert post(address, "seq-cls", data=[]) == {"status": "000", "msg": "", "results": []}
+    assert post(address, "similarity", data=[]) == {"status": "000", "msg": "", "results": []}
 
 
 @pytest.mark.parametrize(("body", "status"), [(b'{"data": [', 400), (b"[1, 2]", 400), (b'"text"', 400)])
@@ -111,13 +111,16 @@ def resident_megabytes(process):
     return int(line.split()[1]) / 1024
 
 
-def test_many_clients_get_their_own_answers_and_memory_stays(server, address):
+def test_many_clients_get_their_own_answers_and_memory_stays_beside_visitors_who_hang(server, address, port):
     texts = ["".join(WORDS[5 + number : 10 + number]) for number in range(35)]
 
     def ask(text):
         return post(address, "replaced-token-detection", data=[[text]])["results"]
 
     alone = {text: ask(text) for text in texts}
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(16)]
+    for each in idle[8:]:
+        each.sendall(b"POST /predict/seq-cls HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     before, end = resident_megabytes(server), time.monotonic() + 60
 
     def be_a_client(number):
@@ -128,8 +131,19 @@ def test_many_clients_get_their_own_answers_and_memory_stays(server, address):
             count += 1
         return count
 
-    with ThreadPoolExecutor(64) as pool:
+    def upload_for_ever():
+        while time.monotonic() < end:
+            large = b"x" * (17 << 20)
+            assert requests.post(f"{address}/predict/seq-cls", data=large, timeout=60).status_code == 413
+            assert requests.get(f"{address}/gradio/seq-cls/gradio_api/heartbeat/x", timeout=60).status_code == 404
+            time.sleep(1)
+
+    with ThreadPoolExecutor(65) as pool:
+        uploads = pool.submit(upload_for_ever)
         assert sum(pool.map(be_a_client, range(64))) >= 64
+        uploads.result()
+    for each in idle:
+        each.close()
     assert resident_megabytes(server) - before < 50
 
 
