@@ -54,7 +54,8 @@ $(VENV)/.complete:
 # younger than the older stack's day.
 COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-version 3.10 --quiet \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	--exclude-newer-package modelscope=2026-11-01 --exclude-newer-package modelscope-hub=2026-11-01
+	--exclude-newer-package modelscope=2026-11-01 --exclude-newer-package modelscope-hub=2026-11-01 \
+	--exclude-newer-package nanotoken=2026-11-01
 lock:
 	$(COMPILE) --extra swanlab -c requirements/paddle33.in -o requirements/paddle33.txt --exclude-newer 2025-03-30 \
 		--exclude-newer-package paddlepaddle=2026-11-01 --exclude-newer-package safetensors=2026-11-01 \

@@ -86,6 +86,7 @@ setup(
             "hypothesis",
             "mypy>=1.11,<1.16",
             "modelscope>=1.40",
+            "nanotoken>=0.1",  # measured beside ours
             *ONNX,
             "opencc==1.1.9",
             "optuna>=3.6",

@@ -7,8 +7,10 @@ from conftest import ROOT
 
 from electra_paddle import runtime
 
+TOKENIZERS = ("tokenizers", "tokenizers_fast", "nanotoken")
 KEYS = {
-    "tokenizer": {"mb_per_s", "tokenizers_mb_per_s", "ratio_to_tokenizers", "num_tokens", "tokenizers_num_tokens"},
+    "tokenizer": {"mb_per_s", "num_tokens"}
+    | {key.format(peer) for peer in TOKENIZERS for key in ("{}_mb_per_s", "ratio_to_{}", "{}_num_tokens")},
     "build": {"mb_per_s_per_core", "speedup_2_workers", "megabytes"},
     "loader": {"masked_tokens_per_s", "whole_word_masked_tokens_per_s", "batch_ms", "update_ms", "share_of_update"},
     "convert": {"seconds", "peak_mb", "source_mb"},
@@ -27,7 +29,7 @@ def test_benchmark_prints_one_json_object_with_its_figures(what):
     assert set(figures) == KEYS[what]
     assert all(value > 0 for value in figures.values())
     if what == "tokenizer":
-        assert figures["num_tokens"] == figures["tokenizers_num_tokens"]
+        assert {figures["num_tokens"]} == {figures[f"{peer}_num_tokens"] for peer in TOKENIZERS}
 
 
 def test_each_measurement_has_options_of_its_own():
@@ -63,10 +65,13 @@ def test_pretrain_prints_consistent_figures_of_all_sides():
     for name, value in one_round.items():
         assert figures[name] == pytest.approx(value)
     has_torch = (ROOT / ".venv-peers/bin/python").exists()
-    assert (figures["ratio_to_torch"] is None) is not has_torch
+    assert (figures["ratio_to_torch"] is None) is (figures["best_torch"] is None) is not has_torch
     assert ("make peers" in result.stderr) is not has_torch
     if has_torch:
         assert figures["ratio_to_torch"] == pytest.approx(figures["ours_tokens_per_s"] / figures["torch_tokens_per_s"])
+        rates = {name: figures[f"{name}_tokens_per_s"] for name in ("torch", "torch_bf16", "torch_compiled")}
+        assert figures["best_torch"] == max(rates, key=rates.get)
+        assert figures["ratio_to_best_torch"] == pytest.approx(figures["ours_tokens_per_s"] / max(rates.values()))
 
 
 def test_pretrain_stops_with_the_message_of_a_side_that_fails():

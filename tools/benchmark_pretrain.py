@@ -19,13 +19,25 @@ from electra_paddle import runtime
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "pretrain_peers"
 TORCH_PYTHON = ROOT / ".venv-peers/bin/python"
+TORCHES = {  # variant of the PyTorch peer -> its settings
+    "torch": {"precision": "fp32", "compile": False},
+    "torch_bf16": {"precision": "bf16", "compile": False},
+    "torch_compiled": {"precision": "bf16", "compile": True},
+}
+BUSY = 0.25  # of a core: load with which a machine is not quiet
 MATRIX_SIZES = {False: 1024, True: 8192}  # is there a GPU -> rows of the matrices that measure the machine
 
 
 def pretrain(arguments):
-    """Updates of ours, of PaddleNLP's class, of Hugging Face's in PyTorch, and the machine's matrix products."""
+    """Updates of ours, of PaddleNLP's class, of Hugging Face's in PyTorch, and the machine's matrix products.
+
+    PyTorch's are measured as they come (`torch`, in float32), with bfloat16 autocast, and with `torch.compile` besides.
+    """
     from electra_paddle.config.geometry import training_flops
 
+    load = os.getloadavg()[0]
+    if load > BUSY * runtime.num_cores():
+        print(f"other work runs on this machine (load {load:.2f}): its figures mean little", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
         config = prepare(arguments, folder)
@@ -47,7 +59,10 @@ def pretrain(arguments):
             "paddlenlp": Side([sys.executable, PEERS / "run_paddlenlp.py", json.dumps(settings)]),
         }
         if TORCH_PYTHON.exists():
-            sides["torch"] = Side([TORCH_PYTHON, PEERS / "run_torch.py", json.dumps(settings)])
+            for name, variant in TORCHES.items():
+                own = {**settings, "compile": variant["compile"]}
+                own["precision"] = settings["precision"] if is_gpu and not variant["compile"] else variant["precision"]
+                sides[name] = Side([TORCH_PYTHON, PEERS / "run_torch.py", json.dumps(own)])
         else:
             print("no environment of the PyTorch peer: run `make peers`; its figures stay null", file=sys.stderr)
         for side in sides.values():
@@ -63,20 +78,27 @@ def pretrain(arguments):
     length, num_slots = config.max_seq_length, config.max_predictions_per_seq
     flops = config.train_batch_size * length * training_flops(generator, discriminator, length, num_slots)
     figures = {
+        "processor": runtime.processor_name(),
+        "load": load,
         "processes": num_processes,
         "gflop_per_update": flops / 1e9,
         "sgemm_gflops": rate["sgemm"] * product / 1e9,
     }
-    for name in ("ours", "paddlenlp", "torch"):
+    for name in ("ours", "paddlenlp", *TORCHES):
         measured = name in sides
         figures[f"{name}_tokens_per_s"] = rate[name] * num_tokens if measured else None
         figures[f"{name}_memory_mb"] = sides[name].bytes / 1e6 if measured else None
+    torches = [name for name in TORCHES if name in sides]
+    best = max(torches, key=lambda name: rate[name], default=None)
     return {
         **figures,
         "ratio_to_paddlenlp": ratio(turns["paddlenlp"], turns["ours"]),
         "memory_ratio_to_paddlenlp": sides["ours"].bytes / sides["paddlenlp"].bytes,
         "ratio_to_torch": ratio(turns["torch"], turns["ours"]) if "torch" in turns else None,
         "memory_ratio_to_torch": sides["ours"].bytes / sides["torch"].bytes if "torch" in turns else None,
+        "best_torch": best,
+        "ratio_to_best_torch": ratio(turns[best], turns["ours"]) if best else None,
+        "memory_ratio_to_best_torch": sides["ours"].bytes / sides[best].bytes if best else None,
         "share_of_sgemm": flops / product * ratio(turns["sgemm"], turns["ours"]),
     }
 

@@ -15,6 +15,7 @@ from conftest import ROOT
 from hub.conftest import WORDS
 
 pytestmark = pytest.mark.slow
+JSON = {"Content-Type": "application/json"}
 SHORT, LONG = "".join(WORDS[5:9]), "".join(WORDS[5:50]) * 2223
 TASKS = {
     "embedding": [[SHORT]],
@@ -134,7 +135,7 @@ def test_many_clients_get_their_own_answers_and_memory_stays_beside_visitors_who
     def upload_for_ever():
         while time.monotonic() < end:
             large = b"x" * (17 << 20)
-            assert requests.post(f"{address}/predict/seq-cls", data=large, timeout=60).status_code == 413
+            assert requests.post(f"{address}/predict/seq-cls", data=large, headers=JSON, timeout=60).status_code == 413
             assert requests.get(f"{address}/gradio/seq-cls/gradio_api/heartbeat/x", timeout=60).status_code == 404
             time.sleep(1)
 

@@ -20,6 +20,9 @@ generator.electra.embeddings = discriminator.electra.embeddings
 generator.tie_weights()
 parameters = list({id(p): p for net in (generator, discriminator) for p in net.parameters()}.values())
 optimizer = torch.optim.AdamW(parameters, 1e-5, eps=1e-6, weight_decay=0.01)
+forward = {"generator": generator, "discriminator": discriminator}
+if settings["compile"]:
+    forward = {name: torch.compile(network) for name, network in forward.items()}
 data = np.load(settings["batches"])
 batches = itertools.cycle(range(len(data["input_ids"])))
 for _ in Turns():
@@ -29,13 +32,13 @@ for _ in Turns():
         for name in ("input_ids", "masked_input_ids", "token_type_ids", "attention_mask", "labels")
     )
     with torch.autocast(device, torch.bfloat16, enabled=settings["precision"] != "fp32"):
-        output = generator(masked, attention_mask=mask, token_type_ids=types, labels=labels)
+        output = forward["generator"](masked, attention_mask=mask, token_type_ids=types, labels=labels)
         with torch.no_grad():
             is_masked = labels != -100
             logits = output.logits[is_masked].float()  # what nobody needs is not sampled
             corrupted = inputs.clone()
             corrupted[is_masked] = (logits - torch.empty_like(logits).exponential_().log()).argmax(-1)
-        detected = discriminator(
+        detected = forward["discriminator"](
             corrupted, attention_mask=mask, token_type_ids=types, labels=(corrupted != inputs).long()
         )
         loss = output.loss + 50 * detected.loss
