@@ -8,6 +8,7 @@ limit and each body with a limit of size, and the pages are its own answers.
 from __future__ import annotations
 
 import hmac
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -27,7 +28,14 @@ MAX_BODY = 16 << 20  # bytes of a request
 MAX_ITEMS = 4096  # of a request
 MAX_WAITING = 256  # requests that wait for their turn
 PATIENCE = 30  # seconds that a connection may be silent
-GUNICORN = {"worker_class": "gthread", "threads": 8, "timeout": 0, "graceful_timeout": 3}
+GUNICORN = {  # settings of `hub serving` with several workers
+    "worker_class": "gthread",
+    "threads": 8,
+    "timeout": 0,
+    "graceful_timeout": 3,
+    "worker_exit": lambda server, worker: os._exit(0),  # Paddle takes seconds to end
+    "on_exit": lambda server: os._exit(0),
+}
 LOCAL = ("127.0.0.1", "::1", "localhost")
 OK, FAILED, UNKNOWN = "000", "101", "111"  # PaddleHub's status of an answer
 OPEN = (
