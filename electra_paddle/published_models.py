@@ -169,6 +169,27 @@ def fetch_file(
         ) from None  # the sentence says it all; what lies beneath are pages of the HTTP library's
 
 
+def hub_problem(seconds: float = 5) -> tuple[str, str] | None:
+    """Ask the hub for the headers of a published file, once; nothing is downloaded.
+
+    Args:
+        seconds: to wait for each answer.
+
+    Returns:
+        None if it answers as a hub does, else (what went wrong, what to do).
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    repository = MODELS[0].repository(COMPONENTS[0])
+    try:
+        metadata = get_hf_file_metadata(hf_hub_url(repository, "config.json"), timeout=seconds)
+    except (OSError, ValueError) as error:
+        return _explain(error)
+    if metadata.commit_hash is None:
+        return f"an answer from {constants.ENDPOINT} that is no hub's", USE_MIRROR
+    return None
+
+
 def _alternative(filename: str) -> str:
     return f"a {filename}" if filename.endswith(".txt") else "a pretrained directory"
 

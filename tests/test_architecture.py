@@ -9,14 +9,14 @@ from conftest import ROOT
 
 LEVELS = [
     {"arrays"},
-    {"errors", "batch", "files", "parsing", "unpickling"},
+    {"errors", "batch", "cuda_code", "files", "parsing", "unpickling"},
     {"registry", "locks"},
     {"modelscope"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},
     {"conversion"},
-    {"finetuning", "hub", "pretraining"},
+    {"diagnosis", "finetuning", "hub", "pretraining"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -123,6 +123,7 @@ def test_some_libraries_have_few_importers(path):
         ["tools/export_inference.py", "--help"],
         ["tools/convert_hf.py", "--help"],
         ["-m", "electra_paddle", "models", "--help"],
+        ["-m", "electra_paddle", "doctor", "--help"],
     ],
 )
 def test_help_and_import_do_not_pay_for_heavy_libraries(arguments):
