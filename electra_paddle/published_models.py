@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 from electra_paddle import modelscope
 from electra_paddle.errors import ConfigError, DataError
@@ -111,6 +111,32 @@ def home() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME)
+
+
+class HubSettings(NamedTuple):
+    """What huggingface_hub read from the environment as it was imported.
+
+    Attributes:
+        endpoint: address of the hub, HF_ENDPOINT.
+        is_offline: HF_HUB_OFFLINE is set: the hub is not asked.
+        home, cache: folders, HF_HOME and HF_HUB_CACHE; the cache usually lies in the home.
+    """
+
+    endpoint: str
+    is_offline: bool
+    home: Path
+    cache: Path
+
+
+def hub_settings() -> HubSettings:
+    """The settings of this process.
+
+    Raises:
+        ImportError: huggingface_hub cannot be imported.
+    """
+    from huggingface_hub import constants
+
+    return HubSettings(constants.ENDPOINT, constants.HF_HUB_OFFLINE, home(), Path(constants.HF_HUB_CACHE))
 
 
 @overload

@@ -51,6 +51,7 @@ ONLY_IMPORTERS = {
     "paddle.distributed": {"runtime.py"},
     "visualdl": {"training/loggers/visualdl.py"},
     "huggingface_hub": {"published_models.py", "conversion/convert_hf.py"},
+    "packaging": {"diagnosis/doctor.py", "diagnosis/packages.py"},
     "requests": {"published_models.py"},
     "modelscope": {"modelscope.py"},
     "filelock": {"conversion/published.py"},

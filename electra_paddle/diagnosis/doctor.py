@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from electra_paddle import modelscope, published_models, runtime
 from electra_paddle.diagnosis import gpus, machine, packages, places
@@ -55,15 +54,13 @@ def versions() -> list[Finding]:
 
 
 def hub() -> list[Finding]:
-    from huggingface_hub import constants
-
-    is_offline, owner = constants.HF_HUB_OFFLINE, modelscope.owner()
-    problem = None if is_offline or owner else published_models.hub_problem()
+    settings, owner = published_models.hub_settings(), modelscope.owner()
     findings = places.check_second_source(owner, modelscope.is_installed())
     if not owner:
-        findings += places.check_hub(constants.ENDPOINT, is_offline, problem, len(places.cached_models()))
-    folders = {"HF_HOME": published_models.home(), "HF_HUB_CACHE": Path(constants.HF_HUB_CACHE)}
-    for variable, folder in folders.items():
-        if variable == "HF_HOME" or folders["HF_HOME"] not in folder.parents:
-            findings += places.check_folder(variable, folder)
+        problem = None if settings.is_offline else published_models.hub_problem()
+        num_cached = len(places.cached_models())
+        findings += places.check_hub(settings.endpoint, settings.is_offline, problem, num_cached)
+    findings += places.check_folder("HF_HOME", settings.home)
+    if settings.home not in settings.cache.parents:
+        findings += places.check_folder("HF_HUB_CACHE", settings.cache)
     return findings
