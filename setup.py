@@ -49,6 +49,7 @@ setup(
         "jinja2",
         "jieba",
         "matplotlib",
+        "packaging",
         "pydantic>=2.9,<2.12",
         "pyyaml",
         "safetensors>=0.4",

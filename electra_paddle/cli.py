@@ -34,6 +34,7 @@ COMMANDS = (
     "install_hub_module",
     "serve",
     "export_inference",
+    "doctor",
 )
 
 

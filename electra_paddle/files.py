@@ -14,6 +14,11 @@ def brought_folder(name: str) -> Path:
     return next((folder for folder in (package / name, package.parent / name) if folder.is_dir()), package / name)
 
 
+def hub_home() -> Path:
+    """The folder where PaddleHub keeps what it installs: HUB_HOME, or one in the user's home."""
+    return Path(os.environ["HUB_HOME"]) if "HUB_HOME" in os.environ else Path("~/.paddlehub").expanduser()
+
+
 def sha256(path: str | Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:
     """SHA-256 of a file, as hexadecimal digits; `on_bytes` is told how many more bytes were read."""
     digest = hashlib.sha256()

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import time
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 from electra_paddle import modelscope
 from electra_paddle.errors import ConfigError, DataError
@@ -113,6 +113,32 @@ def home() -> Path:
     return Path(constants.HF_HOME)
 
 
+class HubSettings(NamedTuple):
+    """What huggingface_hub read from the environment as it was imported.
+
+    Attributes:
+        endpoint: address of the hub, HF_ENDPOINT.
+        is_offline: HF_HUB_OFFLINE is set: the hub is not asked.
+        home, cache: folders, HF_HOME and HF_HUB_CACHE; the cache usually lies in the home.
+    """
+
+    endpoint: str
+    is_offline: bool
+    home: Path
+    cache: Path
+
+
+def hub_settings() -> HubSettings:
+    """The settings of this process.
+
+    Raises:
+        ImportError: huggingface_hub cannot be imported.
+    """
+    from huggingface_hub import constants
+
+    return HubSettings(constants.ENDPOINT, constants.HF_HUB_OFFLINE, home(), Path(constants.HF_HUB_CACHE))
+
+
 @overload
 def fetch_file(repository: str, filename: str, asked: object = None, revision: str | None = None) -> Path: ...
 
@@ -167,6 +193,27 @@ def fetch_file(
             f"{filename} of {repository}",
             f"{advice}, or {second_source}give the path of {_alternative(filename)}",
         ) from None  # the sentence says it all; what lies beneath are pages of the HTTP library's
+
+
+def hub_problem(seconds: float = 5) -> tuple[str, str] | None:
+    """Ask the hub for the headers of a published file, once; nothing is downloaded.
+
+    Args:
+        seconds: to wait for each answer.
+
+    Returns:
+        None if it answers as a hub does, else (what went wrong, what to do).
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    repository = MODELS[0].repository(COMPONENTS[0])
+    try:
+        metadata = get_hf_file_metadata(hf_hub_url(repository, "config.json"), timeout=seconds)
+    except (OSError, ValueError) as error:
+        return _explain(error)
+    if metadata.commit_hash is None:
+        return f"an answer from {constants.ENDPOINT} that is no hub's", USE_MIRROR
+    return None
 
 
 def _alternative(filename: str) -> str:

@@ -21,6 +21,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from electra_paddle.cuda_code import CudaCode, read_library
+from electra_paddle.errors import ConfigError
+
 if TYPE_CHECKING:
     from paddle import Tensor
     from paddle.nn import Layer
@@ -32,7 +35,11 @@ DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp16": "float16",
 }  # Paddle's names of the precisions
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
+MATH_LIBRARY = "MKL_DEBUG_CPU_TYPE"  # environment variable
 LAST_SECONDS = 600  # for the update and the checkpoint with which a process ends whose launcher has died
+OTHER_BUILD = (
+    "install a build of Paddle for this card, see docs/gpu.md, or compute on the CPU with CUDA_VISIBLE_DEVICES=''"
+)
 FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
@@ -76,9 +83,17 @@ def prepare_cpu() -> None:
 
 def prepare_math_library() -> None:
     """Let MKL use the whole of an AMD processor; it asks the environment at its first product, and never again."""
+    setting = math_library_setting()
+    if setting:
+        os.environ.setdefault(MATH_LIBRARY, setting)
+
+
+def math_library_setting() -> str | None:
+    """What the variable MATH_LIBRARY should say on this processor: 7 for AVX-512, 5 for AVX2; None for nothing."""
     processor = cpu_description()
-    if "AuthenticAMD" in processor:  # 7 and 5 stand for AVX-512 and AVX2
-        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "7" if AVX512.issubset(processor.split()) else "5")
+    if "AuthenticAMD" not in processor:
+        return None
+    return "7" if AVX512.issubset(processor.split()) else "5"
 
 
 def share_of_cores() -> int:
@@ -154,7 +169,11 @@ def set_malloc(**parameters: int) -> None:
 
 
 def start() -> ModuleType:
-    """Import Paddle and, in a job of several processes, start fleet."""
+    """Import Paddle and, in a job of several processes, start fleet.
+
+    Raises:
+        ConfigError: this process's GPU is one that this build of Paddle has no code for.
+    """
     prepare_cpu()
     import paddle
 
@@ -163,12 +182,66 @@ def start() -> ModuleType:
         paddle.set_flags({"FLAGS_use_stride_kernel": False})
         # Left to itself the threshold grows, and large tensors leave gaps among small ones that nothing fills.
         set_malloc(mmap_threshold=4 << 20)
+    check_device(paddle.device.get_device())
     if num_processes() > 1:
         from paddle.distributed import fleet
 
         end_with_launcher()
         fleet.init(is_collective=True)
     return paddle
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU that this build of Paddle has no code for: the first kernel would fail without saying so.
+
+    Args:
+        device: Paddle's name of it, such as gpu:0; others than GPUs pass.
+
+    Raises:
+        ConfigError: there is no code for it.
+    """
+    if not device.startswith("gpu"):
+        return
+    import paddle
+
+    number = int(device.partition(":")[2] or 0)
+    check_card(
+        f"{device} ({paddle.device.cuda.get_device_name(number)})",
+        paddle.device.cuda.get_device_capability(number),
+        cuda_code(),
+    )
+
+
+def check_card(card: str, capability: tuple[int, int], code: CudaCode | None) -> None:
+    """Refuse a card that a build has no code for.
+
+    Args:
+        card: its name, for the message.
+        capability: its compute capability, (major, minor).
+        code: what the build has; None if that is not known, then the card passes.
+
+    Raises:
+        ConfigError: it has none for this card.
+    """
+    if code and not code.runs_on(capability):
+        major, minor = capability
+        raise ConfigError(
+            card,
+            f"compute capability {major}.{minor}, for which this build of Paddle has no code",
+            f"one of {code}",
+            OTHER_BUILD,
+        )
+
+
+@functools.cache
+def cuda_code() -> CudaCode | None:
+    """The code for GPUs in this build of Paddle; None where it has none or that cannot be found."""
+    import paddle
+
+    if hasattr(paddle.version, "cuda_archs"):
+        architectures = tuple(sorted(paddle.version.cuda_archs()))
+        return CudaCode(architectures) if architectures else None
+    return read_library(Path(paddle.base.__file__).with_name("libpaddle.so"))  # Paddle 2.6 does not say
 
 
 @functools.cache

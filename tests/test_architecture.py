@@ -9,14 +9,14 @@ from conftest import ROOT
 
 LEVELS = [
     {"arrays"},
-    {"errors", "batch", "files", "parsing", "unpickling"},
+    {"errors", "batch", "cuda_code", "files", "parsing", "unpickling"},
     {"registry", "locks"},
     {"modelscope"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},
     {"conversion"},
-    {"finetuning", "hub", "pretraining"},
+    {"diagnosis", "finetuning", "hub", "pretraining"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -51,6 +51,7 @@ ONLY_IMPORTERS = {
     "paddle.distributed": {"runtime.py"},
     "visualdl": {"training/loggers/visualdl.py"},
     "huggingface_hub": {"published_models.py", "conversion/convert_hf.py"},
+    "packaging": {"diagnosis/doctor.py", "diagnosis/packages.py"},
     "requests": {"published_models.py"},
     "modelscope": {"modelscope.py"},
     "filelock": {"conversion/published.py"},
@@ -123,6 +124,7 @@ def test_some_libraries_have_few_importers(path):
         ["tools/export_inference.py", "--help"],
         ["tools/convert_hf.py", "--help"],
         ["-m", "electra_paddle", "models", "--help"],
+        ["-m", "electra_paddle", "doctor", "--help"],
     ],
 )
 def test_help_and_import_do_not_pay_for_heavy_libraries(arguments):

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_entries(parser, PretrainingConfig)
     parser.add_argument("--dry-run", action="store_true", help="print sizes, memory and lengths of the run, then exit")
     parser.add_argument("--measure", action="store_true", help="with --dry-run: make some updates, and tell the hours")
+    parser.add_argument("--device", choices=("cpu", "gpu"), help="with --dry-run: whose memory is estimated [cpu]")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,11 +32,13 @@ def run(arguments: argparse.Namespace) -> None:
     config = resolve(PretrainingConfig, arguments)
     if arguments.measure and not arguments.dry_run:
         raise ConfigError("--measure", "without --dry-run", "both", "a run itself shows its rate")
+    if arguments.device and not arguments.dry_run:
+        raise ConfigError("--device", "without --dry-run", "both", "a run takes the GPU where Paddle finds one")
     if arguments.dry_run:
         job = prepare(config)
         seconds = seconds_per_update(job) if arguments.measure else None
         if runtime.is_main():
-            dry_run.show(job, runtime.num_processes(), seconds)
+            dry_run.show(job, runtime.num_processes(), seconds, arguments.device or "cpu")
         return
     result = pretrain(config)
     if runtime.is_main():

@@ -106,7 +106,7 @@ def on_device(network: Layer, use_gpu: bool) -> Iterator[None]:
     The device is set back afterwards; the network stays where it was used, since it is large.
 
     Raises:
-        ConfigError: a GPU is wanted and there is none.
+        ConfigError: a GPU is wanted and there is none, or none that this build of Paddle has code for.
     """
     if use_gpu and not paddle.device.is_compiled_with_cuda():
         raise ConfigError("use_gpu", True, "False", "this build of Paddle has no GPU support")
@@ -117,6 +117,7 @@ def on_device(network: Layer, use_gpu: bool) -> Iterator[None]:
         target = "cpu"
         if use_gpu:
             target = before if before.startswith("gpu") else "gpu"
+            runtime.check_device(target)
         if any(parameter.place.is_gpu_place() != use_gpu for parameter in network.parameters()):
             network.to(device=target)
         paddle.device.set_device(target)

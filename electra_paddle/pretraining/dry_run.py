@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from electra_paddle.config.geometry import training_flops
-from electra_paddle.pretraining import cost
+from electra_paddle.pretraining import cost, gpu_memory
 
 if TYPE_CHECKING:
     from electra_paddle.config.geometry import Geometry
@@ -17,13 +17,14 @@ MB = 1e6
 MANY_EPOCHS = 1000
 
 
-def show(job: Job, num_processes: int, seconds: float | None = None) -> None:
+def show(job: Job, num_processes: int, seconds: float | None = None, device: str = "cpu") -> None:
     """Print shapes, sizes and lengths of a run.
 
     Args:
         job: the Job of `run_pretrain`.
         num_processes: that take part.
         seconds: that an update takes, where it was measured.
+        device: "cpu" or "gpu", whose memory is estimated.
     """
     config, generator, discriminator, batches = job.config, job.generator, job.discriminator, job.batches
     *parameters, total = cost.num_parameters(config, generator, discriminator)
@@ -33,7 +34,10 @@ def show(job: Job, num_processes: int, seconds: float | None = None) -> None:
     flops = training_flops(generator, discriminator, config.max_seq_length, config.max_predictions_per_seq)
     tokens = config.train_batch_size * config.max_seq_length
     print(f"{'FLOPs:':16}{flops / 1e6:,.1f} million a token, {flops * tokens / 1e12:,.3f} trillion an update")
-    print_memory(cost.memory(config, generator, discriminator, num_processes), config, num_processes)
+    if device == "gpu":
+        print_gpu_memory(gpu_memory.gpu_memory(config, generator, discriminator, num_processes), config, num_processes)
+    else:
+        print_memory(cost.memory(config, generator, discriminator, num_processes), config, num_processes)
     epochs = config.num_train_steps * config.train_batch_size / len(batches.shards)
     done = f", {job.start:,} of them done" if job.start else ""
     print(
@@ -83,3 +87,16 @@ def print_memory(memory: cost.Memory, config: PretrainingConfig, num_processes: 
     largest = max(others, key=lambda name: getattr(memory, name))
     if getattr(memory, largest) > memory.update:
         print(f"{'':16}(not gradients, activations and logits but {others[largest]} decides)")
+
+
+def print_gpu_memory(memory: gpu_memory.GpuMemory, config: PretrainingConfig, num_processes: int) -> None:
+    sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
+    sizes = vars(memory) | {"evaluation": max(0, memory.evaluation - memory.activations - memory.logits)}
+    parts = [f"{name.replace('_', ' ')} {size / MB:,.0f}" for name, size in sizes.items() if size]
+    print(
+        f"{'memory:':16}about {memory.total / MB:,.0f} MB on {'the GPU' if num_processes == 1 else 'each GPU'} with "
+        f"{sequences:,} sequences in {config.precision}: {', '.join(parts)}"
+    )
+    cards = gpu_memory.cards_that_fit(memory.total)
+    fits = f"fits into {', '.join(map(str, cards))} GB" if cards else f"fits into none of {gpu_memory.CARDS[-1]} GB"
+    print(f"{'':16}{fits}; an estimate, which was never compared with a GPU")

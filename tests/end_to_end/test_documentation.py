@@ -11,6 +11,7 @@ from small_corpus import random_text
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.finetuning.description import BUILT_IN_KINDS, entries_table, load_description
 from electra_paddle.finetuning.kinds.base import make_kind
+from electra_paddle.pretraining.gpu_memory import recipes_table
 from electra_paddle.text import SPECIAL_TOKENS
 
 
@@ -43,7 +44,7 @@ def test_examples_in_python_run_in_their_order(tmp_path):
 
 def test_both_languages_show_the_same_examples():
     assert blocks_of("python.md") == blocks_of("python_zh.md")
-    for name in ("finetuning", "conversion"):
+    for name in ("finetuning", "conversion", "gpu"):
         pages = [(ROOT / f"docs/{name}{language}.md").read_text(encoding="utf-8") for language in ("", "_zh")]
         blocks = [re.findall(r"```(python|bash)\n(.*?)```", page, re.DOTALL) for page in pages]
         assert blocks[0] == blocks[1] and len(blocks[0]) >= 3
@@ -54,6 +55,11 @@ def test_both_languages_show_the_same_examples():
 def test_keys_of_a_task_s_description_are_those_that_there_are():
     for name in ("finetuning.md", "finetuning_zh.md"):
         assert entries_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_estimates_for_cards_are_the_function_s():
+    for name in ("gpu.md", "gpu_zh.md"):
+        assert recipes_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def test_each_kind_has_an_example_that_is_a_description_of_a_task(tmp_path):

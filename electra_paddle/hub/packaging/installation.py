@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from electra_paddle.errors import CheckpointError, ConfigError, reason
-from electra_paddle.files import brought_folder, replace_folder
+from electra_paddle.files import brought_folder, hub_home, replace_folder
 from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.locks import only_writer
 from electra_paddle.published_models import MODELS
@@ -70,7 +70,7 @@ def prepared_home() -> Iterator[Path]:
     Raises:
         ConfigError: one of them cannot be made or written to.
     """
-    home = Path(os.environ["HUB_HOME"]) if "HUB_HOME" in os.environ else Path("~/.paddlehub").expanduser()
+    home = hub_home()
     new = [folder for folder in (home, *(home / name for name in FOLDERS)) if not folder.exists()]
     for folder in (home / name for name in FOLDERS):
         try:
