@@ -3,7 +3,9 @@
 import inspect
 import json
 import shutil
+import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -459,6 +461,34 @@ def test_cut_texts_are_said_and_those_read_in_windows_are_not(make):
         warnings.simplefilter("error")
         make("replaced-token-detection").predict([[LONG]], max_seq_len=12)
         make("similarity").predict([[SHORT, LONG[:10]]], max_seq_len=12)
+
+
+def test_vectors_of_texts_are_those_of_their_tokens(make):
+    model, data = make("embedding"), [SHORT, LONG[:9]]
+    whole = model.get_embedding(data)
+    for pooling, expected in (("cls", [row[0] for row in whole]), ("mean", [np.mean(row[1], axis=0) for row in whole])):
+        vectors = model.get_embedding(data, pooling=pooling, max_seq_len=16, batch_size=1)
+        assert all(isinstance(vector, np.ndarray) for vector in vectors)
+        assert_close(np.stack(vectors), np.stack(expected), 1e-6)
+        assert model.predict_method(data, pooling=pooling) == [vector.tolist() for vector in vectors]
+    with pytest.raises(ElectraPaddleError, match="pooling: found 'max', expected 'cls', 'mean' or 'none'"):
+        model.predict(data, pooling="max")
+    with pytest.raises(ElectraPaddleError, match="pooling: found 'mean', expected None"):
+        make("similarity").predict([[SHORT, SHORT]], pooling="mean")
+
+
+def test_network_stays_where_it_was_last_used_and_devices_are_set_by_one_at_a_time():
+    from electra_paddle.hub.prediction import DEVICE, on_device
+
+    moves, place = [], SimpleNamespace(is_gpu_place=lambda: not moves)
+    network = SimpleNamespace(parameters=lambda: [SimpleNamespace(place=place)], to=lambda device: moves.append(device))
+    taken = []
+    for _ in range(2):
+        with on_device(network, use_gpu=False):
+            other = threading.Thread(target=lambda: taken.append(DEVICE.acquire(blocking=False)))
+            other.start()
+            other.join()
+    assert moves == ["cpu"] and taken == [False, False]
 
 
 def test_wrong_options_of_predict_are_told_in_one_sentence(make):
