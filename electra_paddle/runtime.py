@@ -293,10 +293,11 @@ def in_one_message(tensors: Sequence[Tensor], communicate: Callable[[Tensor], An
     """Let a function change tensors in place that are joined to one, and put its parts back."""
     import paddle
 
-    flat = paddle.concat([tensor.flatten() for tensor in tensors])
-    communicate(flat)
-    for tensor, part in zip(tensors, paddle.split(flat, [int(tensor.size) for tensor in tensors]), strict=True):
-        tensor.set_value(part.reshape(tensor.shape))
+    with paddle.no_grad():
+        flat = paddle.concat([tensor.flatten() for tensor in tensors])
+        communicate(flat)
+        for tensor, part in zip(tensors, paddle.split(flat, [int(tensor.size) for tensor in tensors]), strict=True):
+            paddle.assign(part.reshape(tensor.shape), output=tensor)  # in Paddle 2.6 set_value goes through the host
 
 
 def is_cpu() -> bool:
@@ -327,6 +328,13 @@ def send_from(source: int, tensors: Sequence[Tensor]) -> None:
     import paddle
 
     in_one_message(tensors, lambda flat: paddle.distributed.broadcast(flat, source))
+
+
+def send_whole(source: int, tensor: Tensor) -> None:
+    """Give all processes a tensor of one of them, without a copy on the way."""
+    import paddle
+
+    paddle.distributed.broadcast(tensor, source)
 
 
 def gather(value: Any) -> list[Any]:
