@@ -266,6 +266,14 @@ def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
     return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
 
 
+def autocast_dtype() -> str | None:
+    """Paddle's name of the type in which matrix products are computed here and now; None if nothing is cast."""
+    import paddle
+
+    core, tracer = paddle.base.core, paddle.base.framework._dygraph_tracer()
+    return None if tracer is None or tracer._amp_level == core.AmpLevel.O0 else str(tracer._amp_dtype)
+
+
 def usable_precision(precision: str) -> tuple[str, str | None]:
     """(precision, reason): what this device can do, and why it is not what was asked for, or None."""
     import paddle

@@ -1,13 +1,13 @@
-"""The optimizer for GPUs: a handful of large tensors in place of hundreds of parameters, and no word to the processor.
+"""The optimizer for GPUs: a few long tensors in place of hundreds of parameters, and no word to the processor.
 
-Starting a kernel takes the processor longer than most parameters take the GPU. Parameters that differ in their first
-axis only become rows of one tensor, a block; the network's parameters are views of its rows. What decides about an
-update, the norm of the gradients and whether it is finite, stays on the device.
+Starting a kernel takes the processor longer than most parameters take the GPU. Parameters that are treated alike lie
+one after the other in one tensor, a block, of which they are views. What decides about an update, the norm of the
+gradients and whether it is finite, stays on the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,59 +23,65 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 class Block:
-    """Parameters as the rows of one tensor.
+    """Parameters one after the other in one tensor.
 
     Args:
-        parameters: of the same shape but for the first axis, and of the same type. They keep their values, and from
-            now on share the block's memory.
+        parameters: of the same type. They keep their values, and from now on share the block's memory.
         rate_factor: of the learning rate.
 
     Attributes:
-        values: [R, ...] all rows; what Paddle's optimizer takes for a parameter.
-        updated: [R, 1, ...] 1 at rows that have a gradient and 0 at others; None where all have.
+        values: [N] all numbers; what Paddle's optimizer takes for a parameter.
+        updated: [N] 1 at numbers that have a gradient and 0 at others; None where all have.
     """
 
     def __init__(self, parameters: Sequence[Any], rate_factor: float = 1.0) -> None:
-        self.parameters = list(parameters)
-        self.counts = [int(parameter.shape[0]) for parameter in self.parameters]
-        first = self.parameters[0]
+        by_rows: dict[tuple[int, ...], list[Any]] = {}
+        for parameter in parameters:
+            by_rows.setdefault(tuple(parameter.shape[1:]), []).append(parameter)
+        self._groups = list(by_rows.values())  # those of a group differ in their first axis only
+        self.parameters = [parameter for group in self._groups for parameter in group]
+        self._ends = np.cumsum([int(parameter.size) for parameter in self.parameters]).tolist()
         self.values = paddle.create_parameter(
-            [sum(self.counts), *first.shape[1:]], first.dtype, default_initializer=paddle.nn.initializer.Constant(0.0)
+            self._ends[-1:], self.parameters[0].dtype, default_initializer=paddle.nn.initializer.Constant(0.0)
         )
         self.values.optimize_attr["learning_rate"] = rate_factor
         self.updated: Tensor | None = None
-        self._views = self.rows(self.values)
-        self._addresses = [view.data_ptr() for view in self._views]
         self._missing: list[bool] = []
+        self._views = self.parts(self.values)
+        self._addresses = [view.data_ptr() for view in self._views]
         self.adopt()
 
-    def rows(self, tensor: Tensor) -> list[Tensor]:
-        """The parts of a tensor [R, ...] that belong to the parameters, as views of its memory."""
-        ends = np.cumsum(self.counts).tolist()
-        return [tensor._slice(end - count, end) for count, end in zip(self.counts, ends, strict=True)]
+    def parts(self, tensor: Tensor) -> list[Tensor]:
+        """The parts of a tensor [N] that belong to the parameters, [n] each, as views of its memory."""
+        return [tensor._slice(start, end) for start, end in zip([0, *self._ends[:-1]], self._ends, strict=True)]
 
     def adopt(self) -> None:
-        """Make the parameters views of the rows, where they are not; their values stay."""
+        """Make the parameters views of the block, where they are not; their values stay."""
         for parameter, view, address in zip(self.parameters, self._views, self._addresses, strict=True):
             if parameter.data_ptr() != address:  # new, or somebody gave it other memory
-                paddle.assign(parameter.detach(), output=view)
+                paddle.assign(parameter.detach().flatten(), output=view)
                 view._share_buffer_to(parameter)
 
     def gather(self) -> Tensor | None:
-        """The gradients as one tensor like `values`, zeros where a parameter has none; None if none has."""
-        gradients = [parameter.grad for parameter in self.parameters]
-        missing = [gradient is None for gradient in gradients]
+        """The gradients [N], zeros where a parameter has none; None if none has."""
+        missing = [parameter.grad is None for parameter in self.parameters]
         if all(missing):
             return None
         if missing != self._missing:
             self._missing, self.updated = missing, self._mask(missing) if any(missing) else None
-        pairs = zip(gradients, self.parameters, strict=True)
-        rows = [paddle.zeros_like(parameter) if grad is None else grad for grad, parameter in pairs]
-        return rows[0] if len(rows) == 1 else paddle.concat(rows)
+        # Those that differ in their first axis only can be joined as they are, which spares a launch for each.
+        joined = [paddle.concat([gradient_of(parameter) for parameter in group]) for group in self._groups]
+        return paddle.concat([rows.flatten() for rows in joined])
 
     def _mask(self, missing: Sequence[bool]) -> Tensor:
-        mask = np.repeat(np.logical_not(missing), self.counts).astype(np.float32)
-        return paddle.to_tensor(mask.reshape([-1] + [1] * (len(self.values.shape) - 1)))
+        counts = np.diff([0, *self._ends])
+        return paddle.to_tensor(np.repeat(np.logical_not(missing), counts).astype(np.float32))
+
+
+def gradient_of(parameter: Any) -> Tensor:
+    """The gradient, zeros where there is none."""
+    gradient: Tensor | None = parameter.grad
+    return paddle.zeros_like(parameter) if gradient is None else gradient
 
 
 class FlatAdam(AdamWithoutBiasCorrection):
@@ -105,10 +111,11 @@ class FlatAdam(AdamWithoutBiasCorrection):
                 block.adopt()
             gradients = [block.gather() for block in blocks]
             factor, bound = self._judge([gradient for gradient in gradients if gradient is not None])
+            lower = -bound
             for block, gradient in zip(blocks, gradients, strict=True):
                 if gradient is not None and any(block is own for own in self._own):
                     # Where the norm is not finite the bound is 0.
-                    block.values.grad = paddle.fmax(paddle.fmin(gradient * factor, bound), -bound)
+                    block.values.grad = paddle.fmax(paddle.fmin(gradient.multiply_(factor), bound), lower)
             del gradients
             paddle.optimizer.AdamW.step(self)
             for block in self._own:
@@ -154,28 +161,29 @@ class FlatAdam(AdamWithoutBiasCorrection):
         for block in self._own:
             keys = [f"{block.values.name}_{moment}_0" for moment in MOMENTS]
             if keys[0] in state:
-                parts = zip(*(block.rows(state[key]) for key in keys), strict=True)
-                result.update(zip((parameter.name for parameter in block.parameters), parts, strict=True))
+                pairs = zip(*(block.parts(state[key]) for key in keys), strict=True)
+                for parameter, pair in zip(block.parameters, pairs, strict=True):
+                    result[parameter.name] = tuple(part.reshape(parameter.shape) for part in pair)
         return result
 
     def set_moments(self, moments: Mapping[str, Sequence[Any]]) -> None:
         """Begin with moments, arrays or tensors by Paddle's name of a parameter; before the first update only."""
         joint = {}
         for block in self._own:
-            parts = zip(*(moments[parameter.name] for parameter in block.parameters), strict=True)
-            joint[block.values.name] = [np.concatenate([np.asarray(row) for row in rows]) for rows in parts]
+            pairs = zip(*(moments[parameter.name] for parameter in block.parameters), strict=True)
+            joint[block.values.name] = [np.concatenate([np.ravel(part) for part in parts]) for parts in pairs]
         super().set_moments(joint)
 
 
-def make_blocks(parameters: Sequence[Any], decays: Any) -> list[Block]:
+def make_blocks(parameters: Sequence[Any], decays: Callable[[str], bool]) -> list[Block]:
     """Blocks of parameters that are alike, in the order of the first of each.
 
     Args:
-        decays: function of a parameter's name: whether its weights decay.
+        decays: of a parameter's name: whether its weights decay.
     """
     groups: dict[Any, list[Any]] = {}
     for parameter in parameters:
         factor = parameter.optimize_attr["learning_rate"]
-        key = (tuple(parameter.shape[1:]), parameter.dtype, factor, decays(parameter.name), parameter.stop_gradient)
+        key = (factor, parameter.dtype, decays(parameter.name), parameter.stop_gradient)
         groups.setdefault(key, []).append(parameter)
-    return [Block(group, key[2]) for key, group in groups.items()]
+    return [Block(group, key[0]) for key, group in groups.items()]

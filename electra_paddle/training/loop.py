@@ -128,10 +128,16 @@ class TrainingLoop:
             with runtime.averaged_gradients(self.model, is_last=number == self.num_accumulated):
                 with runtime.autocast(self.precision):
                     output = self.model(batch)
-                (output.loss * (self.loss_scale.value / self.num_accumulated)).backward()
+                self._scaled(output.loss).backward()
             metrics.append({name: value.detach() for name, value in self.compute_metrics(batch, output).items()})
             del output  # its graph and its logits would outlive the next forward pass
         return mean(metrics)
+
+    def _scaled(self, loss: paddle.Tensor) -> paddle.Tensor:
+        """The loss of a part as its gradients are to be added up."""
+        if self.num_accumulated == 1 and not self.loss_scale.is_active:
+            return loss
+        return loss * (self.loss_scale.value / self.num_accumulated)
 
     def _report_bad_step(self, update: Update) -> None:
         """Warn of an update that changed nothing; too many in a row are an error."""
@@ -193,5 +199,6 @@ def mean(metrics: Sequence[Metrics]) -> Metrics:
 
 
 def to_tensors(arrays: Any) -> Any:
-    """A NamedTuple of numpy arrays as one of tensors."""
-    return arrays._make(paddle.to_tensor(array) for array in arrays)
+    """A NamedTuple of numpy arrays as one of tensors; `is_full` is filled in where there is such a field."""
+    tensors = arrays._make(value if isinstance(value, np.bool_) else paddle.to_tensor(value) for value in arrays)
+    return tensors._replace(is_full=np.all(arrays.attention_mask)) if "is_full" in arrays._fields else tensors

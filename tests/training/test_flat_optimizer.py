@@ -57,11 +57,13 @@ def assert_same(one, other, **tolerance):
             np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 0, "atol": 0}), err_msg=name)
 
 
-def test_parameters_that_differ_in_their_first_axis_only_are_one_tensor(monkeypatch):
-    _, (model, optimizer) = pair(monkeypatch)
+def test_parameters_that_are_treated_alike_are_one_tensor(monkeypatch):
+    _, (_, optimizer) = pair(monkeypatch)
     assert isinstance(optimizer, FlatAdam)
-    shapes = sorted(tuple(block.values.shape) for block in optimizer._own)
-    assert shapes == [(4, 6), (13, 4), (22,)]  # first; words and second; biases and the norm
+    assert [block.values.shape for block in optimizer._own] == [[28 + 24 + 24], [6 + 6 + 6 + 4]]
+    names = [name for name, _ in Network().named_parameters()]
+    _, (_, optimizer) = pair(monkeypatch, layer_factors={name: len(name) for name in names})
+    assert sum(int(block.values.size) for block in optimizer._own) == 98 and len(optimizer._own) == 5
 
 
 @pytest.mark.parametrize("factors", [None, 0.5])
