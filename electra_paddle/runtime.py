@@ -28,11 +28,17 @@ if TYPE_CHECKING:
 
 DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp32": "float32",
+    "tf32": "float32",
     "bf16": "bfloat16",
     "fp16": "float16",
 }  # Paddle's names of the precisions
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
 LAST_SECONDS = 600  # for the update and the checkpoint with which a process ends whose launcher has died
+DETERMINISTIC = {
+    "FLAGS_cudnn_deterministic": "1",  # of the fused attention, too
+    "FLAGS_embedding_deterministic": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}  # the environment in which a GPU's results do not depend on which of its threads is first
 FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
@@ -153,11 +159,22 @@ def set_malloc(**parameters: int) -> None:
             mallopt(numbers[name], value)
 
 
-def start() -> ModuleType:
-    """Import Paddle and, in a job of several processes, start fleet."""
+def start(is_deterministic: bool = False) -> ModuleType:
+    """Import Paddle and, in a job of several processes, start fleet.
+
+    Args:
+        is_deterministic: whether a GPU is to compute the same each time, to the bit, which takes longer; as a CPU
+            does anyway.
+    """
     prepare_cpu()
+    if is_deterministic:
+        os.environ.update(DETERMINISTIC)
     import paddle
 
+    if not is_cpu():
+        allow_tf32(False)
+        if is_deterministic:  # Paddle looks at the environment only when it is imported
+            paddle.set_flags({name: int(value) for name, value in DETERMINISTIC.items() if name.startswith("FLAGS_")})
     if is_cpu():
         # Copying a transposed array is fast, reading a view of it is not.
         paddle.set_flags({"FLAGS_use_stride_kernel": False})
@@ -257,11 +274,19 @@ def recompute(layers: Iterable[Layer]) -> None:
         setattr(layer, "forward", functools.partial(run, layer.forward))  # noqa: B010 - a type checker refuses to replace a method
 
 
-def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
-    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" nothing changes."""
+def allow_tf32(is_allowed: bool) -> None:
+    """Whether a GPU may round the factors of float32 products to 10 bits, from now on. Paddle allows it by itself."""
     import paddle
 
-    if precision == "fp32":
+    if hasattr(paddle.base.core, "set_cublas_switch"):  # builds for GPUs
+        paddle.base.core.set_cublas_switch(is_allowed)
+
+
+def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
+    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" and "tf32" nothing is cast."""
+    import paddle
+
+    if DTYPES[precision] == "float32":
         return contextlib.nullcontext()
     return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
 
@@ -281,8 +306,12 @@ def usable_precision(precision: str) -> tuple[str, str | None]:
     if precision == "fp32":
         return precision, None
     if is_cpu():
-        return "fp32", f"{precision} needs a GPU: Paddle's automatic casts do nothing on a CPU"
-    supported = {"bf16": paddle.amp.is_bfloat16_supported, "fp16": paddle.amp.is_float16_supported}
+        return "fp32", f"{precision} needs a GPU: it changes nothing on a CPU"
+    supported: dict[str, Callable[[], bool]] = {
+        "tf32": lambda: paddle.device.cuda.get_device_capability()[0] >= 8,
+        "bf16": paddle.amp.is_bfloat16_supported,
+        "fp16": paddle.amp.is_float16_supported,
+    }
     return (precision, None) if supported[precision]() else ("fp32", f"this GPU has no {precision}")
 
 

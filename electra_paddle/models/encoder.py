@@ -69,7 +69,7 @@ def fuse_attention(network: nn.Layer, precision: str) -> str | None:
     if runtime.is_cpu():
         return None
     layers = [layer for layer in network.sublayers(include_self=True) if isinstance(layer, EncoderLayer)]
-    if precision == "fp32":
+    if runtime.DTYPES[precision] == "float32":
         return "attention is not fused: Paddle's fused one takes bf16 or fp16"
     dtype = runtime.DTYPES[precision]
     for width in sorted({layer.self_attn.head_dim for layer in layers}):

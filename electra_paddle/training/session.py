@@ -98,6 +98,7 @@ class Session:
             model, self.schedule, settings.weight_decay_rate, rate_factors, shard=settings.sharding_stage == 1
         )
         self.precision, reason = runtime.usable_precision(settings.precision)
+        runtime.allow_tf32(self.precision == "tf32")
         self.notes = [f"precision fp32: {reason}"] if reason else []
         self.loss_scale = LossScale(is_active=self.precision == "fp16")
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
