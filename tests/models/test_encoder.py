@@ -45,7 +45,7 @@ def inputs():
 def run(network, weights):
     """(hidden states, gradients by name) of a weighted sum of the hidden states."""
     ids, mask = inputs()
-    hidden = network(ids, attention_mask=mask)
+    hidden = network(ids, token_type_ids=paddle.zeros_like(ids), attention_mask=mask)
     (hidden * weights).sum().backward()
     return hidden, {name: parameter.grad for name, parameter in network.named_parameters()}
 
@@ -238,3 +238,14 @@ def test_attention_is_not_fused_without_a_gpu():
     layer = paddle.nn.TransformerEncoderLayer(16, 4, 16)
     speed_up(layer)
     assert encoder.fuse_attention(layer, "bf16") is None and encoder.fused_dtype(layer) is None
+
+
+def test_layers_that_are_computed_again_have_the_same_gradients(networks, gpu_branches):
+    for network in networks:
+        speed_up(network)
+        network.train()
+    runtime.recompute(networks[1].encoder.layers)
+    weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
+    (_, expected), (_, gradients) = (run(network, weights) for network in networks)
+    for name, gradient in expected.items():
+        assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))

@@ -1,4 +1,4 @@
-"""What a GPU is asked to do in an update, counted on a CPU: kernels that are started, and values that are read."""
+"""Runs as on a GPU, on a CPU: kernels that are started and values that are read are counted, and runs go on."""
 
 import collections
 import json
@@ -12,6 +12,8 @@ from electra_paddle.batch import MaskedBatch
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.models.pretraining import ElectraForJointPretraining
 from electra_paddle.pretraining.batch_metrics import pretraining_metrics
+from electra_paddle.tensors import read_tensors
+from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.checkpoint import Checkpoints
 from electra_paddle.training.loggers import Run
 from electra_paddle.training.loop import to_tensors
@@ -144,3 +146,41 @@ def test_nothing_is_read_from_the_device_between_reports(
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [20, 21]
     assert all(np.isfinite(row[name]) for row in rows for name in ("loss", "rtd_auc", "gradient_norm"))
+
+
+def final_state(folder, stops_at=None, precision="fp32"):
+    """What the checkpoint of update 9 holds, after a run that goes on from `stops_at`."""
+
+    class Stop(Callback):
+        def on_step(self, session):
+            session.should_stop = session.step == stops_at
+
+    settings = SessionSettings(9, 1e-2, 3, precision=precision, save_checkpoints_steps=100)
+    checkpoints = Checkpoints(folder / "checkpoints", {})
+    for _ in range(2 if stops_at else 1):
+        session = Session(network(1), settings, checkpoints, checkpoints.latest(), callbacks=[Stop()])
+        stops_at = None if session.step else stops_at
+        monitor = Monitor(Run(folder, "small", session.step, 9, "pre-train"), ["jsonl"], log_steps=4)
+        arrays = (masked_batch(step) for step in range(session.step, 9))
+        session.run(arrays, monitor, pretraining_metrics)
+    path = checkpoints.latest().path
+    losses = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    tensors = {
+        (name, key): value
+        for name in ("model", "optimizer")
+        for key, value in read_tensors(path / f"{name}.safetensors").items()
+    }
+    return checkpoints.latest().progress["loss_scale"], losses, tensors
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_run_that_was_interrupted_between_reports_ends_as_one_that_was_not(
+    gpu_branches, tmp_path, monkeypatch, precision
+):
+    """To the bit, dropout on, and with the means of the interval in which it was interrupted."""
+    monkeypatch.setattr("electra_paddle.runtime.usable_precision", lambda name: (name, None))
+    scale, losses, expected = final_state(tmp_path / "whole", precision=precision)
+    other_scale, other_losses, found = final_state(tmp_path / "cut", 6, precision)
+    assert len(losses) == 3 and losses == other_losses and scale == other_scale
+    assert expected.keys() == found.keys()
+    assert all((expected[name] == found[name]).all() for name in expected)
