@@ -3,7 +3,9 @@
 Shapes: B batch, L sequence, P masked positions (`max_predictions_per_seq`), V vocabulary, C classes.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from electra_paddle.arrays import ArrayOrTensor
 
@@ -40,6 +42,7 @@ class MaskedBatch(NamedTuple):
     sampling_uniforms: ArrayOrTensor  # [B, P] float32 in [0, 1), which decide the generator's answers
     mlm_normalizer: ArrayOrTensor  # scalar: slots with weight 1 in the global batch, divided by the number of its parts
     rtd_normalizer: ArrayOrTensor  # scalar: tokens in the global batch, divided by the number of its parts
+    is_full: Any = np.False_  # whether it is known that there is no padding; it stays in main memory
 
 
 class CorruptedBatch(NamedTuple):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp32": "float32",
+    "tf32": "float32",
     "bf16": "bfloat16",
     "fp16": "float16",
 }  # Paddle's names of the precisions
@@ -40,6 +41,11 @@ LAST_SECONDS = 600  # for the update and the checkpoint with which a process end
 OTHER_BUILD = (
     "install a build of Paddle for this card, see docs/gpu.md, or compute on the CPU with CUDA_VISIBLE_DEVICES=''"
 )
+DETERMINISTIC = {
+    "FLAGS_cudnn_deterministic": "1",  # of the fused attention, too
+    "FLAGS_embedding_deterministic": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}  # the environment in which a GPU's results do not depend on which of its threads is first
 FAST_BF16 = "amx_bf16, or avx512_bf16 on AMD"  # what products in bfloat16 need to be faster than in float32
 
 
@@ -168,15 +174,25 @@ def set_malloc(**parameters: int) -> None:
             mallopt(numbers[name], value)
 
 
-def start() -> ModuleType:
+def start(is_deterministic: bool = False) -> ModuleType:
     """Import Paddle and, in a job of several processes, start fleet.
+
+    Args:
+        is_deterministic: whether a GPU is to compute the same each time, to the bit, which takes longer; as a CPU
+            does anyway.
 
     Raises:
         ConfigError: this process's GPU is one that this build of Paddle has no code for.
     """
     prepare_cpu()
+    if is_deterministic:
+        os.environ.update(DETERMINISTIC)
     import paddle
 
+    if not is_cpu():
+        allow_tf32(False)
+        if is_deterministic:  # Paddle looks at the environment only when it is imported
+            paddle.set_flags({name: int(value) for name, value in DETERMINISTIC.items() if name.startswith("FLAGS_")})
     if is_cpu():
         # Copying a transposed array is fast, reading a view of it is not.
         paddle.set_flags({"FLAGS_use_stride_kernel": False})
@@ -330,13 +346,29 @@ def recompute(layers: Iterable[Layer]) -> None:
         setattr(layer, "forward", functools.partial(run, layer.forward))  # noqa: B010 - a type checker refuses to replace a method
 
 
-def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
-    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" nothing changes."""
+def allow_tf32(is_allowed: bool) -> None:
+    """Whether a GPU may round the factors of float32 products to 10 bits, from now on. Paddle allows it by itself."""
     import paddle
 
-    if precision == "fp32":
+    if hasattr(paddle.base.core, "set_cublas_switch"):  # builds for GPUs
+        paddle.base.core.set_cublas_switch(is_allowed)
+
+
+def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
+    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" and "tf32" nothing is cast."""
+    import paddle
+
+    if DTYPES[precision] == "float32":
         return contextlib.nullcontext()
     return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
+
+
+def autocast_dtype() -> str | None:
+    """Paddle's name of the type in which matrix products are computed here and now; None if nothing is cast."""
+    import paddle
+
+    core, tracer = paddle.base.core, paddle.base.framework._dygraph_tracer()
+    return None if tracer is None or tracer._amp_level == core.AmpLevel.O0 else str(tracer._amp_dtype)
 
 
 def usable_precision(precision: str) -> tuple[str, str | None]:
@@ -346,8 +378,12 @@ def usable_precision(precision: str) -> tuple[str, str | None]:
     if precision == "fp32":
         return precision, None
     if is_cpu():
-        return "fp32", f"{precision} needs a GPU: Paddle's automatic casts do nothing on a CPU"
-    supported = {"bf16": paddle.amp.is_bfloat16_supported, "fp16": paddle.amp.is_float16_supported}
+        return "fp32", f"{precision} needs a GPU: it changes nothing on a CPU"
+    supported: dict[str, Callable[[], bool]] = {
+        "tf32": lambda: paddle.device.cuda.get_device_capability()[0] >= 8,
+        "bf16": paddle.amp.is_bfloat16_supported,
+        "fp16": paddle.amp.is_float16_supported,
+    }
     return (precision, None) if supported[precision]() else ("fp32", f"this GPU has no {precision}")
 
 
@@ -366,10 +402,11 @@ def in_one_message(tensors: Sequence[Tensor], communicate: Callable[[Tensor], An
     """Let a function change tensors in place that are joined to one, and put its parts back."""
     import paddle
 
-    flat = paddle.concat([tensor.flatten() for tensor in tensors])
-    communicate(flat)
-    for tensor, part in zip(tensors, paddle.split(flat, [int(tensor.size) for tensor in tensors]), strict=True):
-        tensor.set_value(part.reshape(tensor.shape))
+    with paddle.no_grad():
+        flat = paddle.concat([tensor.flatten() for tensor in tensors])
+        communicate(flat)
+        for tensor, part in zip(tensors, paddle.split(flat, [int(tensor.size) for tensor in tensors]), strict=True):
+            paddle.assign(part.reshape(tensor.shape), output=tensor)  # in Paddle 2.6 set_value goes through the host
 
 
 def is_cpu() -> bool:
@@ -400,6 +437,13 @@ def send_from(source: int, tensors: Sequence[Tensor]) -> None:
     import paddle
 
     in_one_message(tensors, lambda flat: paddle.distributed.broadcast(flat, source))
+
+
+def send_whole(source: int, tensor: Tensor) -> None:
+    """Give all processes a tensor of one of them, without a copy on the way."""
+    import paddle
+
+    paddle.distributed.broadcast(tensor, source)
 
 
 def gather(value: Any) -> list[Any]:

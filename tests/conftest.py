@@ -34,6 +34,22 @@ def loopback_only(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture
+def gpu_branches(monkeypatch):
+    """The code takes the ways that it takes on a GPU, on a CPU: what they compute is checked, not how fast."""
+    from electra_paddle.models import encoder
+
+    monkeypatch.setattr(runtime, "is_cpu", lambda: False)
+    monkeypatch.setattr(encoder, "runs_on_cpu", lambda x: False)
+
+
+@pytest.fixture(params=["CPU", "GPU branches"])
+def both_branches(request):
+    """The test runs as on a CPU, and with `gpu_branches`."""
+    if request.param != "CPU":
+        request.getfixturevalue("gpu_branches")
+
+
 def assert_close(actual, expected, atol=1e-5, rtol=0.0):
     """Arrays or tensors, equal within a tolerance."""
     actual = actual.numpy() if hasattr(actual, "numpy") else actual

@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> None:
         own, note = config_for(arguments, description, suite.hparams_of(task) if suite else {})
         jobs.append(prepare(own, description))
         say(note)
-    runtime.start()
+    runtime.start(config.deterministic)
     with runtime.last_to_fail():
         from electra_paddle.finetuning.run import run_task
 
@@ -86,7 +86,7 @@ def run_searches(arguments: Namespace, descriptions: Sequence[TaskDescription]) 
         check_search(config, description, plan)
         say(note)
         configs.append(config)
-    runtime.start()
+    runtime.start(any(each.deterministic for each in configs))
     with runtime.last_to_fail():
         found = [run_search(*each, plan) for each in zip(configs, descriptions, strict=True)]
     if runtime.is_main():

@@ -10,7 +10,7 @@ from electra_paddle.config.geometry import Geometry, discriminator_geometry, gen
 from electra_paddle.errors import ConfigError
 from electra_paddle.schedules import SCHEDULES
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 INITIALIZATIONS = ("original", "informed")
 MASK_SAMPLINGS = ("without_replacement", "reference")
 
@@ -40,8 +40,8 @@ class PretrainingConfig:
     MAY_CHANGE: ClassVar[frozenset[str]] = frozenset({
         "data_dir", "model_name", "debug", "pretrain_shards", "vocab_file", "model_dir", "vocab_size", "model_size",
         "model_hparam_overrides", "embedding_size", "generator_hidden_size", "generator_layers", "num_train_steps",
-        "gradient_accumulation_steps", "precision", "recompute", "sharding_stage", "do_train", "do_eval",
-        "eval_batch_size", "num_eval_steps", "cloze_file", "eval_steps", "save_checkpoints_steps",
+        "gradient_accumulation_steps", "precision", "deterministic", "recompute", "sharding_stage", "do_train",
+        "do_eval", "eval_batch_size", "num_eval_steps", "cloze_file", "eval_steps", "save_checkpoints_steps",
         "keep_checkpoint_max", "log_steps", "samples_steps", "histogram_steps", "loggers", "callbacks",
         "allow_changes", "processes", "verify_shards",
     })  # fmt: skip
@@ -100,7 +100,10 @@ class PretrainingConfig:
     gradient_accumulation_steps: int = entry(
         1, "parts that each process cuts its share of a batch into", group="memory and speed"
     )
-    precision: str = entry("fp32", "fp32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
+    precision: str = entry("fp32", "fp32, tf32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
+    deterministic: bool = entry(
+        False, "true: a GPU's results are the same each time, as a CPU's are, and a resumed run's too; slower"
+    )
     recompute: bool = entry(False, "true: compute layers again in the backward pass rather than keep their values")
     sharding_stage: int = entry(0, "1: the processes share the optimizer's moments rather than keep all of them each")
     do_train: bool = entry(

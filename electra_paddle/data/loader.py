@@ -86,8 +86,7 @@ class PretrainingBatches:
         if self.masking.whole_word_mask:  # how many slots whole words use is known only once they are chosen
             batch = self._mask(examples, draws)
             slots, tokens = batch.mlm_normalizer, batch.rtd_normalizer
-            rows = (array[self.rows] for array in batch[:-2])
-            batch = MaskedBatch._make([*rows, slots, tokens])
+            batch = MaskedBatch._make(array[self.rows] if np.ndim(array) else array for array in batch)
         else:
             batch = self._mask(examples[self.rows], draws.cut(self.rows))
             lengths, seconds = self.shards.lengths(examples)  # [B], [B]

@@ -72,7 +72,7 @@ def finetune(
         )
     job = prepare(whole, description)
     say(note)
-    runtime.start()
+    runtime.start(whole.deterministic)
     with runtime.last_to_fail():
         return run_task(job, callbacks)
 

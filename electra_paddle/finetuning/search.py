@@ -84,7 +84,7 @@ def search(
     plan = load_space(space)
     check_search(config, description, plan)
     say(note)
-    runtime.start()
+    runtime.start(config.deterministic)
     with runtime.last_to_fail():
         return run_search(config, description, plan, callbacks)
 

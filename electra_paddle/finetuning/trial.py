@@ -105,9 +105,9 @@ class Trial:
             rate_factors=self._layer_factors(),
             callbacks=[losses, best, *load_callbacks(config.callbacks, self.callbacks)],
         )
-        fuse_attention(self.model.network, session.precision)
+        notes = [*session.notes, fuse_attention(self.model.network, session.precision)]
         if runtime.is_main():
-            print("".join(note + "\n" for note in session.notes), end="")
+            print("".join(note + "\n" for note in notes if note), end="")
         folder = config.output_dir / "finetuning_logs" / f"{self.job.name}_{self.number}"
         monitor = Monitor(
             Run(folder, self.title, session.step, settings.num_train_steps, self.title),

@@ -1,7 +1,8 @@
 """PaddleNLP's layers with a faster forward pass: same parameters under the same names, same arithmetic.
 
-On a CPU in float32 a layer runs the functions of cpu_ops. On a GPU in half precision attention is Paddle's fused one
-where the build has it. Everywhere else a layer does what Paddle's own does.
+On a CPU in float32 a layer runs the functions of cpu_ops. Elsewhere it starts fewer kernels than Paddle's own: queries,
+keys and values come from one product. On a GPU in half precision attention is Paddle's fused one where the build has
+it.
 
 Shapes: B batch, L sequence, N heads, D width of a head, H hidden.
 """
@@ -9,12 +10,14 @@ Shapes: B batch, L sequence, N heads, D width of a head, H hidden.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddlenlp.transformers import ElectraModel
 
 from electra_paddle import runtime
 from electra_paddle.models import cpu_ops
@@ -65,17 +68,114 @@ def fuse_attention(network: nn.Layer, precision: str) -> str | None:
     """
     if runtime.is_cpu():
         return None
-    if precision == "fp32":
-        return "Paddle's fused attention takes bf16 or fp16"
-    probe = paddle.zeros([1, 8, 1, 64], "bfloat16" if precision == "bf16" else "float16")
-    try:
-        F.scaled_dot_product_attention(probe, probe, probe, paddle.zeros([1, 1, 8, 8], probe.dtype))
-    except RuntimeError:
-        return f"this build of Paddle has no fused attention in {precision} for this GPU"
-    for layer in network.sublayers(include_self=True):
-        if type(layer) is nn.MultiHeadAttention:
-            layer.__class__ = FusedAttention
+    layers = [layer for layer in network.sublayers(include_self=True) if isinstance(layer, EncoderLayer)]
+    if runtime.DTYPES[precision] == "float32":
+        return "attention is not fused: Paddle's fused one takes bf16 or fp16"
+    dtype = runtime.DTYPES[precision]
+    for width in sorted({layer.self_attn.head_dim for layer in layers}):
+        probe = paddle.zeros([1, 8, 1, width], dtype)
+        try:
+            F.scaled_dot_product_attention(probe, probe, probe, paddle.zeros([1, 1, 8, 8], dtype))
+        except RuntimeError:
+            return f"attention is not fused: this build of Paddle has none in {precision}, width {width}, for this GPU"
+    for layer in layers:
+        layer.may_fuse = True
     return None
+
+
+def encode(electra: ElectraModel, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Hidden states [B, L, H] of token ids [B, L] in the segments [B, L].
+
+    Args:
+        attention_mask: [B, L], 1 at tokens and 0 at padding; None where there is no padding.
+    """
+    positions = counting(input_ids.shape[1]).expand(input_ids.shape)
+    hidden = electra.embeddings(input_ids, token_type_ids=token_type_ids, position_ids=positions)  # [B, L, E]
+    if hasattr(electra, "embeddings_project"):
+        hidden = electra.embeddings_project(hidden)
+    mask = None if attention_mask is None else added_to_scores(electra, attention_mask)
+    layers = list(electra.encoder.layers)
+    if runs_on_cpu(hidden):
+        for layer in layers:
+            hidden = layer(hidden, mask)
+        return hidden
+    for layer, (weight, bias) in zip(layers, joint_projections(layers), strict=True):
+        hidden = layer(hidden, mask, weight=weight, bias=bias)
+    return hidden
+
+
+def joint_projections(layers: Sequence[nn.Layer]) -> list[tuple[Tensor, Tensor]]:
+    """(weight [H, 3 H], bias [3 H]) of queries, keys and values of each layer; all made at once, in few launches.
+
+    Queries are scaled where the fused attention does not do that.
+    """
+    attention = layers[0].self_attn
+    projections = [each for layer in layers for each in projections_of(layer.self_attn)]
+    shape = [len(layers), 3, attention.embed_dim, attention.embed_dim]
+    weights = paddle.stack([each.weight for each in projections]).reshape(shape)  # [layers, 3, H, H]
+    biases = paddle.stack([each.bias for each in projections]).reshape([*shape[:2], 1, -1])  # [layers, 3, 1, H]
+    if fused_dtype(layers[0]) is None:
+        scales = query_scales(attention.head_dim)  # [3, 1, 1]
+        weights, biases = weights * scales, biases * scales
+    weights = weights.transpose([0, 2, 1, 3]).reshape([len(layers), attention.embed_dim, -1])
+    return list(zip(weights.unbind(), biases.reshape([len(layers), -1]).unbind(), strict=True))
+
+
+def query_scales(width: int) -> Tensor:
+    """[3, 1, 1]: by what queries, keys and values are multiplied in heads of a width; made once."""
+    return _query_scales(width, paddle.device.get_device())
+
+
+@functools.lru_cache(maxsize=64)
+def _query_scales(width: int, device: str) -> Tensor:
+    return paddle.to_tensor([width**-0.5, 1.0, 1.0]).reshape([3, 1, 1])
+
+
+def counting(length: int, step: int = 1, dtype: str = "int64") -> Tensor:
+    """0, step, 2 * step ..., [length] on the current device; made once, as it takes several launches."""
+    return _counting(length, step, dtype, paddle.device.get_device())
+
+
+@functools.lru_cache(maxsize=64)
+def _counting(length: int, step: int, dtype: Any, device: str) -> Tensor:
+    return paddle.arange(0, length * step, step, dtype=dtype)
+
+
+def projections_of(attention: nn.MultiHeadAttention) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """Of queries, keys and values."""
+    return attention.q_proj, attention.k_proj, attention.v_proj
+
+
+def added_to_scores(electra: ElectraModel, attention_mask: Tensor) -> Tensor:
+    """[B, L] -> [B, 1, 1, L], 0 at tokens and -1e9 at padding; [B, 1, L, L] as the fused attention wants it."""
+    mask = paddle.scale(attention_mask.unsqueeze([1, 2]).astype(paddle.get_default_dtype()), 1e9, bias=-1e9)
+    dtype = fused_dtype(electra.encoder.layers[0])
+    if dtype is None:
+        return mask
+    batch, length = attention_mask.shape
+    return mask.astype(dtype).expand([batch, 1, length, length])
+
+
+def fused_dtype(layer: nn.Layer) -> Any:
+    """The type in which a layer's attention is fused here and now, or None."""
+    return runtime.autocast_dtype() if getattr(layer, "may_fuse", False) else None
+
+
+class Network(ElectraModel):
+    """The whole encoder, with a mask that is made once."""
+
+    def forward(self, input_ids: Tensor | None = None, *others: Any, **named: Any) -> Any:
+        """Hidden states [B, L, H]; see PaddleNLP's for the arguments."""
+        wanted = {name for name, value in named.items() if value is not None and value is not False}
+        if others or input_ids is None or wanted != {"token_type_ids", "attention_mask"}:
+            return super().forward(input_ids, *others, **named)
+        if not paddle.in_dynamic_mode() or named["attention_mask"].ndim != 2 or is_floating(named["attention_mask"]):
+            return super().forward(input_ids, **named)
+        return encode(self, input_ids, named["token_type_ids"], named["attention_mask"])
+
+
+def is_floating(tensor: Tensor) -> bool:
+    return bool(paddle.is_floating_point(tensor))
 
 
 class Linear(nn.Linear):
@@ -97,29 +197,38 @@ class Dropout(nn.Dropout):
         return cpu_ops.DropoutFunction.apply(x, self.p)
 
 
-class FusedAttention(nn.MultiHeadAttention):
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor | None = None,
-        value: Tensor | None = None,
-        attn_mask: Tensor | None = None,
-        cache: Any = None,
-    ) -> Any:
-        q, k, v = (
-            project(query).reshape([0, 0, self.num_heads, self.head_dim])
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )  # [B, L, N, D]
-        if q.dtype == paddle.float32 or cache is not None or self.need_weights:
-            return super().forward(query, key, value, attn_mask, cache)
-        return self.out_proj(self.attend(q, k, v, attn_mask))
+def self_attention(
+    attention: nn.MultiHeadAttention, x: Tensor, mask: Tensor | None, weight: Tensor, bias: Tensor, dtype: Any
+) -> Tensor:
+    """Self-attention of x [B, L, H] up to the concatenated heads [B, L, H], one product for queries, keys and values.
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        """Queries, keys and values [B, L, N, D] -> [B, L, H]."""
-        if mask is not None:  # [B, 1, 1, L]; the kernel wants a row for each query
-            mask = mask.astype(q.dtype).expand([q.shape[0], 1, q.shape[1], k.shape[1]])
-        context = F.scaled_dot_product_attention(q, k, v, mask, self.dropout, training=self.training)  # [B, L, N, D]
-        return context.reshape([0, 0, self.embed_dim])
+    Args:
+        mask: of `added_to_scores`; or None.
+        weight, bias: of `joint_projections`.
+        dtype: in which the fused kernel is to run; None if it is not to.
+    """
+    joint = paddle.matmul(x, weight)  # [B, L, 3 H]
+    joint = joint + as_type(bias, joint.dtype)
+    joint = joint.reshape([0, 0, 3, attention.num_heads, attention.head_dim])  # [B, L, 3, N, D]
+    if dtype is not None:
+        # Under automatic casts Paddle 2.6 leaves float32 here and there, which the kernel does not take.
+        q, k, v = as_type(joint, dtype).unbind(2)  # [B, L, N, D] each
+        rate = attention.dropout if attention.training else 0.0  # Paddle 2.6 does not look at `training` without a mask
+        context = F.scaled_dot_product_attention(q, k, v, mask, rate, training=attention.training)
+    else:
+        q, k, v = joint.transpose([2, 0, 3, 1, 4]).unbind(0)  # [B, N, L, D] each, queries scaled
+        scores = paddle.matmul(q, k, transpose_y=True)  # [B, N, L, L]
+        probs = F.softmax(scores if mask is None else scores + mask)
+        if attention.dropout:
+            probs = F.dropout(probs, attention.dropout, training=attention.training)
+        context = paddle.matmul(probs, v).transpose([0, 2, 1, 3])  # [B, L, N, D]
+    return context.reshape([0, 0, attention.embed_dim])
+
+
+def as_type(tensor: Tensor, dtype: Any) -> Tensor:
+    """The tensor in a type, given as Paddle's or by name; itself where it has that."""
+    wanted = getattr(paddle, dtype) if isinstance(dtype, str) else dtype
+    return tensor if tensor.dtype == wanted else tensor.astype(dtype)
 
 
 def add_norm(norm: nn.LayerNorm, x: Tensor, residual: Tensor | None = None, rate: float = 0.0) -> Tensor:
@@ -137,23 +246,36 @@ class EncoderLayer(nn.TransformerEncoderLayer):
     """Attention and feed-forward network, each followed by dropout, the residual and a layer norm."""
 
     def forward(
-        self, src: Tensor, src_mask: Tensor | None = None, cache: Any = None, output_attentions: bool = False
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        cache: Any = None,
+        output_attentions: bool = False,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
     ) -> Any:
         """[B, L, H] -> [B, L, H].
 
         Args:
-            src_mask: [B, 1, 1, L], float numbers that are added to the attention scores; or None.
+            src_mask: [B, 1, 1, L], float numbers that are added to the attention scores; or None. Where the fused
+                attention is used, [B, 1, L, L] in its type.
+            weight, bias: this layer's of `joint_projections`, where they are known.
         """
         is_plain = cache is None and not output_attentions and not self.normalize_before and not self.dropout.p
-        if not is_plain or self.activation is not F.gelu:
+        if not is_plain or self.activation is not F.gelu or not paddle.in_dynamic_mode():
             return super().forward(src, src_mask, cache, output_attentions)  # type: ignore[call-overload]  # PaddleNLP adds the last
         if runs_on_cpu(src):
             return self._forward_on_cpu(src, src_mask)
-        return super().forward(src, src_mask, cache, output_attentions)  # type: ignore[call-overload]  # as above
+        if weight is None or bias is None:
+            ((weight, bias),) = joint_projections([self])
+        context = self_attention(self.self_attn, src, src_mask, weight, bias, fused_dtype(self))
+        hidden = self.self_attn.out_proj(context)
+        hidden = self.norm1(src + self.dropout1(hidden))
+        return self.norm2(hidden + self.dropout2(self.linear2(F.gelu(self.linear1(hidden)))))
 
     def _forward_on_cpu(self, src: Tensor, src_mask: Tensor | None) -> Tensor:
         attention, is_training = self.self_attn, self.training
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        projections = projections_of(attention)
         context = cpu_ops.AttentionFunction.apply(
             src,
             None if src_mask is None else src_mask.numpy(),
@@ -170,4 +292,10 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         return add_norm(self.norm2, inner.reshape(hidden.shape), hidden, self.dropout2.p if is_training else 0.0)
 
 
-FASTER = {nn.TransformerEncoderLayer: EncoderLayer, nn.Linear: Linear, nn.LayerNorm: LayerNorm, nn.Dropout: Dropout}
+FASTER = {
+    ElectraModel: Network,
+    nn.TransformerEncoderLayer: EncoderLayer,
+    nn.Linear: Linear,
+    nn.LayerNorm: LayerNorm,
+    nn.Dropout: Dropout,
+}

@@ -15,7 +15,7 @@ from paddlenlp.transformers import ElectraConfig, ElectraDiscriminator, ElectraG
 
 from electra_paddle.batch import CorruptedBatch, PretrainingOutput
 from electra_paddle.errors import ConfigError
-from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.encoder import encode, speed_up
 from electra_paddle.models.heads import replaced_logits, vocabulary_logits
 from electra_paddle.models.initialization import initialize
 from electra_paddle.models.losses import masked_lm_loss, replaced_token_detection_loss
@@ -101,7 +101,8 @@ class ElectraForJointPretraining(nn.Layer):
         Returns:
             PretrainingOutput; without a discriminator what belongs to it is None.
         """
-        mlm_logits = self.generate(batch)  # [B, P, V]
+        index = flat_index(batch.masked_positions, batch.input_ids.shape[1])  # [B * P]
+        mlm_logits = self.generate(batch, index)  # [B, P, V]
         mlm_loss = masked_lm_loss(mlm_logits, batch.masked_labels, batch.masked_weights, batch.mlm_normalizer)
         settings = self.settings
         loss = settings.gen_weight * mlm_loss
@@ -113,7 +114,7 @@ class ElectraForJointPretraining(nn.Layer):
         )  # [B, P]
         if self.discriminator is None:
             return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids)
-        corrupted = CorruptedBatch(*corrupt(batch, sampled_ids))
+        corrupted = CorruptedBatch(*corrupt(batch, sampled_ids, index))
         rtd_logits, rtd_states = self.discriminate(corrupted, batch)  # [B, L], [B, L, H]
         rtd_loss = replaced_token_detection_loss(
             rtd_logits, corrupted.is_replaced, batch.attention_mask, batch.rtd_normalizer
@@ -126,14 +127,19 @@ class ElectraForJointPretraining(nn.Layer):
         networks = [network for network in (self.generator, self.discriminator) if network is not None]
         return list({id(layer): layer for net in networks for layer in net.electra.encoder.layers}.values())
 
-    def generate(self, batch: Any) -> paddle.Tensor:
-        """Vocabulary logits at the masked positions, [B, P, V]; all alike where there is no generator."""
+    def generate(self, batch: Any, index: Tensor | None = None) -> paddle.Tensor:
+        """Vocabulary logits at the masked positions, [B, P, V]; all alike where there is no generator.
+
+        Args:
+            index: the `flat_index` of the positions, where it is known.
+        """
         if self.generator is None:
             return paddle.zeros([*batch.masked_positions.shape, self.vocab_size])
-        hidden = self.generator.electra(
-            batch.masked_input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
+        hidden = encode(
+            self.generator.electra, batch.masked_input_ids, batch.token_type_ids, mask_of(batch)
         )  # [B, L, Hg]
-        index = flat_index(batch.masked_positions, hidden.shape[1])
+        if index is None:
+            index = flat_index(batch.masked_positions, hidden.shape[1])
         hidden = paddle.gather(hidden.reshape([-1, hidden.shape[2]]), index)  # [B * P, Hg]
         logits = vocabulary_logits(self.generator, hidden)  # [B * P, V]
         return logits.reshape([*batch.masked_positions.shape, -1])
@@ -141,7 +147,12 @@ class ElectraForJointPretraining(nn.Layer):
     def discriminate(self, corrupted: CorruptedBatch, batch: MaskedBatch) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Logits of being replaced at every position, [B, L], and the last layer's states, [B, L, H]."""
         assert self.discriminator is not None  # the caller asks only where there is one
-        hidden = self.discriminator.electra(
-            corrupted.input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask
+        hidden = encode(
+            self.discriminator.electra, corrupted.input_ids, batch.token_type_ids, mask_of(batch)
         )  # [B, L, H]
         return replaced_logits(self.discriminator, hidden), hidden
+
+
+def mask_of(batch: Any) -> Tensor | None:
+    """The attention mask [B, L]; None where it is known that there is no padding."""
+    return None if getattr(batch, "is_full", False) else batch.attention_mask

@@ -10,11 +10,14 @@ import paddle.nn.functional as F
 
 from electra_paddle import runtime
 from electra_paddle.arrays import Array
+from electra_paddle.models.encoder import counting
 
 if TYPE_CHECKING:
     from paddle import Tensor
 
     from electra_paddle.batch import MaskedBatch
+
+MAX_WIDTH = 256  # tokens of a block whose probabilities are added up first
 
 
 def sample_tokens(
@@ -37,9 +40,7 @@ def sample_tokens(
         logits = sampling_logits(mlm_logits, labels, temperature, disallow_correct)
         if runtime.is_cpu():
             return paddle.to_tensor(invert_on_cpu(logits.numpy(), uniforms.numpy()))
-        cumulative = paddle.cumsum(F.softmax(logits, axis=-1), axis=-1)  # [B, P, V]
-        below = cumulative <= uniforms.unsqueeze(-1) * cumulative[:, :, -1:]  # [B, P, V]
-        return below.astype("int64").sum(axis=-1).clip(max=logits.shape[-1] - 1)
+        return invert(logits, uniforms)
 
 
 def sample_by_gumbel(
@@ -63,6 +64,31 @@ def sampling_logits(mlm_logits: Tensor, labels: Tensor, temperature: float, disa
     if temperature != 1:
         logits = logits / temperature
     return logits - 1000.0 * F.one_hot(labels, logits.shape[-1]) if disallow_correct else logits
+
+
+def invert(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """`sample_tokens` on the device, [B, P]; the one tensor of the size of the logits is that of the probabilities.
+
+    They are added up in blocks of tokens, and one by one only in the block that is hit; sums of sums are float64.
+    """
+    num_tokens, num_rows = logits.shape[-1], uniforms.size
+    width = max(each for each in range(1, MAX_WIDTH + 1) if num_tokens % each == 0)
+    probs = F.softmax(logits)  # [B, P, V]
+    if width < MAX_WIDTH // 8:  # the vocabulary cannot be divided well
+        width = MAX_WIDTH
+        probs = F.pad(probs.reshape([num_rows, -1]), [0, 0, 0, -num_tokens % width])
+    blocks = probs.reshape([-1, width])  # [N * K, W] with N = B * P
+    sums = blocks.sum(axis=1).reshape([num_rows, -1]).astype("float64")  # [N, K]
+    ends = paddle.cumsum(sums, axis=1)  # [N, K]
+    thresholds = uniforms.reshape([-1, 1]).astype("float64") * ends[:, -1:]  # [N, 1]
+    # For NaN, and where the threshold is the sum itself.
+    block = paddle.searchsorted(ends, thresholds, right=True).clip(max=sums.shape[1] - 1).flatten()  # [N]
+    place = counting(num_rows, sums.shape[1]) + block  # [N] among all blocks
+    thresholds -= paddle.gather((ends - sums).reshape([-1, 1]), place)  # [N, 1] what lies before the block
+    inside = paddle.cumsum(paddle.gather(blocks, place).astype("float64"), axis=1)  # [N, W]
+    # Block sums are float32: rounding may leave the threshold a little above the end of its block.
+    token = paddle.searchsorted(inside, thresholds, right=True).clip(max=width - 1).flatten()  # [N]
+    return (block * width + token).clip(max=num_tokens - 1).reshape(uniforms.shape)
 
 
 def invert_on_cpu(logits: Array, uniforms: Array, chunk: int = 32, width: int = 128) -> Array:
@@ -91,7 +117,7 @@ def invert_on_cpu(logits: Array, uniforms: Array, chunk: int = 32, width: int = 
     return sampled.reshape(logits.shape[:-1])
 
 
-def corrupt(batch: MaskedBatch, sampled_ids: Tensor) -> tuple[Tensor, Tensor]:
+def corrupt(batch: MaskedBatch, sampled_ids: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Write the sampled tokens into the original sequence and mark what changed.
 
     A sampled token that equals the original one is not a replacement. Where several slots have one position
@@ -101,23 +127,25 @@ def corrupt(batch: MaskedBatch, sampled_ids: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         batch: a MaskedBatch.
         sampled_ids: [B, P].
+        index: the `flat_index` of the masked positions, where it is known.
 
     Returns:
         (input_ids, is_replaced), both [B, L].
 
     Source: `scatter_update` in `pretrain_helpers.py` of the original.
     """
-    originals = batch.input_ids  # [B, L]
-    flat = originals.reshape([-1])  # [B * L]
-    index = flat_index(batch.masked_positions, originals.shape[1]).unsqueeze(1)  # [B * P, 1]
-    used = (batch.masked_positions > 0).astype(flat.dtype).reshape([-1])  # [B * P]
-    counts = paddle.scatter_nd_add(paddle.zeros_like(flat), index, used)  # [B * L]
-    sums = paddle.scatter_nd_add(paddle.zeros_like(flat), index, sampled_ids.reshape([-1]))  # [B * L]
-    corrupted = paddle.where(counts > 0, sums // counts.clip(1), flat).reshape(originals.shape)  # [B, L]
+    originals, positions = batch.input_ids, batch.masked_positions  # [B, L], [B, P]
+    if index is None:
+        index = flat_index(positions, originals.shape[1])
+    flat = originals.flatten()  # [B * L]
+    updates = paddle.stack([positions.astype("bool").astype(flat.dtype), sampled_ids], axis=2)  # [B, P, 2]
+    nothing = paddle.zeros([len(flat), 2], flat.dtype)
+    counts, sums = paddle.scatter_nd_add(nothing, index.unsqueeze(1), updates.flatten(0, 1)).unbind(1)  # [B * L]
+    corrupted = paddle.where(counts.astype("bool"), sums // counts.clip(1), flat).reshape(originals.shape)  # [B, L]
     return corrupted, (corrupted != originals).astype("float32")
 
 
 def flat_index(positions: Tensor, length: int) -> Tensor:
     """Positions within rows [B, P] as positions within the flattened batch [B * P]."""
-    rows = paddle.arange(positions.shape[0], dtype=positions.dtype).unsqueeze(1)  # [B, 1]
-    return (rows * length + positions).reshape([-1])
+    starts = counting(positions.shape[0], length).unsqueeze(1)  # [B, 1]
+    return (positions + starts).flatten()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import paddle
 
 from electra_paddle.batch import MaskedBatch, PretrainingOutput
+from electra_paddle.models.encoder import counting
 
 
 def pretraining_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[str, paddle.Tensor]:
@@ -14,37 +15,39 @@ def pretraining_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[s
     are those of the answer "replaced".
     """
     with paddle.no_grad():
-        slots = batch.masked_weights.sum() + 1e-6
-
-        def share_right(ids: paddle.Tensor) -> paddle.Tensor:
-            return ((ids == batch.masked_labels).astype("float32") * batch.masked_weights).sum() / slots
-
+        answers = paddle.stack([paddle.argmax(output.mlm_logits, axis=-1), output.sampled_ids])  # [2, B, P]
+        right = (answers == batch.masked_labels).astype("float32") * batch.masked_weights  # [2, B, P]
+        shares = right.sum(axis=[1, 2]) / (batch.masked_weights.sum() + 1e-6)  # [2]
+        tokens = batch.attention_mask.astype("float32")  # [B, L]
         metrics = {
             "loss": output.loss.detach(),
             "mlm_loss": output.mlm_loss.detach(),
-            "mlm_accuracy": share_right(paddle.argmax(output.mlm_logits, axis=-1)),
-            "sampled_accuracy": share_right(output.sampled_ids),
+            **dict(zip(("mlm_accuracy", "sampled_accuracy"), shares.unbind(), strict=True)),
         }
-        if output.rtd_loss is not None:
-            metrics |= detection_metrics(batch, output)
-        return metrics | {"tokens_per_sequence": batch.attention_mask.astype("float32").sum(axis=1).mean()}
+        if output.rtd_loss is None:
+            return metrics | {"tokens_per_sequence": tokens.sum() / len(tokens)}
+        return metrics | detection_metrics(output, tokens)
 
 
-def detection_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[str, paddle.Tensor]:
-    """The discriminator's scalars."""
-    tokens = batch.attention_mask.astype("float32")
+def detection_metrics(output: PretrainingOutput, tokens: paddle.Tensor) -> dict[str, paddle.Tensor]:
+    """The discriminator's scalars, and the number of tokens in a sequence.
+
+    Args:
+        tokens: [B, L] float32, 1 at tokens and 0 at padding.
+    """
     assert output.corrupted is not None  # where there is a loss of the discriminator
-    is_replaced = output.corrupted.is_replaced
-    predicted = (output.rtd_logits > 0).astype("float32") * tokens
-    hits = (predicted * is_replaced).sum()
-    wrong = (predicted - is_replaced).abs().sum()
+    is_replaced = output.corrupted.is_replaced  # [B, L]
+    judged = (output.rtd_logits > 0).astype("float32") * tokens  # [B, L]
+    sums = paddle.stack([tokens, is_replaced, judged, judged * is_replaced]).sum(axis=[1, 2])
+    num_tokens, num_replaced, num_judged, hits = sums.unbind()
     return {
         "rtd_loss": output.rtd_loss.detach(),
-        "rtd_accuracy": 1 - wrong / tokens.sum(),
-        "rtd_baseline": 1 - is_replaced.sum() / tokens.sum(),
-        "rtd_precision": hits / (predicted.sum() + 1e-6),
-        "rtd_recall": hits / (is_replaced.sum() + 1e-6),
+        "rtd_accuracy": 1 - (num_judged + num_replaced - 2 * hits) / num_tokens,
+        "rtd_baseline": 1 - num_replaced / num_tokens,
+        "rtd_precision": hits / (num_judged + 1e-6),
+        "rtd_recall": hits / (num_replaced + 1e-6),
         "rtd_auc": area_under_roc(output.rtd_logits, is_replaced, tokens),
+        "tokens_per_sequence": num_tokens / len(tokens),
     }
 
 
@@ -57,9 +60,12 @@ def area_under_roc(logits: paddle.Tensor, is_replaced: paddle.Tensor, tokens: pa
 
     Source: the rank sum of Mann and Whitney; equal logits count in the order in which they are sorted.
     """
-    keys = paddle.where(tokens > 0, logits.astype("float32"), paddle.full_like(tokens, -1e30)).flatten()  # [B * L]
-    ascending = paddle.gather(is_replaced.flatten(), paddle.argsort(keys)).astype("float64")  # padding comes first
-    ranks = paddle.arange(1, len(keys) + 1, dtype="float64") - (len(keys) - tokens.sum().astype("float64"))
-    num_replaced = ascending.sum()
-    num_pairs = num_replaced * (tokens.sum().astype("float64") - num_replaced)
-    return ((ascending * ranks).sum() - num_replaced * (num_replaced + 1) / 2) / num_pairs.clip(1)
+    # Below all logits where there is padding, which so comes first.
+    keys = (logits.astype("float32") + paddle.scale(tokens, 1e30, bias=-1e30)).flatten()  # [B * L]
+    ascending = paddle.gather(is_replaced.flatten(), paddle.argsort(keys)).astype("float64")
+    places = counting(len(keys), dtype="float64")  # [B * L] behind how many others each stands
+    replaced, count = ascending.sum(), tokens.sum().astype("float64")
+    original = count - replaced
+    # Pairs of a replaced token and anything before it, without those with padding or another replaced token.
+    num_right = (ascending * places).sum() - replaced * (len(keys) - count) - replaced * (replaced - 1) / 2
+    return num_right / (replaced * original).clip(1)

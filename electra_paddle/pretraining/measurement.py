@@ -35,7 +35,7 @@ class Clock:
 
 def seconds_per_update(job: Job) -> float:
     """The median over some updates of the real network on the real shards, from random weights."""
-    runtime.start()
+    runtime.start(job.config.deterministic)
     from electra_paddle.models.encoder import fuse_attention
     from electra_paddle.pretraining.run import session_settings
     from electra_paddle.training.loop import TrainingLoop

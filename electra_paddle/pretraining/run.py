@@ -67,7 +67,7 @@ def pretrain(
         if whole.debug:
             clear_debug_run(whole.model_dir)
         job = prepare(whole)
-        runtime.start()
+        runtime.start(whole.deterministic)
         with runtime.last_to_fail():
             return run(job, callbacks)
 

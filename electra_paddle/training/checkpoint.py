@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from electra_paddle.training.optimizer import AdamWithoutBiasCorrection
 
 
-MOMENTS = ("moment1", "moment2")
+MOMENTS = ("moment1", "moment2")  # as training.optimizer calls them
 NAME = re.compile(r"step_(\d{8,})")  # copies under other names are left alone
 MODEL, AVERAGE, STATE, CHECKSUMS = "model.safetensors", "average.safetensors", "state.json", "SHA256SUMS"
 
@@ -236,24 +236,20 @@ def differences(
 
 def moments_of(model: Layer, optimizer: AdamWithoutBiasCorrection) -> dict[str, Tensor]:
     """`moment1/NAME` and `moment2/NAME` -> tensor, for parameters that this process has updated."""
-    state = optimizer.state_dict()
+    moments = optimizer.moments()
     return {
-        f"{moment}/{name}": state[key]
+        f"{moment}/{name}": tensor
         for name, parameter in model.named_parameters()
-        for moment in MOMENTS
-        if (key := f"{parameter.name}_{moment}_0") in state
+        for moment, tensor in zip(MOMENTS, moments.get(parameter.name, ()), strict=False)
     }
 
 
 def set_moments(model: Layer, optimizer: AdamWithoutBiasCorrection, moments: Mapping[str, Array]) -> None:
     """Hand saved moments to an optimizer that has made no update yet; it takes those of its share."""
-    import paddle
-
     names = {parameter.name: name for name, parameter in model.named_parameters()}
-    state = {key: value for key, value in optimizer.state_dict().items() if key == "LR_Scheduler"}  # 2.6 insists on it
-    for parameter in optimizer.share:
-        for moment in MOMENTS:
-            state[f"{parameter.name}_{moment}_0"] = paddle.to_tensor(moments[f"{moment}/{names[parameter.name]}"])
-        for power in ("beta1_pow_acc", "beta2_pow_acc"):
-            state[f"{parameter.name}_{power}_0"] = paddle.zeros([1])
-    optimizer.set_state_dict(state)
+    optimizer.set_moments(
+        {
+            parameter.name: [moments[f"{moment}/{names[parameter.name]}"] for moment in MOMENTS]
+            for parameter in optimizer.share
+        }
+    )

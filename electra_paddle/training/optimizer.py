@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NO_DECAY = ("norm", "bias")  # parts of parameter names
 CLIP_NORM = 1.0
+MOMENTS = ("moment1", "moment2")
 
 
 class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
@@ -36,16 +37,22 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
 
     Attributes:
         shares: a list of parameters for each process that has moments; `share` is this one's.
-        global_norm: of the gradients of the last step, before clipping.
-        loss_scale: what the loss was multiplied with; the gradients are divided by it.
+        global_norm: of the gradients of the last step, before clipping; a tensor (float64 scalar) where reading it
+            would make the processor wait for the device.
+        loss_scale: what the loss was multiplied with, a number or such a tensor; the gradients are divided by it.
     """
 
     def __init__(self, parameters: Sequence[Any], shard: bool = False, **options: Any) -> None:
         self.all_parameters = list(parameters)
         self.shares = share_out(self.all_parameters, runtime.num_processes() if shard else 1)
         self.share = self.shares[runtime.rank() if shard else 0]
-        self.global_norm, self.loss_scale = 0.0, 1.0
-        super().__init__(parameters=self.share, **options)
+        self.global_norm: float | Tensor = 0.0
+        self.loss_scale: float | Tensor = 1.0
+        super().__init__(**self._prepare(options))
+
+    def _prepare(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of Paddle's optimizer."""
+        return {**options, "parameters": self.share}
 
     @property
     def moment_bytes(self) -> list[int]:
@@ -61,9 +68,25 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
         """Paddle's, with the moments that were set and wait for the first update, which Paddle 2.6 does not tell."""
         return {**self._accumulators_holder, **super().state_dict()}
 
+    def moments(self) -> dict[str, tuple[Tensor, ...]]:
+        """Paddle's name of a parameter -> its MOMENTS, for those of `share` that have been updated."""
+        state = self.state_dict()
+        keys = {parameter.name: [f"{parameter.name}_{moment}_0" for moment in MOMENTS] for parameter in self.share}
+        return {name: tuple(state[key] for key in pair) for name, pair in keys.items() if pair[0] in state}
+
+    def set_moments(self, moments: Mapping[str, Sequence[Any]]) -> None:
+        """Begin with moments, arrays or tensors by Paddle's name of a parameter; before the first update only."""
+        state = {key: value for key, value in self.state_dict().items() if key == "LR_Scheduler"}  # 2.6 insists on it
+        for name, pair in moments.items():
+            for moment, value in zip(MOMENTS, pair, strict=True):
+                state[f"{name}_{moment}_0"] = paddle.to_tensor(value)
+            for power in ("beta1_pow_acc", "beta2_pow_acc"):
+                state[f"{name}_{power}_0"] = paddle.zeros([1])
+        self.set_state_dict(state)
+
     def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""
-        self.global_norm = clip_gradients(self.all_parameters, CLIP_NORM, self.loss_scale)
+        self.global_norm = clip_gradients(self.all_parameters, CLIP_NORM, float(self.loss_scale))
         if math.isfinite(self.global_norm):
             super().step()
             for process, parameters in enumerate(self.shares if len(self.shares) > 1 else []):
@@ -130,7 +153,10 @@ def build_optimizer(
         names[parameter.name] = name
         # Not AdamW's lr_ratio, which Paddle 3.3 lacks on CPUs, nor parameter groups.
         parameter.optimize_attr["learning_rate"] = layer_factors[name] if layer_factors else 1.0
-    return AdamWithoutBiasCorrection(
+    from electra_paddle.training.flat_optimizer import FlatAdam
+
+    kind = AdamWithoutBiasCorrection if runtime.is_cpu() else FlatAdam
+    return kind(
         model.parameters(),
         shard,
         learning_rate=schedule,

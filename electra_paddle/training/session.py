@@ -24,6 +24,8 @@ from electra_paddle.training.schedule import Ending, build_schedule
 if TYPE_CHECKING:
     from paddle.nn import Layer
 
+SIGNAL_STEPS = 10  # updates between two questions of GPUs' processes whether one of them is asked to end
+
 
 @dataclasses.dataclass(frozen=True)
 class SessionSettings:
@@ -96,6 +98,7 @@ class Session:
             model, self.schedule, settings.weight_decay_rate, rate_factors, shard=settings.sharding_stage == 1
         )
         self.precision, reason = runtime.usable_precision(settings.precision)
+        runtime.allow_tf32(self.precision == "tf32")
         self.notes = [f"precision fp32: {reason}"] if reason else []
         self.loss_scale = LossScale(is_active=self.precision == "fp16")
         self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
@@ -103,6 +106,7 @@ class Session:
             checkpoints.restore(checkpoint, model, self.optimizer, self.average)
             self.loss_scale.restore(loss_scale)
         self.monitor: Monitor | None = None
+        self._loop: TrainingLoop | None = None
         self._interruption = Interruption()
 
     @property
@@ -138,7 +142,7 @@ class Session:
         self.monitor = monitor
         monitor.restore(self.progress.pop("interval", {}))
         settings = self.settings
-        loop = TrainingLoop(
+        loop = self._loop = TrainingLoop(
             trained if trained is not None else runtime.distribute(self.model),
             self.optimizer,
             self.schedule,
@@ -149,6 +153,7 @@ class Session:
             precision=self.precision,
             loss_scale=self.loss_scale,
             max_bad_steps=settings.max_bad_steps,
+            report_steps=1 if runtime.is_cpu() else monitor.log_steps,
         )
         with contextlib.closing(monitor), contextlib.closing(batches), self._interruption:
             for callback in self.callbacks:
@@ -178,7 +183,7 @@ class Session:
             self.average.update()
         for callback in self.callbacks:
             callback.on_step(self)
-        is_asked = runtime.is_any(self._interruption.signal)
+        is_asked = self._is_asked(step)
         is_due = step % self.settings.save_checkpoints_steps == 0 and math.isfinite(self.optimizer.global_norm)
         if self.settings.saves_last if self.is_last else (is_due or is_asked):
             self.save()
@@ -186,8 +191,16 @@ class Session:
             saved = f"interrupted; update {step:,} of {self.ending.step:,}{self.settings.what} is saved"
             raise Interrupted(self._interruption.signal or signal.SIGTERM, f"{saved}, the same command goes on")
 
+    def _is_asked(self, step: int) -> bool:
+        """Whether any process is asked to end the run. On GPUs, which would wait, they tell each other now and then."""
+        if runtime.num_processes() > 1 and not runtime.is_cpu() and step % SIGNAL_STEPS:
+            return False
+        return runtime.is_any(self._interruption.signal)
+
     def save(self) -> None:
         """Write a checkpoint of this update; every process must call it."""
+        if self._loop:
+            self._loop.report()
         state = {"loss_scale": self.loss_scale.state(), "decay_start": self.ending.state(), **self.progress}
         if self.monitor:
             state["interval"] = self.monitor.state()

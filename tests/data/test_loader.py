@@ -98,7 +98,7 @@ def test_ranks_see_together_what_one_process_sees(batches, kind):
     ranks = [batches(**KINDS[kind], rank=rank, num_processes=4) for rank in range(4)]
     for number in (0, 3, 50):
         together, parts = whole[number], [rank[number] for rank in ranks]
-        for array, *pieces in list(zip(together, *parts, strict=True))[:-2]:
+        for array, *pieces in [each for each in zip(together, *parts, strict=True) if np.ndim(each[0])]:
             assert [len(piece) for piece in pieces] == [2, 2, 2, 2]
             assert (array == np.concatenate(pieces)).all()
         assert together.mlm_normalizer == together.masked_weights.sum()

@@ -16,6 +16,8 @@ from electra_paddle.training.loop import TrainingLoop, to_tensors
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
 from electra_paddle.training.schedule import build_schedule
 
+pytestmark = pytest.mark.usefixtures("both_branches")
+
 VARIABLES = {  # the reference's name of each parameter
     names.paddle: names.tensorflow
     for names in name_table(None, 3, has_projection=True) + task_table("xnli", ["task_specific/xnli/dense/kernel"])

@@ -52,6 +52,7 @@ def test_sampled_original_token_is_not_replaced():
     assert is_replaced.tolist() == [[0, 0, 0, 1, 0]]
 
 
+@pytest.mark.usefixtures("both_branches")
 def test_samples_follow_the_softmax():
     probabilities = np.array([0.1, 0.2, 0.7], "float32")
     logits = paddle.to_tensor(np.broadcast_to(np.log(probabilities), (100, 200, 3)))
@@ -66,7 +67,8 @@ def test_samples_follow_the_softmax():
         assert (sample(logits, labels, uniforms, disallow_correct=True).numpy() != 2).all()
 
 
-@pytest.mark.parametrize("vocab_size", [1, 127, 128, 129, 1000])
+@pytest.mark.usefixtures("both_branches")
+@pytest.mark.parametrize("vocab_size", [1, 127, 128, 129, 257, 514, 1000])
 def test_sampled_token_is_where_the_distribution_function_passes_the_number(vocab_size):
     rng = np.random.default_rng(vocab_size)
     logits = (3 * rng.standard_normal((3, 40, vocab_size))).astype("float32")
@@ -83,18 +85,13 @@ def test_sampled_token_is_where_the_distribution_function_passes_the_number(voca
     assert (uniforms <= upper + 1e-6).all() and (uniforms >= lower - 1e-6).all()
 
 
-def test_gpus_draw_the_same_tokens_in_another_way(monkeypatch):
+@pytest.mark.parametrize("vocab_size", [300, 1009, 21128])
+def test_gpus_draw_the_same_tokens_in_another_way(gpu_branches, vocab_size):
     rng = np.random.default_rng(0)
-    arrays = (
-        rng.standard_normal((4, 50, 300)).astype("float32"),
-        np.zeros((4, 50), "int64"),
-        rng.random((4, 50), "float32"),
-    )
-    tensors = [paddle.to_tensor(array) for array in arrays]
-    expected = sample_tokens(*tensors).numpy()
-    monkeypatch.setattr(paddle.device, "get_device", lambda: "gpu:0")
-    monkeypatch.setattr(sampling, "invert_on_cpu", None)
-    found = sample_tokens(*tensors).numpy()
+    logits = (2 * rng.standard_normal((4, 50, vocab_size))).astype("float32")
+    uniforms = rng.random((4, 50), "float32")
+    expected = sampling.invert_on_cpu(logits, uniforms)
+    found = sample_tokens(*map(paddle.to_tensor, (logits, np.zeros((4, 50), "int64"), uniforms))).numpy()
     assert (found == expected).mean() > 0.98 and np.abs(found - expected).max() <= 1  # rounding at a token's edge
 
 

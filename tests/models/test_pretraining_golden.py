@@ -19,6 +19,8 @@ from electra_paddle.training.checkpoint import Checkpoints
 from electra_paddle.training.optimizer import build_optimizer
 from electra_paddle.training.schedule import build_schedule
 
+pytestmark = pytest.mark.usefixtures("both_branches")
+
 NETS = {  # name -> (forward file, checkpoint prefix, hidden size, layers, embedding size)
     "micro": ("pretraining_forward_micro.npz", "tf_release_micro/electra_small", 32, 2, 16),
     "main": ("pretraining_forward.npz", "tf_release/electra_small", 128, 3, 64),

@@ -82,20 +82,24 @@ def test_parts_are_the_rows_in_order():
     assert all(piece.weight == 3 for piece in pieces)
 
 
-def test_update_without_finite_gradients_changes_nothing_and_is_reported(capsys):
-    history, notes = run(broken={2, 4}, max_bad_steps=1)
+@pytest.mark.usefixtures("both_branches")
+@pytest.mark.parametrize("report_steps", [1, 4])
+def test_update_without_finite_gradients_changes_nothing_and_is_reported(capsys, report_steps):
+    history, notes = run(broken={2, 4}, max_bad_steps=1, report_steps=report_steps)
     assert (history[2] == history[1]).all() and (history[4] == history[3]).all()
     assert (history[3] != history[2]).any()
     assert sorted(notes.losses) == [1, 2, 4, 6] and notes.passed == [3, 5]
     assert "update 3: a gradient norm of nan at learning rate 0.049" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("both_branches")
 def test_too_many_in_a_row_stop_the_run():
     expected = r"update 4: found a gradient norm of nan at learning rate 0.0485, 3 times in a row, expected"
     with pytest.raises(TrainingError, match=expected):
         run(broken={1, 2, 3}, max_bad_steps=2)
 
 
+@pytest.mark.usefixtures("both_branches")
 def test_loss_scale_leaves_the_arithmetic_as_it_is():
     plain, _ = run()
     scaled, _ = run(loss_scale=LossScale(is_active=True))
@@ -103,22 +107,24 @@ def test_loss_scale_leaves_the_arithmetic_as_it_is():
         assert (a == b).all()
 
 
+@pytest.mark.usefixtures("both_branches")
 def test_overflow_halves_the_loss_scale_and_is_no_bad_step():
     scale = LossScale(is_active=True)
     history, notes = run(broken={1, 2}, loss_scale=scale)
-    assert scale.value == INITIAL_SCALE / 4 and notes.passed == [2, 3]
+    assert scale.state() == {"value": INITIAL_SCALE / 4, "num_good": 3} and notes.passed == [2, 3]
     assert (history[0] == history[2]).all() and (history[3] != history[2]).any()
 
 
-def test_loss_scale_grows_after_a_while_and_a_checkpoint_keeps_it(monkeypatch):
+@pytest.mark.parametrize("norm", [float, lambda value: paddle.to_tensor(value, dtype="float64")], ids=["CPU", "GPU"])
+def test_loss_scale_grows_after_a_while_and_a_checkpoint_keeps_it(monkeypatch, norm):
     monkeypatch.setattr(loss_scale_module, "GROWTH_INTERVAL", 3)
     scale = LossScale(is_active=True)
-    for norm in (1.0, 1.0, float("inf"), 1.0, 1.0):
-        scale.update(norm)
+    for value in (1.0, 1.0, float("inf"), 1.0, 1.0):
+        scale.update(norm(value))
     other = LossScale(is_active=True)
     other.restore(scale.state())
     assert (other.value, other.num_good) == (INITIAL_SCALE / 2, 2)
-    other.update(1.0)
+    other.update(norm(1.0))
     assert (other.value, other.num_good) == (INITIAL_SCALE, 0)
     inactive = LossScale()
     inactive.update(float("inf"))

@@ -84,6 +84,7 @@ def replica(golden, recipe):
         yield {name: parameter for name, (parameter, _, _) in state.items()}
 
 
+@pytest.mark.usefixtures("both_branches")
 @pytest.mark.parametrize("recipe", ["pretrain", "finetune"])
 def test_twenty_steps_equal_the_reference(golden, recipe):
     """Within 1.5e-6 of the reference, and within 5e-7 of the exact rule with the kernel's rounded betas, which
