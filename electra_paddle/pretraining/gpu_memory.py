@@ -22,9 +22,9 @@ HALF, ID, MASK = 2, 8, 1  # bytes of a number in half precision, of an int64, an
 # CUDA 11.8 loads. The driver's context and cuBLAS's workspace are assumed to take 0.5 GB more.
 CONTEXT = 1.2e9
 SLACK = 1.1  # assumed: what the allocator holds over what is in use, as measured on a CPU
-# While tokens are drawn: logits, their copy in float32, the loss's softmax, the running sum, what lies below the random
-# number, and that as int64. The backward pass takes less.
-LOGIT_BYTES = 4 * FLOAT + MASK + ID
+# While tokens are drawn: logits, their copy in float32, the loss's softmax and the one of what is drawn from. The
+# backward pass takes less.
+LOGIT_BYTES = 4 * FLOAT
 NUM_GRADIENTS = 3  # of the largest values of a layer, at once in its backward pass: assumed
 CARDS = (16, 24, 40, 80)  # GB
 GB, MB = 1e9, 1e6
@@ -39,6 +39,7 @@ class GpuMemory:
     Attributes:
         context: of CUDA and of Paddle's kernels.
         weights: in float32, also in half precision: Paddle's level O1 keeps no other master weights.
+        joined: the weights of queries, keys and values next to each other, twice, for one product of all three.
         half_copies: of the weights for products in half precision, until the backward pass has used them: at most.
         gradients, moments: in float32.
         messages: gradients once more, which fleet sends while the backward pass goes on.
@@ -49,6 +50,7 @@ class GpuMemory:
 
     context: float
     weights: float
+    joined: float
     half_copies: float
     gradients: float
     moments: float
@@ -60,7 +62,8 @@ class GpuMemory:
     @property
     def fixed(self) -> float:
         """What does not depend on the number of sequences."""
-        return self.context + self.weights + self.half_copies + self.gradients + self.moments + self.messages
+        of_weights = self.weights + self.joined + self.half_copies
+        return self.context + of_weights + self.gradients + self.moments + self.messages
 
     @property
     def total(self) -> float:
@@ -74,7 +77,7 @@ def gpu_memory(
     sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
     tokens = sequences * config.max_seq_length
     slots = sequences * config.max_predictions_per_seq
-    is_half = config.precision != "fp32"
+    is_half = config.precision in ("bf16", "fp16")
     numbers = num_parameters(config, generator, discriminator)[2]
     networks = [net for net in (generator, discriminator) if net]
     kept = sum(activation_bytes(net, config.max_seq_length, is_half, config.recompute) for net in networks)
@@ -84,6 +87,7 @@ def gpu_memory(
     return GpuMemory(
         context=CONTEXT,
         weights=FLOAT * numbers,
+        joined=sum(map(joined_bytes, networks)),
         half_copies=HALF * numbers if is_half else 0,
         gradients=FLOAT * numbers,
         moments=2 * FLOAT * numbers / (num_processes if config.sharding_stage else 1),
@@ -103,6 +107,15 @@ def activation_bytes(net: Geometry, length: int, is_half: bool = False, recomput
     return layers + embedding_bytes(net)
 
 
+def joined_bytes(net: Geometry) -> int:
+    """Bytes of the weights and biases of queries, keys and values as one product of each layer takes them.
+
+    They are stacked for all layers at once, and the weights are then brought into the product's order.
+    """
+    weight, bias = 3 * net.hidden_size**2, 3 * net.hidden_size
+    return FLOAT * net.num_hidden_layers * (2 * weight + bias)
+
+
 def layer_bytes(net: Geometry, length: int, is_half: bool = False) -> int:
     """Bytes that Paddle's operators keep of a token in one layer, attention not fused.
 
@@ -111,7 +124,7 @@ def layer_bytes(net: Geometry, length: int, is_half: bool = False) -> int:
     """
     hidden, inner, scores = net.hidden_size, net.intermediate_size, net.num_attention_heads * length
     factors = 3 * hidden + scores + hidden + hidden + inner  # q, k, v; probabilities; inputs of three more products
-    inputs = (3 if is_half else 1) * hidden  # of the products that make q, k and v
+    inputs = hidden  # of the product that makes q, k and v
     in_float32 = 2 * hidden + 4 + inner + scores  # two norms with their two statistics, GELU, softmax
     dropped = 2 * hidden + scores
     return (HALF if is_half else FLOAT) * (factors + inputs) + FLOAT * in_float32 + MASK * dropped

@@ -31,8 +31,8 @@ def test_layer_keeps_what_is_computed_by_hand():
     # float32: input, q, k, v, probabilities (20 a token), context, inputs of two feed-forward products: 148 numbers;
     # two norms with four statistics, GELU's input, the softmax: 88; a byte for each number that dropout sees: 52.
     assert estimate.layer_bytes(TINY, LENGTH) == 4 * 148 + 4 * 88 + 52 == 996
-    # half: two more copies of the input, and those 180 numbers in two bytes.
-    assert estimate.layer_bytes(TINY, LENGTH, is_half=True) == 2 * 180 + 4 * 88 + 52 == 764
+    # half: those 148 numbers in two bytes.
+    assert estimate.layer_bytes(TINY, LENGTH, is_half=True) == 2 * 148 + 4 * 88 + 52 == 700
 
 
 def test_recomputed_layers_keep_their_inputs_and_one_layer():
@@ -49,11 +49,12 @@ def test_memory_is_the_sum_of_its_parts():
     numbers = 560 + 144 + 2 * 2224 + 289
     assert (memory.weights, memory.gradients, memory.moments) == (4 * numbers, 4 * numbers, 8 * numbers)
     assert memory.half_copies == memory.messages == 0
+    assert memory.joined == 4 * 2 * (2 * 3 * 16 * 16 + 3 * 16)
     assert memory.activations == pytest.approx(1.1 * 8 * LENGTH * (2 * 996 + 104 + 3 * 4 * 32))
-    assert memory.logits == pytest.approx(1.1 * 25 * 8 * 2 * 50)  # two masked positions in each of eight sequences
-    assert memory.evaluation == pytest.approx(1.1 * 25 * 204 * 2 * 50)  # 2048 // 10 sequences at once
+    assert memory.logits == pytest.approx(1.1 * 16 * 8 * 2 * 50)  # two masked positions in each of eight sequences
+    assert memory.evaluation == pytest.approx(1.1 * 16 * 204 * 2 * 50)  # 2048 // 10 sequences at once
     assert memory.total == pytest.approx(
-        1.2e9 + 16 * numbers + max(memory.activations + memory.logits, memory.evaluation)
+        1.2e9 + 16 * numbers + memory.joined + max(memory.activations + memory.logits, memory.evaluation)
     )
 
 
@@ -90,7 +91,9 @@ def test_layers_keep_what_paddle_s_operators_save(monkeypatch):
         network(ids, token_type_ids=paddle.zeros_like(ids), attention_mask=paddle.ones_like(ids))
     weights = {parameter.data_ptr() for parameter in network.parameters()}
     kept = sum(t.element_size() * int(t.size) for place, t in saved.items() if place not in weights)
-    assert kept / (3 * LENGTH) == estimate.activation_bytes(TINY, LENGTH)
+    of_mask = 4 * 3  # a number for each sequence
+    expected = 3 * LENGTH * estimate.activation_bytes(TINY, LENGTH) + estimate.joined_bytes(TINY) + of_mask
+    assert kept == expected
 
 
 def test_largest_part_of_a_batch_that_fits_is_found():
