@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hmac
 import os
+import socket
+import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle.errors import ElectraPaddleError
@@ -30,11 +32,12 @@ MAX_WAITING = 256  # requests that wait for their turn
 PATIENCE = 30  # seconds that a connection may be silent
 GUNICORN = {  # settings of `hub serving` with several workers
     "worker_class": "gthread",
-    "threads": 8,
+    "threads": 64,  # most of which wait: visitors who send half a request hold one each
     "timeout": 0,
     "graceful_timeout": 3,
     "worker_exit": lambda server, worker: os._exit(0),  # Paddle takes seconds to end
     "on_exit": lambda server: os._exit(0),
+    "when_ready": lambda server: limit_silence(server.LISTENERS),
 }
 LOCAL = ("127.0.0.1", "::1", "localhost")
 OK, FAILED, UNKNOWN = "000", "101", "111"  # PaddleHub's status of an answer
@@ -42,6 +45,15 @@ OPEN = (
     "NOTE: hub serving listens at 0.0.0.0, to every computer that reaches this one, and asks for no password; "
     "`electra-paddle serve` listens to this computer alone and can ask for a token"
 )
+
+
+def limit_silence(listeners: Iterable[Any]) -> None:
+    """Let connections of gunicorn's listeners end that are silent for PATIENCE seconds.
+
+    Its threads read without a limit of their own; connections inherit the kernel's limit from the listener.
+    """
+    for listener in listeners:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", PATIENCE, 0))
 
 
 def envelope(status: str, message: str, results: Any) -> dict[str, Any]:

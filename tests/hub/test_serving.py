@@ -2,17 +2,21 @@
 
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 from browser import wait_for
 from conftest import ROOT
 from hub.conftest import WORDS
+
+from electra_paddle.hub.serving import PATIENCE, limit_silence
 
 pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
@@ -199,6 +203,10 @@ def test_page_works_with_several_workers_and_nothing_outlives_the_server(hub, tm
         port = probe.getsockname()[1]
     with hub.serving({"similarity": {"task": "similarity"}}, port, tmp_path, num_workers=workers) as process:
         address = f"http://127.0.0.1:{port}"
+        half = [socket.create_connection(("127.0.0.1", port)) for _ in range(24)]
+        for each in half:
+            head = "POST /predict/similarity HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            each.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
         for path in ("/gradio/similarity", "/gradio/similarity/app") * 8:
             assert "<title>" in requests.get(address + path, timeout=60).text
         assert post(address, "similarity", data=[[SHORT, SHORT]])["results"] == [pytest.approx(1, abs=1e-5)]
@@ -209,6 +217,15 @@ def test_page_works_with_several_workers_and_nothing_outlives_the_server(hub, tm
         wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in below), "the end of the workers")
         with pytest.raises(requests.ConnectionError):
             requests.get(address, timeout=5)
+        for each in half:
+            each.close()
+
+
+def test_silent_connections_of_several_workers_end():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        limit_silence([SimpleNamespace(sock=listener)])
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == struct.pack("ll", PATIENCE, 0)
 
 
 @pytest.fixture(scope="module")
