@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from electra_paddle.errors import ConfigError, DataError
-from electra_paddle.finetuning.comprehension.squad import Unusable, paragraphs, read_json, read_paragraph
+from electra_paddle.finetuning.comprehension.squad import nested_entries, read_json
 from electra_paddle.finetuning.description import TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
@@ -75,18 +75,11 @@ def is_nested(content: Any) -> bool:
 
 def nested_records(path: str | Path, content: Any, problems: Problems) -> Iterator[Record]:
     """A Record for each question of such a file: its entries, and the context."""
-    for place, paragraph in paragraphs(path, content):
-        try:
-            context, questions = read_paragraph(place, paragraph)
-        except Unusable as error:
-            problems.add(*error.args)
-            continue
-        for number, question in enumerate(questions):
-            where = f"{place}.qas[{number}]"
-            if isinstance(question, dict):
-                yield Record(where, {"context": context, **question})
-            else:
-                problems.add(where, f"a {type(question).__name__}", "an object with a question")
+    for where, context, question in nested_entries(path, content, problems):
+        if isinstance(question, dict):
+            yield Record(where, {"context": context, **question})
+        else:
+            problems.add(where, f"a {type(question).__name__}", "an object with a question")
 
 
 def find_inputs(names: Sequence[str], columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:

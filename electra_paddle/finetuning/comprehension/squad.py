@@ -92,6 +92,11 @@ def entries(path: str | Path, problems: Problems, layout: TaskDescription | None
         values = ((f"{path}: [{number}]", value) for number, value in enumerate(data))
         yield from flat_entries(values, layout, problems)
         return
+    yield from nested_entries(path, data, problems)
+
+
+def nested_entries(path: str | Path, data: Any, problems: Problems) -> Iterator[tuple[str, str, Any]]:
+    """Entries of paragraphs with their questions."""
     for place, paragraph in paragraphs(path, data):
         try:
             context, found = read_paragraph(place, paragraph)
