@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from electra_paddle.cuda_code import CudaCode, read_library
 from electra_paddle.errors import ConfigError
+from electra_paddle.kernels import kernels
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -360,13 +361,30 @@ def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
 
     if DTYPES[precision] == "float32":
         return contextlib.nullcontext()
+    if is_cpu():
+        return rounded_factors()
     return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
+
+
+@contextlib.contextmanager
+def rounded_factors() -> Iterator[None]:
+    """Context in which `models/cpu_ops.py` rounds the factors of products to bfloat16; Paddle itself cannot."""
+    _rounds_factors.append(True)
+    try:
+        yield
+    finally:
+        _rounds_factors.pop()
+
+
+_rounds_factors: list[bool] = []
 
 
 def autocast_dtype() -> str | None:
     """Paddle's name of the type in which matrix products are computed here and now; None if nothing is cast."""
     import paddle
 
+    if _rounds_factors:
+        return "bfloat16"
     core, tracer = paddle.base.core, paddle.base.framework._dygraph_tracer()
     return None if tracer is None or tracer._amp_level == core.AmpLevel.O0 else str(tracer._amp_dtype)
 
@@ -378,7 +396,10 @@ def usable_precision(precision: str) -> tuple[str, str | None]:
     if precision == "fp32":
         return precision, None
     if is_cpu():
-        return "fp32", f"{precision} needs a GPU: it changes nothing on a CPU"
+        if precision == "bf16" and has_fast_bf16() and kernels().takes_bf16:
+            return precision, None
+        need = f"a processor with {FAST_BF16}" if precision == "bf16" else "a GPU"
+        return "fp32", f"{precision} needs {need}: it changes nothing here"
     supported: dict[str, Callable[[], bool]] = {
         "tf32": lambda: paddle.device.cuda.get_device_capability()[0] >= 8,
         "bf16": paddle.amp.is_bfloat16_supported,

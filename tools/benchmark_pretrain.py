@@ -31,7 +31,8 @@ MATRIX_SIZES = {False: 1024, True: 8192}  # is there a GPU -> rows of the matric
 def pretrain(arguments):
     """Updates of ours, of PaddleNLP's class, of Hugging Face's in PyTorch, and the machine's matrix products.
 
-    PyTorch's are measured as they come (`torch`, in float32), with bfloat16 autocast, and with `torch.compile` besides.
+    Ours are measured in float32 and, on a processor that is faster in it, with `precision: bf16`; PyTorch's as they
+    come (`torch`, in float32), with bfloat16 autocast, and with `torch.compile` besides.
     """
     from electra_paddle.config.geometry import training_flops
 
@@ -54,7 +55,10 @@ def pretrain(arguments):
         launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(num_processes)]
         launch = [sys.executable] if num_processes == 1 else [*launch, "--log_dir", str(folder / "log")]
         sides = {
-            "ours": Side([*launch, PEERS / "run_ours.py", json.dumps(run_options(arguments, folder))], num_processes),
+            name: Side([*launch, PEERS / "run_ours.py", json.dumps(options)], num_processes)
+            for name, options in ours(arguments, folder, is_gpu).items()
+        }
+        sides |= {
             "sgemm": Side([*launch, PEERS / "run_sgemm.py", json.dumps(matrices)], num_processes),
             "paddlenlp": Side([sys.executable, PEERS / "run_paddlenlp.py", json.dumps(settings)]),
         }
@@ -84,23 +88,19 @@ def pretrain(arguments):
         "gflop_per_update": flops / 1e9,
         "sgemm_gflops": rate["sgemm"] * product / 1e9,
     }
-    for name in ("ours", "paddlenlp", *TORCHES):
+    for name in ("ours", "ours_bf16", "paddlenlp", *TORCHES):
         measured = name in sides
         figures[f"{name}_tokens_per_s"] = rate[name] * num_tokens if measured else None
         figures[f"{name}_memory_mb"] = sides[name].bytes / 1e6 if measured else None
     torches = [name for name in TORCHES if name in sides]
     best = max(torches, key=lambda name: rate[name], default=None)
-    return {
-        **figures,
-        "ratio_to_paddlenlp": ratio(turns["paddlenlp"], turns["ours"]),
-        "memory_ratio_to_paddlenlp": sides["ours"].bytes / sides["paddlenlp"].bytes,
-        "ratio_to_torch": ratio(turns["torch"], turns["ours"]) if "torch" in turns else None,
-        "memory_ratio_to_torch": sides["ours"].bytes / sides["torch"].bytes if "torch" in turns else None,
-        "best_torch": best,
-        "ratio_to_best_torch": ratio(turns[best], turns["ours"]) if best else None,
-        "memory_ratio_to_best_torch": sides["ours"].bytes / sides[best].bytes if best else None,
-        "share_of_sgemm": flops / product * ratio(turns["sgemm"], turns["ours"]),
-    }
+    figures["best_torch"] = best
+    for mine, suffix in (("ours", ""), ("ours_bf16", "_of_bf16")):
+        for peer, name in (("paddlenlp", "paddlenlp"), ("torch", "torch"), (best, "best_torch")):
+            both = mine in sides and peer in sides
+            figures[f"ratio{suffix}_to_{name}"] = ratio(turns[peer], turns[mine]) if both else None
+            figures[f"memory_ratio{suffix}_to_{name}"] = sides[mine].bytes / sides[peer].bytes if both else None
+    return {**figures, "share_of_sgemm": flops / product * ratio(turns["sgemm"], turns["ours"])}
 
 
 class Side:
@@ -208,11 +208,19 @@ def prepare(arguments, folder):
     return config
 
 
-def run_options(arguments, folder):
+def ours(arguments, folder, is_gpu):
+    """Name of a side -> the options of its `run_pretrain`."""
+    options = {"ours": run_options(arguments, folder, arguments.precision)}
+    if not is_gpu and runtime.has_fast_bf16():
+        options["ours_bf16"] = run_options(arguments, folder, "bf16")
+    return options
+
+
+def run_options(arguments, folder, precision):
     """Options of `run_pretrain`."""
     options = {
         "data-dir": folder,
-        "model-name": "benchmark",
+        "model-name": f"benchmark_{precision}",
         "model-size": arguments.size,
         "model-hparam-overrides": arguments.model_hparam_overrides,
         "max-seq-length": arguments.max_seq_length,
@@ -220,8 +228,8 @@ def run_options(arguments, folder):
         "gradient-accumulation-steps": arguments.gradient_accumulation_steps,
         "save-checkpoints-steps": 10**9,
     }
-    if arguments.precision != "fp32":
-        options["precision"] = arguments.precision
+    if precision != "fp32":
+        options["precision"] = precision
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
 

@@ -100,7 +100,7 @@ class PretrainingConfig:
     gradient_accumulation_steps: int = entry(
         1, "parts that each process cuts its share of a batch into", group="memory and speed"
     )
-    precision: str = entry("fp32", "fp32, tf32, bf16 or fp16 (with loss scaling), of matrix products on a GPU")
+    precision: str = entry("fp32", "of matrix products: fp32, bf16, or on a GPU tf32 or fp16 (with loss scaling)")
     deterministic: bool = entry(
         False, "true: a GPU's results are the same each time, as a CPU's are, and a resumed run's too; slower"
     )

@@ -39,8 +39,9 @@ def check_processor(environment: Mapping[str, str], description: str | None = No
     sentence = f"{runtime.processor_name()}: {', '.join(has) or 'AVX2' if 'avx2' in words else 'AVX'}"
     if lacks:
         sentence += f"; no {', no '.join(name.removesuffix(' ()') for name in lacks)}"
-    faster = "faster" if runtime.has_fast_bf16() else "no faster, so refused"
-    findings = [right("processor", sentence), right("bf16 on the CPU", f"{faster} in exported networks")]
+    faster = "faster, in training (precision: bf16) and in exported networks"
+    about_bf16 = faster if runtime.has_fast_bf16() else "no faster, so not used"
+    findings = [right("processor", sentence), right("bf16 on the CPU", about_bf16)]
     wanted, name = runtime.math_library_setting(), runtime.MATH_LIBRARY
     if wanted and environment.get(name, wanted) != wanted:
         findings.append(warning("matrix products", f"{name}={environment[name]}, slow here", f"unset {name}"))

@@ -1,8 +1,9 @@
 """The parts of a transformer layer with gradients written by hand, for float32 on a CPU.
 
-Paddle's matrix products are as fast as the processor; on a CPU its gradients of bias and layer norm, its dropout and
-its sums over two shapes are not, and together took longer than the products. Here numpy does them, in the memory of
-Paddle's tensors. The arithmetic is that of Paddle's own layers.
+Paddle's own kernels for CPUs take longer for what lies between the matrix products than for these. Here `kernels`
+computes in the memory of Paddle's tensors. The arithmetic is that of Paddle's own layers; where
+`runtime.autocast_dtype` says bfloat16, the factors of matrix products are rounded to it, and so is what lies between
+the two products of a feed-forward network.
 
 Shapes: B batch, L sequence, N heads, D width of a head, H = N * D hidden, I intermediate, R rows (B * L).
 """
@@ -11,12 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import paddle
 from paddle.autograd import PyLayer
+
+from electra_paddle import runtime
+from electra_paddle.kernels import kernels
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -25,6 +31,11 @@ if TYPE_CHECKING:
 
 
 LEVELS = 1 << 16  # of the random numbers that dropout compares with: its rate is rounded to 1 / 65536
+ONE = {np.dtype(np.float32): 1.0, np.dtype(np.uint16): 0x3F80}  # as bfloat16
+CTYPES: dict[Any, tuple[Any, Any]] = {
+    paddle.float32: (ctypes.c_float, np.float32),
+    paddle.bfloat16: (ctypes.c_uint16, np.uint16),
+}
 ROWS_AT_A_TIME = 512  # of a feed-forward network without gradients: 2 MB between its products at I = 1024
 
 
@@ -62,17 +73,17 @@ class LinearFunction(PyLayer):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, transposed: bool) -> Tensor:
         ctx.transposed, ctx.wanted = transposed, wanted(x, weight, bias)
+        x, weight = factor(x), factor(weight)
         ctx.save_for_backward(x, weight)
-        y = paddle.matmul(x, weight, transpose_y=transposed)
-        values(y)[...] += values(bias)
-        return y
+        return product(values(x), turned(weight, transposed), bias=values(bias))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         x, weight = ctx.saved_tensor()
-        one, other = (grad, x) if ctx.transposed else (x, grad)
-        grad_x = paddle.matmul(grad, weight, transpose_y=not ctx.transposed)
-        return only(ctx.wanted, grad_x, paddle.matmul(one, other, transpose_x=True), sum_of_rows(grad))
+        g = rounded(grad, x)
+        one, other = (g, values(x)) if ctx.transposed else (values(x), g)
+        grad_x = product(g, turned(weight, not ctx.transposed))
+        return only(ctx.wanted, grad_x, product(one.T, other), sum_of_rows(g))
 
 
 class AttentionFunction(PyLayer):
@@ -88,7 +99,7 @@ class AttentionFunction(PyLayer):
     def forward(
         ctx: Any,
         x: Tensor,
-        mask: Tensor | None,
+        mask: Array | None,
         num_heads: int,
         rate: float,
         q_weight: Tensor,
@@ -100,43 +111,41 @@ class AttentionFunction(PyLayer):
     ) -> Tensor:
         batch, length, hidden = x.shape
         ctx.wanted = wanted(x, q_weight, q_bias, k_weight, k_bias, v_weight, v_bias)
-        shape = ctx.shape = (batch, length, num_heads, hidden // num_heads)
+        ctx.shape = (batch, length, num_heads, hidden // num_heads)
         ctx.keeper = Keeper(rate)
-        weight = paddle.concat([q_weight, k_weight, v_weight], axis=1)  # [H, 3 H]
-        joint = paddle.matmul(x.reshape([-1, hidden]), weight)  # [R, 3 H]
-        values(joint)[...] += np.concatenate([values(q_bias), values(k_bias), values(v_bias)])
-        q, k, v = heads = [paddle.empty([shape[i] for i in (0, 2, 1, 3)]) for _ in range(3)]  # [B, N, L, D] each
-        for number, head in enumerate(heads):
-            values(head)[...] = values(joint).reshape(batch, length, 3, *shape[2:])[:, :, number].transpose(0, 2, 1, 3)
-        values(q)[...] *= np.float32(shape[3] ** -0.5)
-        probs = paddle.matmul(q, k, transpose_y=True)  # [B, N, L, L] scores
-        if mask is not None:
-            values(probs)[...] += mask
-        probs = paddle.nn.functional.softmax(probs)
+        weight = factor(paddle.concat([q_weight, k_weight, v_weight], axis=1))  # [H, 3 H]
+        x = factor(x).reshape([-1, hidden])
+        bias = np.concatenate([values(q_bias), values(k_bias), values(v_bias)])
+        joint = product(values(x), values(weight), bias=bias, dtype=x.dtype)  # [R, 3 H]
+        q, k, v = heads(values(joint), ctx.shape)
+        probs = empty([batch, num_heads, length, length])
+        kernels().matmul(q, turned(k), values(probs), scale=ctx.shape[3] ** -0.5, added=mask)
+        kernels().softmax(values(probs), values(probs))
         ctx.kept = ctx.keeper.draw(probs.shape)
-        ctx.save_for_backward(x, q_weight, k_weight, v_weight, q, k, v, probs)
-        return merge_heads(paddle.matmul(dropped(ctx, probs), v))
+        ctx.save_for_backward(x, weight, joint, probs)
+        context = empty([batch, length, hidden])
+        kernels().matmul(dropped(ctx, probs, x), v, by_head(values(context), ctx.shape))
+        return context
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
-        x, *weights, q, k, v, probs = ctx.saved_tensor()
-        batch, length, num_heads, width = ctx.shape
-        grad_heads = paddle.empty(q.shape)  # [B, N, L, D]
-        values(grad_heads)[...] = values(grad).reshape(ctx.shape).transpose(0, 2, 1, 3)
-        joint = paddle.empty([batch * length, 3 * num_heads * width])  # [R, 3 H] gradient of q, k, v side by side
-        parts = values(joint).reshape(batch, length, 3, num_heads, width).transpose(2, 0, 3, 1, 4)  # [3, B, N, L, D]
-        parts[2] = values(paddle.matmul(dropped(ctx, probs), grad_heads, transpose_x=True))
-        scores = paddle.matmul(grad_heads, v, transpose_y=True)  # [B, N, L, L]
-        change, p = values(scores), values(probs)
-        ctx.keeper.apply(change, ctx.kept)
-        change -= np.einsum("bnij,bnij->bni", change, p)[..., None]  # the softmax's gradient
-        change *= p
-        np.multiply(values(paddle.matmul(scores, k)), np.float32(width**-0.5), out=parts[0])
-        parts[1] = values(paddle.matmul(scores, q, transpose_x=True))  # q is scaled already
-        x = x.reshape([-1, x.shape[2]])
-        grad_x = paddle.matmul(joint, paddle.concat(weights, axis=1), transpose_y=True).reshape([batch, length, -1])
-        weights = paddle.split(paddle.matmul(x, joint, transpose_x=True), 3, axis=1)
-        biases = paddle.split(sum_of_rows(joint), 3)
+        x, weight, joint, probs = ctx.saved_tensor()
+        matmul, scale = kernels().matmul, ctx.shape[3] ** -0.5
+        q, k, v = heads(values(joint), ctx.shape)
+        grad_context = by_head(rounded(grad, x), ctx.shape)
+        g = scratch("joint", joint.shape, q.dtype)  # [R, 3 H] gradient of q, k, v side by side
+        grad_q, grad_k, grad_v = heads(g, ctx.shape)
+        matmul(turned(dropped(ctx, probs, x)), grad_context, grad_v)
+        scores = scratch("scores", probs.shape, np.float32)  # [B, N, L, L]
+        matmul(grad_context, turned(v), scores)
+        ctx.keeper.apply(scores, ctx.kept)
+        kernels().softmax_backward(values(probs), scores, scores)
+        change = converted("change", scores, q.dtype)
+        matmul(change, k, grad_q, scale=scale)
+        matmul(turned(change), q, grad_k, scale=scale)
+        grad_x = product(g, values(weight).T).reshape([*ctx.shape[:2], -1])
+        weights = paddle.split(product(values(x).T, g), 3, axis=1)
+        biases = paddle.split(sum_of_rows(g), 3)
         return only(ctx.wanted, grad_x, *(each for pair in zip(weights, biases, strict=True) for each in pair))
 
 
@@ -146,51 +155,38 @@ class FeedForwardFunction(PyLayer):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
         ctx.wanted = wanted(x, weight1, bias1, weight2, bias2)
-        inner = paddle.matmul(x, weight1)  # [R, I]
-        values(inner)[...] += values(bias1)
+        x, weight1, weight2 = factor(x), factor(weight1), factor(weight2)
+        inner = product(values(x), values(weight1), bias=values(bias1), dtype=x.dtype)  # [R, I]
         ctx.save_for_backward(x, weight1, weight2, inner)
-        y = paddle.matmul(paddle.nn.functional.gelu(inner), weight2)  # [R, H]
-        values(y)[...] += values(bias2)
-        return y
+        return product(gelu(values(inner)), values(weight2), bias=values(bias2))  # [R, H]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
         x, weight1, weight2, inner = ctx.saved_tensor()
-        z = values(inner)
-        cumulated = paddle.erf(inner * 0.5**0.5)  # [R, I] of the normal distribution, once halved
-        share = values(cumulated)
-        share += np.float32(1)
-        share *= np.float32(0.5)
-        active = paddle.multiply(inner, cumulated)  # [R, I]
-        grad_weight2 = paddle.matmul(active, grad, transpose_x=True)
-        grad_inner = paddle.matmul(grad, weight2, transpose_y=True)  # [R, I]
-        slope = values(active)  # its memory serves again: z * density(z) + share
-        np.multiply(z, z, out=slope)
-        slope *= np.float32(-0.5)
-        np.exp(slope, out=slope)
-        slope *= z
-        slope *= np.float32((2 * np.pi) ** -0.5)
-        slope += share
-        values(grad_inner)[...] *= slope
+        g, z = rounded(grad, x), values(inner)
+        grad_weight2 = product(gelu(z).T, g)
+        change = scratch("inner", z.shape, z.dtype)  # [R, I]
+        kernels().matmul(g, values(weight2).T, change)
+        kernels().gelu_backward(z, change, change)
         return only(
             ctx.wanted,
-            paddle.matmul(grad_inner, weight1, transpose_y=True),
-            paddle.matmul(x, grad_inner, transpose_x=True),
-            sum_of_rows(grad_inner),
+            product(change, values(weight1).T),
+            product(values(x).T, change),
+            sum_of_rows(change),
             grad_weight2,
-            sum_of_rows(grad),
+            sum_of_rows(g),
         )
 
 
 def feed_forward(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
     """Compute FeedForwardFunction for some rows at a time, so that intermediate values stay in the cache."""
-    parts = []
-    for start in range(0, x.shape[0], ROWS_AT_A_TIME):
-        inner = paddle.matmul(x[start : start + ROWS_AT_A_TIME], weight1)  # [rows, I]
-        values(inner)[...] += values(bias1)
-        parts.append(paddle.matmul(paddle.nn.functional.gelu(inner), weight2))  # [rows, H]
-    y = paddle.concat(parts)  # [R, H]
-    values(y)[...] += values(bias2)
+    rows, y = values(x), empty(x.shape)
+    for start in range(0, len(rows), ROWS_AT_A_TIME):
+        part = slice(start, start + ROWS_AT_A_TIME)
+        inner = scratch("inner", (len(rows[part]), weight1.shape[1]), np.float32)
+        kernels().matmul(rows[part], values(weight1), inner, bias=values(bias1))
+        kernels().gelu(inner, inner)
+        kernels().matmul(inner, values(weight2), values(y)[part], bias=values(bias2))
     return y
 
 
@@ -201,41 +197,32 @@ class NormFunction(PyLayer):
     def forward(
         ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, epsilon: float, rate: float
     ) -> Tensor:
-        ctx.keeper = Keeper(rate)
+        ctx.keeper, ctx.epsilon = Keeper(rate), epsilon
         ctx.kept = ctx.keeper.draw(x.shape)
         ctx.has_residual = residual is not None
         ctx.wanted = wanted(*(tensor for tensor in (x, residual, weight, bias) if tensor is not None))
-        normal = x.clone()
-        z = values(normal)
-        ctx.keeper.apply(z, ctx.kept)
+        if ctx.kept is not None:
+            x = x.clone()
+            ctx.keeper.apply(values(x), ctx.kept)
         if residual is not None:
-            z += values(residual)
-        z -= z.mean(-1, keepdims=True)
-        ctx.scale = 1 / np.sqrt(np.einsum("ij,ij->i", z, z)[:, None] / np.float32(z.shape[1]) + np.float32(epsilon))
-        z *= ctx.scale
-        ctx.save_for_backward(normal, weight)
-        y = paddle.empty(x.shape)
-        np.multiply(z, values(weight), out=values(y))
-        values(y)[...] += values(bias)
+            x = paddle.add(x, residual)
+        y = empty(x.shape)
+        ctx.moments = kernels().layer_norm(values(x), values(weight), values(bias), epsilon, values(y))
+        ctx.save_for_backward(x, weight)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # Paddle's stub takes any number of gradients
-        normal, weight = ctx.saved_tensor()
-        grad_weight, grad_bias = sum_of_rows(paddle.multiply(grad, normal)), sum_of_rows(grad)
-        grad_x = paddle.empty(grad.shape)
-        g, z, width = values(grad_x), values(normal), np.float32(normal.shape[1])
-        np.multiply(values(grad), values(weight), out=g)
-        inward = np.einsum("ij,ij->i", g, z)[:, None] / width
-        g -= g.mean(-1, keepdims=True)
-        g -= z * inward
-        g *= ctx.scale
-        if not ctx.has_residual:
-            ctx.keeper.apply(g, ctx.kept)
-            return only(ctx.wanted, grad_x, grad_weight, grad_bias)
-        grad_residual = grad_x.clone()
-        ctx.keeper.apply(g, ctx.kept)
-        return only(ctx.wanted, grad_x, grad_residual, grad_weight, grad_bias)
+        x, weight = ctx.saved_tensor()
+        grad_x = empty(grad.shape)
+        parameters = kernels().layer_norm_backward(
+            values(x), values(grad), values(weight), ctx.epsilon, ctx.moments, values(grad_x)
+        )
+        grads = [paddle.to_tensor(each) for each in parameters]
+        if ctx.has_residual:
+            grads.insert(0, grad_x.clone())
+        ctx.keeper.apply(values(grad_x), ctx.kept)
+        return only(ctx.wanted, grad_x, *grads)
 
 
 class DropoutFunction(PyLayer):
@@ -290,33 +277,103 @@ def only(wanted: Wanted, *gradients: Tensor) -> tuple[Tensor | None, ...]:
     )
 
 
-def dropped(ctx: Any, probs: Any) -> Any:
-    """The probabilities after dropout."""
-    if ctx.kept is None:
-        return probs
-    result = paddle.empty(probs.shape)
-    np.multiply(values(probs), ctx.kept, out=values(result))
-    values(result)[...] *= ctx.keeper.scale
+def empty(shape: Sequence[int], dtype: Any = None) -> Tensor:
+    """A tensor that is to be filled, float32 if nothing else is said."""
+    return paddle.empty(shape, dtype or paddle.float32)
+
+
+def factor(x: Tensor) -> Tensor:
+    """A tensor in the type of the factors of products here and now."""
+    dtype = getattr(paddle, runtime.autocast_dtype() or "float32")
+    x = x if x.is_contiguous() else x.contiguous()
+    if x.dtype == dtype:
+        return x
+    result = empty(x.shape, dtype)
+    kernels().convert(values(x), values(result))
     return result
 
 
-def merge_heads(heads: Tensor) -> Tensor:
-    """[B, N, L, D] -> [B, L, H]."""
-    batch, num_heads, length, width = heads.shape
-    merged = paddle.empty([batch, length, num_heads * width])
-    values(merged).reshape(batch, length, num_heads, width)[...] = values(heads).transpose(0, 2, 1, 3)
-    return merged
+def rounded(gradient: Tensor, like: Tensor) -> Array:
+    """The memory of a gradient in the type of a factor; until the next call."""
+    gradient = gradient if gradient.is_contiguous() else gradient.contiguous()
+    return converted("gradient", values(gradient), CTYPES[like.dtype][1])
 
 
-def sum_of_rows(rows: Tensor) -> Tensor:
+def converted(name: str, array: Array, dtype: Any) -> Array:
+    """An array in another type, as `scratch` of a name; itself where it has that."""
+    if array.dtype == dtype:
+        return array
+    result = scratch(name, array.shape, dtype)
+    kernels().convert(array, result)
+    return result
+
+
+def scratch(name: str, shape: Sequence[int], dtype: Any) -> Array:
+    """An array for intermediate values, in memory that serves again at the next call with this name.
+
+    Without it each layer would ask the system for fresh pages, which takes as long as a pass over them.
+    """
+    buffers = vars(_own)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if name not in buffers or buffers[name].nbytes < size:
+        buffers[name] = np.empty(size, np.uint8)
+    return buffers[name][:size].view(dtype).reshape(shape)
+
+
+_own = threading.local()
+
+
+def product(a: Array, b: Array, bias: Array | None = None, dtype: Any = None) -> Tensor:
+    """a [M, K] times b [K, N], with bias [N]: [M, N]."""
+    result = empty([len(a), b.shape[1]], dtype)
+    kernels().matmul(a, b, values(result), bias=bias)
+    return result
+
+
+def gelu(x: Array) -> Array:
+    """Of an array; until the next call."""
+    result = scratch("gelu", x.shape, x.dtype)
+    kernels().gelu(x, result)
+    return result
+
+
+def turned(x: Tensor | Array, is_turned: bool = True) -> Array:
+    """An array or the memory of a tensor [..., M, N] as [..., N, M], without a copy."""
+    array = x if isinstance(x, np.ndarray) else values(x)
+    return array.swapaxes(-1, -2) if is_turned else array
+
+
+def by_head(states: Array, shape: Sequence[int]) -> Array:
+    """[B, L, H] as [B, N, L, D], without a copy; `shape` is (B, L, N, D)."""
+    return states.reshape(shape).transpose(0, 2, 1, 3)
+
+
+def heads(joint: Array, shape: Sequence[int]) -> Array:
+    """Queries, keys and values [R, 3 H] as [3, B, N, L, D], without a copy."""
+    batch, length, num_heads, width = shape
+    return joint.reshape(batch, length, 3, num_heads, width).transpose(2, 0, 3, 1, 4)
+
+
+def dropped(ctx: Any, probs: Tensor, like: Tensor) -> Array:
+    """The probabilities after dropout, in the type of a factor; until the next call."""
+    array = values(probs)
+    if ctx.kept is not None:
+        array = np.multiply(array, ctx.kept, out=scratch("probs", array.shape, array.dtype))
+        array *= ctx.keeper.scale
+    return converted("dropped", array, CTYPES[like.dtype][1])
+
+
+def sum_of_rows(rows: Array) -> Tensor:
     """[R, M] -> [M], as a matrix product: Paddle's own sum takes ten times as long and more."""
-    return paddle.matmul(paddle.ones([1, rows.shape[0]]), rows).reshape([-1])
+    ones = np.full((1, len(rows)), ONE[rows.dtype], rows.dtype)
+    return product(ones, rows).reshape([-1])
 
 
 def values(tensor: Tensor) -> Array:
-    """The memory of a float32 tensor as an array, which keeps the tensor alive."""
-    assert tensor.dtype == paddle.float32 and tensor.is_contiguous()
-    size = int(np.prod(tensor.shape))
-    memory: Any = (ctypes.c_float * size).from_address(tensor.data_ptr())
+    """The memory of a float32 or bfloat16 tensor as an array, which keeps the tensor alive; bfloat16 as uint16."""
+    assert tensor.is_contiguous()
+    size = math.prod(tensor.shape)
+    kind, dtype = CTYPES[tensor.dtype]
+    memory: Any = (kind * size).from_address(tensor.data_ptr())
     memory.owner = tensor
-    return np.frombuffer(memory, np.float32).reshape(tensor.shape)
+    return np.frombuffer(memory, dtype).reshape(tensor.shape)

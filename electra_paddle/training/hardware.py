@@ -2,18 +2,24 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import paddle
 
+from electra_paddle.arrays import Array
+from electra_paddle.kernels import kernels
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
 
 def is_gpu() -> bool:
     return paddle.device.get_device().startswith("gpu")
 
 
-def peak_flops(dtype: Literal["float32", "bfloat16", "float16"] = "float32", seconds: float = 0.3) -> float:
+def peak_flops(dtype: Dtype = "float32", seconds: float = 0.3) -> float:
     """Floating-point operations a second of this process's device in a large matrix product: the best of several.
 
     Args:
@@ -22,16 +28,27 @@ def peak_flops(dtype: Literal["float32", "bfloat16", "float16"] = "float32", sec
     """
     size = 8192 if is_gpu() else 1024
     values = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
-    matrix = paddle.to_tensor(values).astype(dtype)
-    paddle.matmul(matrix, matrix)
+    multiply = multiplication_on_gpu(values, dtype) if is_gpu() else multiplication_on_cpu(values, dtype)
+    multiply()
     best, deadline = float("inf"), time.perf_counter() + seconds
     while best == float("inf") or time.perf_counter() < deadline:
         synchronize()
         begin = time.perf_counter()
-        paddle.matmul(matrix, matrix)
+        multiply()
         synchronize()
         best = min(best, time.perf_counter() - begin)
     return 2 * size**3 / best
+
+
+def multiplication_on_gpu(values: Array, dtype: Dtype) -> Callable[[], object]:
+    matrix = paddle.to_tensor(values).astype(dtype)
+    return lambda: paddle.matmul(matrix, matrix)
+
+
+def multiplication_on_cpu(values: Array, dtype: Dtype) -> Callable[[], object]:
+    out, factor = np.empty_like(values), np.empty(values.shape, np.uint16 if dtype == "bfloat16" else np.float32)
+    kernels().convert(values, factor)
+    return lambda: kernels().matmul(factor, factor, out)
 
 
 def synchronize() -> None:

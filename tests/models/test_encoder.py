@@ -9,6 +9,7 @@ from conftest import assert_close
 from paddlenlp.transformers import ElectraConfig, ElectraModel
 
 from electra_paddle import runtime
+from electra_paddle.kernels.plain import Plain
 from electra_paddle.models import cpu_ops, encoder
 from electra_paddle.models.encoder import EncoderLayer, speed_up
 
@@ -21,6 +22,7 @@ SHAPE = {
     "intermediate_size": 48,
 }
 LENGTHS = [9, 4, 7]
+needs_bf16 = pytest.mark.skipif(not runtime.has_fast_bf16(), reason="the processor is slower in bf16")
 
 
 @pytest.fixture
@@ -60,6 +62,53 @@ def test_faster_layers_compute_what_paddlenlp_computes(networks):
     assert_close(hidden, expected)
     for name, gradient in expected_gradients.items():
         assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))
+
+
+def test_without_onednn_layers_compute_the_same(networks, monkeypatch):
+    own, faster = networks
+    plain = Plain()
+    monkeypatch.setattr(cpu_ops, "kernels", lambda: plain)
+    weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
+    expected, expected_gradients = run(own, weights)
+    hidden, gradients = run(faster, weights)
+    assert_close(hidden, expected)
+    for name, gradient in expected_gradients.items():
+        assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))
+
+
+@needs_bf16
+def test_in_bfloat16_only_factors_of_products_are_rounded():
+    x, weight, bias = (paddle.randn(shape) for shape in ([6, 32], [32, 16], [16]))
+    for tensor in (x, weight, bias):
+        tensor.stop_gradient = False
+    gradient = paddle.randn([6, 16])
+    with runtime.autocast("bf16"):
+        y = encoder.linear(x, weight, bias)
+    (y * gradient).sum().backward()  # rounded as the forward pass was, though its context is over
+    rounded_x, rounded_weight, rounded_gradient = (
+        each.detach().astype("bfloat16").astype("float32") for each in (x, weight, gradient)
+    )
+    assert_close(y, paddle.matmul(rounded_x, rounded_weight) + bias)
+    assert_close(x.grad, paddle.matmul(rounded_gradient, rounded_weight, transpose_y=True))
+    assert_close(weight.grad, paddle.matmul(rounded_x, rounded_gradient, transpose_x=True))
+    assert_close(bias.grad, rounded_gradient.sum(0))
+    assert_close(encoder.linear(x, weight, bias), paddle.matmul(x, weight) + bias)
+
+
+@needs_bf16
+def test_in_bfloat16_layers_stay_near_float32(networks):
+    _, network = networks
+    weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
+    expected, expected_gradients = run(network, weights)
+    expected_gradients = {name: gradient.clone() for name, gradient in expected_gradients.items()}
+    network.clear_gradients()
+    with runtime.autocast("bf16"):
+        hidden, gradients = run(network, weights)
+    assert 1e-4 < float((hidden - expected).abs().max()) < 0.3  # of numbers around 1, two layers of sums of 8 bits
+    assert float((hidden - expected).square().mean().sqrt()) < 0.03
+    for name, gradient in expected_gradients.items():
+        difference = float((gradients[name] - gradient).norm())
+        assert difference < 0.1 * float(gradient.norm()) + 1e-3, name
 
 
 def test_state_dict_is_unchanged(networks):

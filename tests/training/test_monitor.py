@@ -9,6 +9,7 @@ import paddle
 import pytest
 from conftest import assert_close
 
+from electra_paddle import runtime
 from electra_paddle.training import hardware
 from electra_paddle.training.loggers import Run
 from electra_paddle.training.loggers.jsonl import read_metrics
@@ -185,6 +186,8 @@ def test_histograms_embeddings_figures_and_texts_are_read_back(tmp_path):
 
 def test_machine_is_measured():
     assert 1e8 < hardware.peak_flops(seconds=0.01) < 1e17
+    if runtime.has_fast_bf16():
+        assert 1e8 < hardware.peak_flops("bfloat16", seconds=0.01) < 1e17
     before = hardware.memory_gib()
     held = np.ones(1 << 26)  # half a GiB
     assert hardware.memory_gib() > before + 0.4 and held.nbytes == 1 << 29

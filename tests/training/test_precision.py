@@ -43,7 +43,15 @@ def test_older_gpus_stay_with_fp32_and_say_so(tmp_path, gpu_branches, monkeypatc
 
 
 def test_cpu_stays_with_fp32_and_says_so(tmp_path):
-    assert session(tmp_path, "tf32").notes == ["precision fp32: tf32 needs a GPU: it changes nothing on a CPU"]
+    assert session(tmp_path, "tf32").notes == ["precision fp32: tf32 needs a GPU: it changes nothing here"]
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_cpu_computes_in_bf16_where_that_is_faster_and_says_where_not(tmp_path, monkeypatch, is_fast):
+    monkeypatch.setattr(runtime, "has_fast_bf16", lambda: is_fast)
+    one = session(tmp_path, "bf16")
+    need = "precision fp32: bf16 needs a processor with amx_bf16, or avx512_bf16 on AMD: it changes nothing here"
+    assert (one.precision, one.notes) == (("bf16", []) if is_fast else ("fp32", [need]))
 
 
 def test_nothing_is_rounded_before_a_session_asks_for_it(gpu_branches, switches):
