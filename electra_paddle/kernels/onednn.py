@@ -19,7 +19,7 @@ import numpy as np
 from electra_paddle.arrays import Array
 
 MAJOR_VERSION = 3  # of the C interface
-LIBRARY = "libs/libdnnl.so.3"  # in Paddle's folder
+LIBRARY, THREADS = "libs/libdnnl.so.3", "libs/libiomp5.so"  # in Paddle's folder
 MAX_PRIMITIVES = 4096  # that a thread keeps; one for each combination of shapes
 
 DTYPES = {np.dtype(np.float32): 3, np.dtype(np.uint16): 2}  # uint16 stands for bfloat16
@@ -50,9 +50,10 @@ def load() -> OneDNN | None:
     if package is None or package.origin is None:
         return None
     try:
-        library = ctypes.CDLL(str(Path(package.origin).parent / LIBRARY))
+        library, threads = (ctypes.CDLL(str(Path(package.origin).parent / name)) for name in (LIBRARY, THREADS))
         library.dnnl_version.restype = ctypes.POINTER(Version)
-        return OneDNN(library) if library.dnnl_version().contents.major == MAJOR_VERSION else None
+        is_known = library.dnnl_version().contents.major == MAJOR_VERSION
+        return OneDNN(library, threads.omp_get_max_threads) if is_known else None
     except (OSError, AttributeError):  # no library, or another one
         return None
 
@@ -111,12 +112,17 @@ class Primitive:
 
 
 class OneDNN:
-    """Implements `Kernels`."""
+    """Implements `Kernels`.
+
+    Args:
+        num_threads: function that tells with how many threads the caller's thread is to compute. A primitive is made
+            for that number.
+    """
 
     takes_bf16 = True
 
-    def __init__(self, library: Any) -> None:
-        self._library = library
+    def __init__(self, library: Any, num_threads: Callable[[], int]) -> None:
+        self._library, self._num_threads = library, num_threads
         self._engine = Made(library, "engine", "engine_create", ON_CPU, ctypes.c_size_t(0))
         self._own = threading.local()  # the primitives of a thread, which share memory for intermediate values
 
@@ -226,7 +232,11 @@ class OneDNN:
         if not own:
             own.update(stream=self._make("stream", self._engine, IN_ORDER), primitives={})
         primitives = own["primitives"]
-        key = (*name, *[(kind, array.shape, array.strides, array.dtype.char) for kind, array in arrays.items()])
+        key = (
+            *name,
+            self._num_threads(),
+            *[(kind, array.shape, array.strides, array.dtype.char) for kind, array in arrays.items()],
+        )
         if key not in primitives:
             if len(primitives) == MAX_PRIMITIVES:
                 primitives.clear()

@@ -1,5 +1,8 @@
 """The kernels for a CPU's memory, both sets, beside the same arithmetic in float64."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -148,6 +151,21 @@ def test_bfloat16_factors_are_multiplied_as_they_are_and_summed_in_float32():
     rounded = np.empty((9, 7), np.uint16)
     kernels.matmul(a_bits, b_bits, rounded)
     np.testing.assert_array_equal(rounded, bf16(out)[1])
+
+
+def test_number_of_threads_follows_paddles():
+    code = (
+        "import os, paddle, numpy as np; from electra_paddle.kernels import kernels\n"
+        "def num_tasks():\n"
+        "    a = np.ones((512, 512), np.float32); kernels().matmul(a, a, np.empty_like(a))\n"
+        "    return len(os.listdir('/proc/self/task'))\n"
+        "one = num_tasks(); paddle.base.core.set_num_threads(3); print(num_tasks() - one)"
+    )
+    if KERNELS["onednn"] is None:
+        pytest.skip("this Paddle brings no oneDNN")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert int(result.stdout) >= 2, result.stderr
 
 
 def test_threads_compute_at_the_same_time(kernels):
