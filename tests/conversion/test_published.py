@@ -198,7 +198,7 @@ def test_repository_with_wrong_content_is_refused_and_not_kept(hub, client, tmp_
     lines = client(("one", DISCRIMINATOR), ("one", GENERATOR))
     assert "word embeddings of 400 entries and a vocabulary of 5 lines" in lines[0]
     assert "found a checkpoint of bert" in lines[1]
-    assert kept(tmp_path) == [f"{COMMIT}-1.lock"] * 2
+    assert kept(tmp_path) == [f"{COMMIT}-{LAYOUT}.lock"] * 2
 
 
 def test_place_to_keep_models_that_cannot_be_written_is_named(client, tmp_path):
