@@ -55,7 +55,7 @@ def fetch_file(owner: str, repository: str, filename: str, asked: object, is_opt
         if is_optional and status == 404:
             return None
         found = f"HTTP {status} from ModelScope" if status else f"no connection to ModelScope ({type(error).__name__})"
-        advice = f"{OWNER} names another owner, or give the path of a pretrained directory"
+        advice = f"set {OWNER} to another owner, or give the path of a pretrained directory"
         raise DataError(asked, f"{found}, and nothing in the cache", f"{filename} of {copy}", advice) from None
 
 

@@ -22,5 +22,5 @@ def refuse_options(arguments: Namespace, names: Iterable[str], where: str) -> No
         ConfigError: one of them is given.
     """
     for name in names:
-        if getattr(arguments, name):
+        if getattr(arguments, name) is not None and getattr(arguments, name) is not False:
             raise ConfigError(f"--{name.replace('_', '-')}", f"the option {where}", f"no such option {where}")

@@ -64,6 +64,7 @@ def run(arguments: Namespace) -> None:
     from electra_paddle.commands import refuse_options
     from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
     from electra_paddle.finetuning.converted import describe
+    from electra_paddle.finetuning.kinds.base import TASK
 
     if arguments.to == "tf":
         own = ("vocab_file", "cased", "check", "tolerance", "num_attention_heads", "partial", "extend_vocab")
@@ -71,6 +72,8 @@ def run(arguments: Namespace) -> None:
         report = convert_to_tf(arguments.source, arguments.out, arguments.prefix, arguments.resumable)
     else:
         refuse_options(arguments, ("prefix", "resumable"), "without --to tf")
+        if arguments.check is None:
+            refuse_options(arguments, ("tolerance",), "without --check")
         report = convert_from_tf(
             arguments.source,
             arguments.out,
@@ -84,5 +87,10 @@ def run(arguments: Namespace) -> None:
             arguments.extend_vocab,
         )
     print("\n".join(report))
-    if arguments.to != "tf":
+    if arguments.to == "tf":
+        return
+    tasks = sorted(path.parent for path in arguments.out.glob(f"*/{TASK}"))
+    for folder in tasks:
+        print(f'in Python: electra_paddle.from_finetuned("{folder}")')
+    if not tasks:
         print(f'in Python: electra_paddle.from_pretrained("{arguments.out}")')

@@ -39,7 +39,7 @@ def convert_from_hf(
     """Convert folders or files of Hugging Face's or PaddleNLP's to pretrained directories.
 
     Args:
-        folders: network -> folder or file; {"": folder} converts one, of any network, or of both.
+        folders: network -> folder or file, the discriminator first; {"": folder} converts one, of any network, or both.
         out: the new folder: a pretrained directory for "", else one with a pretrained directory for each network.
         vocab_file: the vocabulary [vocab.txt in each folder].
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
@@ -54,11 +54,14 @@ def convert_from_hf(
     Raises:
         CheckpointError, DataError: a source is damaged, incomplete or not ELECTRA's. Nothing is written then.
     """
+    report, head_size = list[str](), None
     options = vocab_file, partial, None, describe, extend_vocab, num_attention_heads
     with new_folder(out) as partial_out:
-        return [
-            line for name, folder in folders.items() for line in convert_folder(folder, partial_out / name, *options)
-        ]
+        for name, folder in folders.items():
+            report += convert_folder(folder, partial_out / name, *options, head_size)
+            if name and num_attention_heads is not None and head_size is None:
+                head_size = pretrained.read_config(partial_out / name)["hidden_size"] // num_attention_heads
+    return report
 
 
 def convert_folder(
@@ -70,6 +73,7 @@ def convert_folder(
     describe: Describe | None = None,
     extend_vocab: str | Path | None = None,
     num_attention_heads: int | None = None,
+    head_size: int | None = None,
 ) -> list[str]:
     """Convert one folder or file like `convert_from_hf`, without the protection against half-written output.
 
@@ -77,10 +81,11 @@ def convert_folder(
 
     Args:
         name: name of the source in the model card [the folder's name].
+        head_size: hidden units of an attention head, where that is known; then `num_attention_heads` does not count.
     """
     source = Path(source)
     beside = source if source.is_dir() else source.parent
-    networks = read_networks(source, partial, num_attention_heads)
+    networks = read_networks(source, partial, num_attention_heads, head_size)
     vocabulary, notes = read_vocabulary(beside, vocab_file)
     name, settings = name or source.resolve().name, tokenizer_settings(beside)
     for network in networks.values():
@@ -90,8 +95,9 @@ def convert_folder(
         networks = {component: growth.apply(network) for component, network in networks.items()}
         vocabulary, notes = growth.vocabulary, [*notes, *growth.report]
     for component, network in networks.items():
-        head = network.head
-        _, more = describe(name, head.kind, head.config) if head and describe else (None, {})
+        head, more = network.head, dict[str, str]()
+        if head and describe:
+            _, more = describe(name, head.kind, {**dataclasses.asdict(network.geometry), **head.config})
         write_network(network, folder / component, vocabulary, settings, name, more)
     return [line for network in networks.values() for line in network.report] + notes
 

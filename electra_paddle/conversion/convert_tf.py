@@ -26,11 +26,13 @@ from electra_paddle.conversion.directories import (
     write_network,
 )
 from electra_paddle.conversion.growth import Growth, read_words
+from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
+from electra_paddle.conversion.heads import labels_of
 from electra_paddle.conversion.names import LINEAR, Names, expand, name_table, original_layers
 from electra_paddle.conversion.shapes import head_size_of, num_layers
 from electra_paddle.conversion.sources import open_source
 from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
-from electra_paddle.conversion.tokenizer_files import agreed_settings
+from electra_paddle.conversion.tokenizer_files import agreed_settings, tokenizer_settings
 from electra_paddle.conversion.validation import check, check_task, fingerprint, fingerprint_of_task, load_networks
 from electra_paddle.errors import CheckpointError
 from electra_paddle.models import pretrained_directory as pretrained
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from electra_paddle.models.pretraining import ElectraForJointPretraining
 
 TASK = "task.json"  # in a fine-tuned directory
+SINGLE_LAYER = ("classification", "multi_label", "regression", "tagging")  # kinds whose head is one
 NETWORKS = tuple(filter(None, ARCHITECTURES))
 
 
@@ -70,7 +73,7 @@ def convert_from_tf(
             checkpoint says so; to ask for False against one is refused.
         partial: convert what fits; missing parameters get random initial values, unknown ones are left out.
         check_file: a .npz of logits to compare with, see `check` and `check_task`.
-        describe: for fine-tuned checkpoints: called with a task, its kind and entries of the head's configuration,
+        describe: for fine-tuned checkpoints: called with a task, its kind and entries of config.json,
             returns (labels or None, name -> text of further files).
         tolerance: the largest difference to those logits [see `default_tolerance`].
         num_attention_heads: of the discriminator, or of a fine-tuned network; a generator's heads are as large.
@@ -111,7 +114,9 @@ def convert_from_tf(
                 network = growth.apply(network)
             geometries[name] = network.geometry
             if layout.tasks:
-                write_task(network, name, folder / name, written, tokenizer, Path(source).name, describe)
+                report += write_task(
+                    network, name, told, folder / name, written, tokenizer, Path(source).name, describe
+                )
             else:
                 write_network(network, folder / name, written, tokenizer, Path(source).name)
             report += [*network.report, f"{out / name}: {len(network.arrays)} parameters"]
@@ -135,11 +140,10 @@ def convert_from_tf(
 
 def from_folder(folder: Path) -> Layer:
     """The network of a task's folder, in evaluation mode."""
-    from electra_paddle.models.heads import ElectraClassifier
-    from electra_paddle.models.reading_comprehension import ElectraReader
+    from electra_paddle.conversion.published import model_classes
 
     config = pretrained.load_config(folder)
-    network = {kind.__name__: kind for kind in (ElectraClassifier, ElectraReader)}[config.architectures[0]](config)
+    network = model_classes()[config.architectures[0]](config)
     pretrained.load_model(network, folder)
     network.eval()
     return network
@@ -158,27 +162,42 @@ def load_vocabulary(path: str | Path | None, source: str | Path) -> Vocabulary:
 def write_task(
     network: Network,
     task: str,
+    told: Mapping[str, Any] | None,
     folder: Path,
     vocabulary: Vocabulary,
     tokenizer: Mapping[str, Any],
     source: str,
     describe: Describe | None,
-) -> None:
-    """Write the fine-tuned directory of a task."""
-    arrays = network.arrays
-    head: dict[str, Any]
+) -> list[str]:
+    """Write the fine-tuned directory of a task, and return lines that tell the user what was guessed.
+
+    Classes of texts, tags and numbers have the same layer: the configuration says which, as `convert_to_tf` writes it.
+
+    Args:
+        told: entries of the configuration found beside the checkpoint, or None.
+    """
+    arrays, report = network.arrays, list[str]()
     if "classifier.bias" in arrays:
-        kind, architecture, head = "classification", "ElectraClassifier", {"num_labels": len(arrays["classifier.bias"])}
+        size = len(arrays["classifier.bias"])
+        kind = next((kind for kind in SINGLE_LAYER if [HEADS[kind]] == (told or {}).get("architectures")), "")
+        head: dict[str, Any] = {"num_labels": size, "id2label": dict(enumerate(labels_of(told or {}, size)))}
+        if not kind:
+            kind = "classification"
+            report.append(
+                f"NOTE: {task}: its single layer is taken for {kind}, not {', '.join(SINGLE_LAYER[1:])}: "
+                "architectures in a discriminator.json beside the checkpoint would tell"
+            )
     else:
         from electra_paddle.models.reading_comprehension import variant_of
 
-        kind, architecture, head = "reading_comprehension", "ElectraReader", {"reading": variant_of(arrays)}
-    labels, more = describe(task, kind, head) if describe else (None, {})
-    if "num_labels" in head:
-        head["id2label"] = dict(enumerate(map(str, labels or range(head["num_labels"]))))
-    config = {**config_entries(architecture, network.geometry), **head}
+        kind, head = "reading_comprehension", {"reading": variant_of(arrays)}
+    config = {**config_entries(HEADS[kind], network.geometry), **head}
+    labels, more = describe(task, kind, config) if describe else (None, {})
+    if labels:
+        config["id2label"] = dict(enumerate(map(str, labels)))
     card = model_card(task, network.geometry, arrays, source)
     pretrained.write_pretrained(config, arrays, folder, vocabulary, tokenizer, card, more)
+    return report
 
 
 def write_checkpoint(
@@ -279,6 +298,7 @@ def write_variables(
         paths = f'model_checkpoint_path: "{prefix}"\nall_model_checkpoint_paths: "{prefix}"\n'
         (folder / "checkpoint").write_text(paths, encoding="utf-8")
         shutil.copyfile(source / pretrained.VOCABULARY, folder / pretrained.VOCABULARY)
+        pretrained.write_json(folder / pretrained.TOKENIZER, tokenizer_settings(source))
         for name, config in configs.items():
             (folder / f"{name}.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -289,7 +309,9 @@ def task_to_tf(source: Path, out: Path, prefix: str | None = None) -> list[str]:
     task = str(read_entries(source / TASK).get("name") or source.resolve().name)
     head = {name.rpartition(".")[0] for name in arrays if not name.startswith(pretrained.ENCODER)}
     layers = {paddle: tensorflow for paddle, tensorflow in original_layers(head)}
-    unknown = sorted(head - layers.keys()) or ([] if head else ["no head"])
+    if not head:
+        raise CheckpointError(path, "an encoder without a head", "a head that the original has")
+    unknown = sorted(head - layers.keys())
     if unknown or config.get("architectures") == ["ElectraChoiceScorer"]:
         found = f"a head of {', '.join(unknown or head)} ({(config.get('architectures') or ['none'])[0]})"
         raise CheckpointError(path, found, "one that the original has: a single layer, or a reader's")

@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str | None, str] = {
 }
 
 
-# (task, its kind, entries of its head's configuration) -> (labels or None, name -> text of further files)
+# (task, its kind, entries of config.json) -> (labels or None, name -> text of further files)
 Describe = Callable[[str, str, dict[str, Any]], tuple[Sequence[str] | None, dict[str, str]]]
 
 
@@ -76,7 +76,7 @@ def check_vocabulary(geometry: Geometry, vocabulary: Vocabulary, source: str | P
             source,
             f"word embeddings of {geometry.vocab_size:,} entries and a vocabulary of {len(vocabulary):,} lines",
             "the vocabulary of these weights",
-            "give --vocab-file",
+            "convert with --vocab-file",
         )
 
 

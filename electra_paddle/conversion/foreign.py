@@ -65,7 +65,10 @@ def find_weights(source: Path) -> Path:
     found = f"neither {' nor '.join(WEIGHTS_FILES)}"
     if others:
         found = f"{len(others)} files that may be weights ({some_of([path.name for path in others])})"
-    raise CheckpointError(source, found, "a Hugging Face ELECTRA folder, or the name of a published model")
+    is_tensorflow = any(source.glob("*.index"))
+    advice = f"TensorFlow's checkpoints are converted by: python -m electra_paddle convert_tf {source} OUT"
+    expected = "a Hugging Face ELECTRA folder, or the name of a published model"
+    raise CheckpointError(source, found, expected, advice if is_tensorflow else "")
 
 
 def read_weights(source: Path) -> dict[str, Weights]:

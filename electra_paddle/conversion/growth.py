@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from electra_paddle.conversion.directories import Network
-from electra_paddle.errors import DataError, some_of
+from electra_paddle.conversion.tokenizer_files import INNER
+from electra_paddle.errors import DataError, reason, some_of
 from electra_paddle.text import Tokenizer, Vocabulary
 
 TABLES = ("electra.embeddings.word_embeddings.weight", "generator_lm_head_bias")  # parameters with a row for each token
-INNER = "##"  # begins pieces within a word
 
 
 def read_words(path: str | Path) -> list[str]:
@@ -26,7 +26,7 @@ def read_words(path: str | Path) -> list[str]:
     try:
         words = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(path, f"no readable words ({error})", "a file in UTF-8, one word a line") from error
+        raise DataError(path, f"no readable words ({reason(error)})", "a file in UTF-8, one word a line") from error
     words = list(dict.fromkeys(filter(None, words)))
     if not words:
         raise DataError(path, "no words", "one a line")

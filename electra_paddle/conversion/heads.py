@@ -62,8 +62,8 @@ def read_head(weights: Weights, hidden_size: int) -> Head | None:
     names = {name.rpartition(".")[0] for name in head_names(weights.arrays) if name not in HUGGINGFACE_EXTRAS}
     architecture = str((weights.config.get("architectures") or [""])[0])
     layers = layers_of(names, architecture)
-    if layers is None or (weights.is_paddle and weights.config.get("hidden_act", "gelu") != "gelu" and len(layers) > 1):
-        return None  # PaddleNLP's heads take the encoder's activation
+    if layers is None or not is_ours(layers, weights):
+        return None
     arrays = {}
     for theirs, ours in layers.items():
         weight, bias = (weights.arrays.get(f"{theirs}.{part}") for part in ("weight", "bias"))
@@ -83,8 +83,24 @@ def read_head(weights: Weights, hidden_size: int) -> Head | None:
     elif layers is not TAGS:
         kind = "multiple_choice"
     config: dict[str, Any] = {} if layers is TAGS else {HIDDEN: True}
+    if kind == "regression" and size > 1:
+        return None
     labels = labels_of(weights.config, size)
     return Head(kind, arrays, {**config, "num_labels": size, "id2label": dict(enumerate(labels))})
+
+
+def is_ours(layers: Mapping[str, str], weights: Weights) -> bool:
+    """Whether a head of these layers computes what ours does: [CLS] alone, with GELU between two layers.
+
+    PaddleNLP's heads take the encoder's activation; the summary of transformers' choices has entries of its own.
+    """
+    config = weights.config
+    if weights.is_paddle:
+        return len(layers) == 1 or config.get("hidden_act", "gelu") == "gelu"
+    if layers is not CHOICES:
+        return True
+    summary = config.get("summary_type", "first"), config.get("summary_activation", "gelu")
+    return summary == ("first", "gelu")
 
 
 def layers_of(names: set[str], architecture: str) -> Mapping[str, str] | None:

@@ -25,12 +25,15 @@ QUERIES = (  # square matrices of hidden states
 )
 
 
-def read_networks(source: Path, partial: bool = False, num_attention_heads: int | None = None) -> dict[str, Network]:
+def read_networks(
+    source: Path, partial: bool = False, num_attention_heads: int | None = None, head_size: int | None = None
+) -> dict[str, Network]:
     """The Networks of a folder or a file of Hugging Face's or PaddleNLP's, by their names; "" where there is one only.
 
     Args:
         partial: whether to accept missing parameters, which get random initial values, and unknown ones.
         num_attention_heads: of the discriminator where there are both; a generator's heads are as large.
+        head_size: hidden units of an attention head, where that is known; then `num_attention_heads` does not count.
 
     Raises:
         CheckpointError: names the file and a parameter that is missing, unknown or of another shape.
@@ -38,7 +41,7 @@ def read_networks(source: Path, partial: bool = False, num_attention_heads: int 
     found = read_weights(source)
     first = found.get("discriminator") or next(iter(found.values()))
     queries = next(({QUERIES[1]: first.arrays[name].shape} for name in QUERIES if name in first.arrays), {})
-    head_size = head_size_of(queries, num_attention_heads, first.path)
+    head_size = head_size or head_size_of(queries, num_attention_heads, first.path)
     networks = {name: read_network(weights, partial, head_size) for name, weights in found.items()}
     if len(networks) > 1:
         report = next(iter(networks.values())).report
@@ -59,7 +62,7 @@ def read_network(weights: Weights, partial: bool = False, head_size: int | None 
     left = sorted(arrays.keys() - set(theirs) - set(skipped))
     extra = [name for name in left if kind or name.startswith(PREFIX)]
     if (missing or extra) and not partial:
-        raise CheckpointError(path, *complaint(missing, extra), "give --partial to convert what fits")
+        raise CheckpointError(path, *complaint(missing, extra), "convert_hf --partial converts what fits")
     converted = {
         names.paddle: to_paddle(arrays[name], names.is_transposed and not weights.is_paddle)
         for names, name in zip(table, theirs, strict=True)

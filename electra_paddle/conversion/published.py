@@ -43,7 +43,7 @@ DECIDING = (  # files beside weights that decide about what they are converted t
     TOKENIZER_JSON,
     ADDED,
 )
-LAYOUT = 1  # version of the kept directories; after a change all models are converted again
+LAYOUT = 2  # version of the kept directories; after a change all models are converted again
 DEFAULT_PLACE = re.compile(r"(?:.*/)?models/")  # where fine-tuning looks for a model by default
 
 
@@ -128,17 +128,19 @@ def published_name(path_or_name: str | Path) -> str | None:
 
 
 def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
-    """The Hugging Face folders of a path or a published name.
+    """The folders of a path or a published name that are converted.
 
     Returns:
-        Network -> folder; the network is "" if there is only one folder.
+        Network -> folder, the discriminator first; the network is "" if there is only one folder. The folder of a run
+        has one for each network.
 
     Raises:
         DataError: a published model cannot be fetched.
     """
-    name = published_name(path_or_name)
-    if name is None or Path(path_or_name).exists():
-        return {"": Path(path_or_name)}
+    name, path = published_name(path_or_name), Path(path_or_name)
+    if name is None or path.exists():
+        networks = {network: path / network for network in published_models.COMPONENTS if has_weights(path / network)}
+        return networks if networks and not has_weights(path) else {"": path}
     repositories = published_models.repositories_of(name)
     folders = [fetch(repository, name) for repository in repositories]
     return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))

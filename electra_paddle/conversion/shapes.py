@@ -27,9 +27,9 @@ def infer_geometry(
 
     Where parameters and configuration differ, the parameters count: some published configurations are wrong, for
     example that of the legal small generator is the discriminator's. Two things do not show in parameters. The number
-    of attention heads follows from `head_size`, or is taken from the configuration if its hidden size is right, dropout
-    if it is there. Else they are as in all published models: a head for every 64 hidden units, which a note says, as
-    nothing else would; dropout 0.1.
+    of attention heads follows from `head_size`, or is taken from the configuration unless its hidden size is wrong;
+    dropout if it is there. Else they are as in all published models: a head for every 64 hidden units, which a note
+    says, as nothing else would; dropout 0.1.
 
     Args:
         shapes: Paddle's name -> shape of the parameter, at least for the encoder.
@@ -62,7 +62,7 @@ def infer_geometry(
     ]
     rest = {field.name for field in dataclasses.fields(Geometry)} - {*told, "num_attention_heads"}
     told.update({name: config[name] for name in rest if config.get(name) is not None})
-    is_told = config.get("hidden_size") == hidden_size and "num_attention_heads" in config
+    is_told = config.get("hidden_size", hidden_size) == hidden_size and "num_attention_heads" in config
     heads = max(1, hidden_size // (head_size or HEAD_SIZE))
     if is_told and head_size is None:
         heads = config["num_attention_heads"]

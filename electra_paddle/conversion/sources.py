@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from electra_paddle.conversion.tokenizer_files import TOKENIZER_JSON, tokenizer_settings
-from electra_paddle.errors import CheckpointError
-from electra_paddle.models.pretrained_directory import TOKENIZER
+from electra_paddle.conversion.foreign import SUFFIXES
+from electra_paddle.conversion.tokenizer_files import TOKENIZER_JSON, told_settings
+from electra_paddle.errors import CheckpointError, reason
+from electra_paddle.models.pretrained_directory import TOKENIZER, check_entries
 from electra_paddle.parsing import parse_json
 
 # The files that are unpacked from a zip. Weights hardly shrink when compressed: the published ones to 90 %.
@@ -41,6 +42,9 @@ def open_source(path: str | Path) -> Iterator[Source]:
         CheckpointError: there is no checkpoint, there are several, or the zip is damaged or malicious.
     """
     path = Path(path)
+    if path.suffix in SUFFIXES and path.is_file():
+        advice = f"convert it: python -m electra_paddle convert_hf {path} OUT"
+        raise CheckpointError(path, "weights of another framework", "a TensorFlow checkpoint", advice)
     if path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="electra_paddle_") as folder:
             unpack(path, Path(folder))
@@ -98,14 +102,14 @@ def find_source(path: Path, shown: Path) -> Source:
         )
     folders = [prefix.parent] + ([path] if path.is_dir() else [])
     vocab_file = next((folder / "vocab.txt" for folder in folders if (folder / "vocab.txt").is_file()), None)
-    return Source(prefix, vocab_file, find_tokenizer(folders), find_configs(folders))
+    return Source(prefix, vocab_file, find_tokenizer(folders), find_configs(folders, shown))
 
 
 def find_tokenizer(folders: Sequence[Path]) -> dict[str, Any]:
     """The settings in the first tokenizer's file of some folders; {} where there is none."""
     for folder in folders:
         if (folder / TOKENIZER).is_file() or (folder / TOKENIZER_JSON).is_file():
-            return tokenizer_settings(folder)
+            return told_settings(folder)
     return {}
 
 
@@ -124,14 +128,30 @@ def find_prefix(folder: Path, shown: Path) -> Path:
     return found[0]
 
 
-def find_configs(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Network -> entries of the configuration, from .json files with the network in their names."""
+def find_configs(folders: Sequence[Path], shown: Path) -> dict[str, dict[str, Any]]:
+    """Network -> entries of the configuration, from .json files with the network in their names.
+
+    Raises:
+        CheckpointError: one cannot be read, or says what no network has; the message names the file within `shown`.
+    """
     configs: dict[str, dict[str, Any]] = {}
     for path in (path for folder in folders for path in sorted(folder.glob("*.json"))):
         for network in ("generator", "discriminator"):
             if network in path.name and network not in configs:
-                with contextlib.suppress(ValueError, OSError):
-                    config = parse_json(path.read_text(encoding="utf-8"))
-                    if isinstance(config, dict):
-                        configs[network] = config
+                configs[network] = read_config(path, shown)
     return configs
+
+
+def read_config(path: Path, shown: Path) -> dict[str, Any]:
+    """The entries of a network's configuration; messages name the file within `shown`."""
+    place = shown / path.name if shown.is_dir() or zipfile.is_zipfile(shown) else path
+    try:
+        entries = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            place, f"no readable configuration ({reason(error)})", "a configuration in JSON"
+        ) from error
+    if not isinstance(entries, dict):
+        raise CheckpointError(place, f"a {type(entries).__name__}", "a configuration in JSON")
+    check_entries(entries, place)
+    return entries

@@ -11,8 +11,12 @@ from electra_paddle.errors import CheckpointError, ConfigError, some_of
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.text import Vocabulary
 
+OWN_VOCABULARY = "put it there, or convert with --vocab-file"
 TOKENIZER_JSON, ADDED = "tokenizer.json", "added_tokens.json"
 SETTINGS = ("do_lower_case", "strip_accents")  # of a Hugging Face tokenizer that this package's has too
+PARTS = {"normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}  # of tokenizer.json
+FIXED = {"tokenize_chinese_chars": True, "do_basic_tokenize": True}  # of every tokenizer of ours
+INNER = "##"  # begins pieces within a word
 NORMALIZER = {"lowercase": "do_lower_case", "strip_accents": "strip_accents"}  # their names in tokenizer.json
 
 
@@ -43,7 +47,7 @@ def read_vocabulary(folder: Path, vocab_file: str | Path | None = None) -> tuple
         return vocabulary.extended(new, str(path)) if new else vocabulary, notes_of(new, path)
     if not tokenizer:
         expected = f"{pretrained.VOCABULARY} or {TOKENIZER_JSON}"
-        raise CheckpointError(folder, "no vocabulary", expected, "give --vocab-file")
+        raise CheckpointError(folder, "no vocabulary", expected, OWN_VOCABULARY)
     path = folder / TOKENIZER_JSON
     pieces = word_pieces(tokenizer, path)
     tokens = in_order({**added, **pieces})
@@ -63,8 +67,11 @@ def word_pieces(tokenizer: Mapping[str, Any], path: Path) -> dict[str, int]:
     model = tokenizer.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     kind = model.get("type", "WordPiece") if isinstance(model, dict) else None
-    if kind != "WordPiece" or not isinstance(vocabulary, dict):
+    if kind != "WordPiece" or not isinstance(model, dict) or not isinstance(vocabulary, dict):
         raise CheckpointError(path, f"a model of type {kind}", "WordPiece with its vocabulary")
+    inner = model.get("continuing_subword_prefix", INNER)
+    if inner != INNER:
+        raise CheckpointError(path, f"continuing_subword_prefix {json.dumps(inner)}", json.dumps(INNER))
     return vocabulary
 
 
@@ -81,23 +88,50 @@ def check_ids(tokens: list[str], ids: Mapping[str, Any], path: Path, start: int 
 
 
 def tokenizer_settings(folder: Path) -> dict[str, Any]:
-    """The settings of normalisation of a model's tokenizer, as transformers takes them.
-
-    tokenizer_config.json's, else those of tokenizer.json; `do_lower_case` is true where neither says so.
+    """The settings of normalisation of a model's tokenizer; `do_lower_case` is true where no file says so.
 
     Raises:
-        CheckpointError: no JSON, or another normalizer than BERT's.
+        CheckpointError: as `told_settings`.
+    """
+    return {"do_lower_case": True, **told_settings(folder)}
+
+
+def told_settings(folder: Path) -> dict[str, Any]:
+    """The settings that files say, as transformers takes them: tokenizer_config.json's, else those of tokenizer.json.
+
+    Raises:
+        CheckpointError: no JSON, or a tokenizer that cuts text in another way than BERT's of Chinese does.
     """
     settings = read_object(folder / pretrained.TOKENIZER)
+    for name, only in FIXED.items():
+        if settings.get(name) not in (None, only):
+            raise CheckpointError(folder / pretrained.TOKENIZER, *another(name, settings[name]))
     path = folder / TOKENIZER_JSON
-    normalizer = read_object(path).get("normalizer") or {}
-    if normalizer and (not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer"):
-        found = normalizer.get("type") if isinstance(normalizer, dict) else normalizer
-        raise CheckpointError(path, f"a normalizer {json.dumps(found)}", "BertNormalizer, as ELECTRA's tokenizers have")
+    tokenizer = read_object(path)
+    for name, usual in PARTS.items():
+        part = tokenizer.get(name)
+        kind = part.get("type") if isinstance(part, dict) else part
+        if name in tokenizer and kind != usual:
+            raise CheckpointError(path, f"a {name} {json.dumps(kind)}", f"{usual}, as ELECTRA's tokenizers have")
+    normalizer = tokenizer.get("normalizer", {})
+    if normalizer.get("handle_chinese_chars") is False and "tokenize_chinese_chars" not in settings:
+        raise CheckpointError(path, *another("handle_chinese_chars", False))
     told = {ours: normalizer.get(theirs) for theirs, ours in NORMALIZER.items()} | {
         name: settings[name] for name in SETTINGS if settings.get(name) is not None
     }
-    return {"do_lower_case": True} | {name: value for name, value in told.items() if value is not None}
+    for name, value in told.items():
+        if not isinstance(value, bool | None):
+            place = folder / pretrained.TOKENIZER if name in settings else path
+            raise CheckpointError(place, f"{name} {json.dumps(value)}", "true or false")
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def another(name: str, value: object) -> tuple[str, str]:
+    """The (found, expected) of an error about an entry of a tokenizer that cuts text in another way than ours."""
+    return (
+        f"{name} {json.dumps(value)}",
+        "true: our tokenizer splits text at punctuation and at every Chinese character",
+    )
 
 
 def agreed_settings(told: Mapping[str, Any], is_cased: bool, folder: Path) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def check(model: ElectraForJointPretraining, path: str | Path, tolerance: float 
         if not cases:
             raise lacks(path, names[0], golden)
         for case in cases:
-            inputs = integers(golden, [*ROWS, *(case + name for name in names)], path)
+            sizes = getattr(model, network).electra.config
+            inputs = integers(golden, [*ROWS, *(case + name for name in names)], path, sizes)
             rows, own = inputs[: len(ROWS)], inputs[len(ROWS) :]
             logits = run(model, rows, *(own if network == "generator" else [None, None, *own]))
             lines += compare({case + output: logits[network]}, golden, path, tolerance, num_layers(model))
@@ -118,7 +119,7 @@ def check_task(network: Layer, path: str | Path, tolerance: float | None = None)
             `start_logits` [B, L] of a reader, and its `end_logits` where they do not depend on the start.
     """
     golden = read_arrays(path)
-    logits = run_task(network, integers(golden, ROWS, path))
+    logits = run_task(network, integers(golden, ROWS, path, network.electra.config))
     return compare(logits, golden, path, tolerance, len(network.electra.encoder.layers))
 
 
@@ -150,6 +151,8 @@ def compare(
         expected = golden[name]
         if expected.shape != values.shape:
             raise CheckpointError(path, f"{name} {list(expected.shape)}", f"{list(values.shape)}")
+        if expected.dtype.kind != "f":
+            raise CheckpointError(path, f"{name} {shown(expected)}", "logits in floating point")
         most, why = default_tolerance(num_layers, expected.dtype)
         if tolerance is not None:
             most, why = tolerance, "--tolerance"
@@ -170,12 +173,40 @@ def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         raise CheckpointError(path, f"no readable logits ({reason(error)})", "a .npz of inputs and logits") from error
 
 
-def integers(golden: Mapping[str, npt.NDArray[Any]], names: Sequence[str], path: str | Path) -> list[Any]:
-    """Arrays of a file as whole numbers."""
+def integers(golden: Mapping[str, npt.NDArray[Any]], names: Sequence[str], path: str | Path, sizes: Any) -> list[Any]:
+    """Arrays of a file as whole numbers that a network takes.
+
+    Args:
+        names: of `ROWS` [B, L], token ids [B, L] and positions [B, P].
+        sizes: of the network, an ElectraConfig.
+
+    Raises:
+        CheckpointError: one is missing, of another shape, or too large for the network.
+    """
     for name in names:
         if name not in golden:
             raise lacks(path, name, golden)
+        array = golden[name]
+        if array.ndim != 2 or array.dtype.kind not in "iubf" or np.mod(array, 1).any():
+            raise CheckpointError(path, f"{name} {shown(array)}", "whole numbers in rows")
+    shape = golden[ROWS[0]].shape
+    if shape[1] > sizes.max_position_embeddings:
+        raise CheckpointError(path, f"{shape[1]} tokens a row", f"at most {sizes.max_position_embeddings}")
+    limits = {"segment_ids": sizes.type_vocab_size, "input_mask": 2}
+    for name in names:
+        array, limit, expected = golden[name], limits.get(name, sizes.vocab_size), list(shape)
+        if name.endswith("positions"):
+            limit, expected = shape[1], [shape[0], array.shape[1]]
+        if list(array.shape) != expected:
+            raise CheckpointError(path, f"{name} {shown(array)}", f"{expected}, as {ROWS[0]} has")
+        if array.size and not 0 <= array.min() <= array.max() < limit:
+            raise CheckpointError(path, f"{name} from {array.min()} to {array.max()}", f"0 to {limit - 1}")
     return [golden[name].astype("int64") for name in names]
+
+
+def shown(array: npt.NDArray[Any]) -> str:
+    """An array's shape and type, for messages."""
+    return f"{list(array.shape)} of {array.dtype}"
 
 
 def lacks(path: str | Path, name: str, golden: Mapping[str, npt.NDArray[Any]]) -> CheckpointError:

@@ -26,7 +26,7 @@ def describe(
 
     Args:
         kind: of the task; a task of that name and kind is looked for among the built-in ones.
-        head: entries of the head's configuration.
+        head: entries of config.json; no sequence becomes longer than its `max_position_embeddings`.
         is_pair: whether the model takes pairs of texts.
     """
     num_labels = 0 if kind in ("regression", "multiple_choice") else head.get("num_labels", 0)
@@ -43,6 +43,7 @@ def describe(
         if known.kind == kind and len(known.labels or labels) == num_labels:
             description = dataclasses.replace(known, labels=known.labels or labels)
     settings = {"max_seq_length": LENGTH, **description.recommended.get("all", {}), **head.get("reading", {})}
+    settings["max_seq_length"] = min(settings["max_seq_length"], head.get("max_position_embeddings", LENGTH))
     text = task_text(make_kind(description, FinetuningConfig(**settings)))
     return description.labels, {TASK: text}
 

@@ -137,7 +137,7 @@ def find_pretrained(folder: Path | str) -> Path:
         raise CheckpointError(folder, "an ensemble", "one network", f"{ENSEMBLE} there names its members, take one")
     raise CheckpointError(
         folder,
-        f"no {CONFIG}, nor one in discriminator/ or generator/",
+        "no such file or folder" if not folder.exists() else f"no {CONFIG}, nor one in discriminator/ or generator/",
         "a pretrained directory",
         "published names are listed by: python -m electra_paddle models",
     )

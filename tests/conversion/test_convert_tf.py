@@ -13,6 +13,7 @@ from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
 from electra_paddle.conversion.tensor_bundle import TensorBundle, data_path
 from electra_paddle.conversion.validation import default_tolerance
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.finetuning.converted import describe
 from electra_paddle.models.pretrained_directory import load_encoder, read_config
 from electra_paddle.tensors import read_tensors
 
@@ -308,6 +309,38 @@ def golden_with(tmp_path, **changes):
         (lambda folder: golden_with(folder, B_masked_lm_positions=None), "found no B_masked_lm_positions among"),
         (lambda folder: golden_with(folder, B_disc_logits=None), "found no B_disc_logits among"),
         (lambda folder: golden_with(folder, B_gen_logits=np.zeros((1, 2))), r"found B_gen_logits \[1, 2\], expected"),
+        (
+            lambda folder: golden_with(folder, B_disc_logits=np.full((4, 32), "1")),
+            r"found B_disc_logits \[4, 32\] of <U1, expected logits in floating point",
+        ),
+        (
+            lambda folder: golden_with(folder, input_ids=np.array([["a"]])),
+            r"found input_ids \[1, 1\] of <U1, expected whole",
+        ),
+        (
+            lambda folder: golden_with(folder, segment_ids=np.full((4, 32), 0.5)),
+            "found segment_ids .* of float64, expected",
+        ),
+        (
+            lambda folder: golden_with(folder, segment_ids=np.zeros((4, 31), int)),
+            r"expected \[4, 32\], as input_ids has",
+        ),
+        (
+            lambda folder: golden_with(folder, segment_ids=np.full((4, 32), 2)),
+            "found segment_ids from 2 to 2, expected 0 to 1",
+        ),
+        (
+            lambda folder: golden_with(folder, B_disc_input_ids=np.full((4, 32), 400)),
+            "found B_disc_input_ids from 400 to 400, expected 0 to 399",
+        ),
+        (
+            lambda folder: golden_with(folder, B_masked_lm_positions=np.full((4, 4), 32)),
+            "found B_masked_lm_positions from 32 to 32, expected 0 to 31",
+        ),
+        (
+            lambda folder: golden_with(folder, input_ids=np.ones((4, 513), int)),
+            "found 513 tokens a row, expected at most 512",
+        ),
         (lambda folder: (folder / "golden.npz").write_text("none"), "found no readable logits"),
         (lambda folder: None, "found no readable logits .no such file"),
     ],
@@ -330,6 +363,7 @@ def test_tolerance_follows_depth_and_numbers_unless_it_is_given(tmp_path):
     arguments = [str(source), str(tmp_path / "out"), "--check", str(golden)]
     assert run_command("convert_tf", arguments, "convert_tf") == 2
     assert run_command("convert_tf", [*arguments, "--tolerance", "0.0011"], "convert_tf") == 0
+    assert run_command("convert_tf", [str(source), str(tmp_path / "other"), "--tolerance", "0.1"], "convert_tf") == 2
     for bad in ("0", "2", "nan", "much"):
         with pytest.raises(SystemExit):
             run_command("convert_tf", [*arguments, "--tolerance", bad], "convert_tf")
@@ -377,6 +411,60 @@ def test_case_is_that_of_the_tokenizer_beside_the_checkpoint(tmp_path):
     (tmp_path / "tf/tokenizer_config.json").write_text('{"do_lower_case": true}')
     with pytest.raises(ConfigError, match="--cased"):
         convert_from_tf(prefix, tmp_path / "other", do_lower_case=False)
+    (tmp_path / "tf/tokenizer_config.json").write_text('{"model_max_length": 512}')
+    convert_from_tf(prefix, tmp_path / "cased", do_lower_case=False)
+    convert_to_tf(tmp_path / "cased", tmp_path / "there")
+    convert_from_tf(tmp_path / "there", tmp_path / "back")
+    for folder in ("cased", "back"):
+        settings = json.loads((tmp_path / folder / "generator/tokenizer_config.json").read_text())
+        assert settings["do_lower_case"] is False
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ('{"hidden_act": "gelu_new"}', "found hidden_act 'gelu_new', expected gelu or"),
+        ('{"num_attention_heads": "4"}', "found num_attention_heads '4', expected a whole number"),
+        ('{"is_decoder": true}', "found is_decoder True, expected false"),
+        ("[1]", "found a list, expected a configuration in JSON"),
+        ("{", "found no readable configuration"),
+    ],
+)
+def test_configuration_that_no_network_has_is_named(tmp_path, entries, message):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    (tmp_path / "tf/discriminator.json").write_text(entries)
+    with pytest.raises(CheckpointError, match=f"{tmp_path}/tf/discriminator.json: {message}"):
+        convert_from_tf(prefix.parent, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_fine_tuned_kind_and_labels_go_to_tensorflow_and_back(tmp_path, capsys):
+    variables = encoder_only(random_variables(("discriminator",)))
+    variables["task_specific/names/dense/kernel"] = np.ones((32, 3), "float32")
+    variables["task_specific/names/dense/bias"] = np.array([1, 2, 3], "float32")
+    prefix = write_checkpoint(tmp_path / "tf", variables)
+    assert run_command("convert_tf", [str(prefix), str(tmp_path / "guessed")], "convert_tf") == 0
+    told = capsys.readouterr().out
+    assert "NOTE: names: its single layer is taken for classification, not multi_label, regression, tagging" in told
+    assert told.endswith(f'in Python: electra_paddle.from_finetuned("{tmp_path}/guessed/names")\n')
+    labels = {"0": "O", "1": "B-X", "2": "I-X"}
+    config = {"architectures": ["ElectraTagger"], "id2label": labels, "hidden_size": 32, "num_attention_heads": 4}
+    (tmp_path / "tf/discriminator.json").write_text(json.dumps(config))
+    for source, out in ((tmp_path / "tf", "tags"), (tmp_path / "there", "again")):
+        assert not any("NOTE" in line for line in convert_from_tf(source, tmp_path / out, describe=describe))
+        assert electra_paddle.from_finetuned(tmp_path / out / "names").kind.description.kind == "tagging"
+        assert read_config(tmp_path / out / "names")["id2label"] == labels
+        if out == "tags":
+            convert_to_tf(tmp_path / "tags/names", tmp_path / "there")
+
+
+def test_weights_of_another_framework_are_sent_to_their_command(tmp_path, capsys):
+    prefix = write_checkpoint(tmp_path / "tf", random_variables())
+    (tmp_path / "best.pt").write_bytes(b"PK")
+    assert run_command("convert_tf", [str(tmp_path / "best.pt"), str(tmp_path / "out")], "convert_tf") == 2
+    assert f"convert it: python -m electra_paddle convert_hf {tmp_path}/best.pt OUT" in capsys.readouterr().err
+    assert run_command("convert_hf", [str(prefix.parent), str(tmp_path / "out")], "convert_hf") == 2
+    assert f"converted by: python -m electra_paddle convert_tf {prefix.parent} OUT" in capsys.readouterr().err
 
 
 def test_folder_that_is_there_is_not_touched(tmp_path):

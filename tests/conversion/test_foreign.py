@@ -17,13 +17,14 @@ from safetensors.numpy import load_file, save_file
 import electra_paddle
 from electra_paddle.cli import main
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
-from electra_paddle.conversion.convert_hf import convert_to_hf
+from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
 from electra_paddle.conversion.directories import Network, write_network
 from electra_paddle.conversion.foreign import read_weights
 from electra_paddle.conversion.heads import in_two_layers
 from electra_paddle.conversion.published import pretrained_directories, pretrained_directory
 from electra_paddle.conversion.shapes import expected_shapes
 from electra_paddle.errors import CheckpointError
+from electra_paddle.finetuning.converted import fine_tuned_directory
 from electra_paddle.hub.weights import architecture_of, find_component
 from electra_paddle.text import Vocabulary
 
@@ -327,6 +328,55 @@ def test_classifier_of_two_layers_answers_alike_and_goes_back(ours, tmp_path, ca
         [(TEXT, "".join(WORDS[20:24]))], with_probabilities=True
     )
     assert list(found.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "config"),
+    [
+        ({"sequence_summary.summary": 64, "classifier": 1}, {"summary_activation": "tanh"}),
+        ({"sequence_summary.summary": 64, "classifier": 1}, {"summary_type": "mean"}),
+        ({"classifier.dense": 64, "classifier.out_proj": 2}, {"problem_type": "regression"}),
+    ],
+)
+def test_head_that_computes_otherwise_is_left_out_and_said(ours, tmp_path, layers, config, capsys):
+    with_head(ours, tmp_path / "hf", layers, **config)
+    assert main(["convert_hf", str(tmp_path / "hf"), str(tmp_path / "own")]) == 0
+    assert "NOTE: " in (told := capsys.readouterr().out) and "the head is left out (classifier" in told
+    assert_close(hidden(tmp_path / "own"), hidden(ours / "encoder"), 0)
+
+
+def test_no_sequence_is_longer_than_a_network_has_positions(ours, tmp_path):
+    with_head(ours, tmp_path / "hf", TWO, **LABELS)
+    assert len(electra_paddle.from_finetuned(tmp_path / "hf").predict(["".join(WORDS[6:16]) * 10])) == 1
+    task = json.loads((fine_tuned_directory(tmp_path / "hf") / "task.json").read_text())
+    assert task["settings"]["max_seq_length"] == SHAPE.max_position_embeddings == 64
+
+
+@pytest.mark.parametrize(
+    ("file", "entries", "message"),
+    [
+        ("tokenizer_config.json", {"tokenize_chinese_chars": False}, "tokenize_chinese_chars false, expected true"),
+        ("tokenizer_config.json", {"do_lower_case": "no"}, 'do_lower_case "no", expected true or false'),
+        ("tokenizer.json", {"normalizer": None}, "a normalizer null, expected BertNormalizer"),
+        ("tokenizer.json", {"pre_tokenizer": {"type": "Metaspace"}}, 'a pre_tokenizer "Metaspace", expected Bert'),
+        (
+            "tokenizer.json",
+            {"normalizer": {"type": "BertNormalizer", "handle_chinese_chars": False}},
+            "handle_chinese_chars false, expected true",
+        ),
+    ],
+)
+def test_tokenizer_that_cuts_otherwise_is_refused(theirs, tmp_path, file, entries, message):
+    (theirs / file).write_text(json.dumps(entries))
+    with pytest.raises(CheckpointError, match=f"{theirs}/{file}: found {message}"):
+        convert_from_hf({"": theirs}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_configuration_of_heads_alone_settles_their_number(theirs, tmp_path):
+    (theirs / "config.json").write_text('{"num_attention_heads": 4}')
+    assert not any("NOTE" in line for line in convert_from_hf({"": theirs}, tmp_path / "out"))
+    assert json.loads((tmp_path / "out/config.json").read_text())["num_attention_heads"] == 4
 
 
 def hub_module(folder):

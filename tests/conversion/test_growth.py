@@ -62,6 +62,14 @@ def test_rows_of_new_words_are_the_mean_of_their_pieces(pair, tmp_path):
     assert all(np.array_equal(before[name], after[name]) for name in others)
 
 
+def test_both_networks_of_a_folder_grow_together(pair, tmp_path):
+    words = ["--extend-vocab", str(tmp_path / "words.txt"), "--num-attention-heads", "4"]
+    assert main(["convert_hf", str(pair), str(tmp_path / "grown"), *words]) == 0
+    for kind, heads in (("generator", SHAPES["generator"].hidden_size // 16), ("discriminator", 4)):
+        config = json.loads((tmp_path / "grown" / kind / "config.json").read_text())
+        assert (config["vocab_size"], config["num_attention_heads"]) == (49, heads)
+
+
 def test_lines_of_a_vocabulary_stay_as_they_were_read(tmp_path):
     lines = [*WORDS, "\u3000", "b"]
     (tmp_path / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -11,7 +11,7 @@ from conftest import ROOT
 from fake_hub import COMMIT, Client, FakeHub, environment, read_files
 from safetensors.numpy import load_file, save_file
 
-from electra_paddle.conversion.published import geometry, published_name
+from electra_paddle.conversion.published import LAYOUT, geometry, published_name
 from electra_paddle.conversion.torch_file import read_torch_file
 from electra_paddle.published_models import COMPONENTS, MODELS, repository
 
@@ -100,7 +100,7 @@ def test_place_of_a_model_in_fine_tuning_means_its_name(client):
     one, two, *messages = client(*(("one", path) for path in calls))
     assert DISCRIMINATOR.replace("/", "--") in one[0] and GENERATOR.replace("/", "--") in two[0]
     for path, message in zip(calls[2:], messages, strict=True):
-        assert message.startswith(f"{path}: found no config.json") and "electra_paddle models" in message
+        assert message.startswith(f"{path}: found no such file or folder") and "electra_paddle models" in message
 
 
 def test_name_is_fetched_and_converted_once_and_then_needs_nothing(hub, client, tmp_path):
@@ -122,7 +122,7 @@ def test_fetched_files_are_converted_without_network(hub, client, tmp_path):
     shutil.rmtree(tmp_path / "home/electra-paddle")
     hub.leave()
     ((folder,),) = client(("one", NAME), HF_HUB_OFFLINE="1")
-    assert kept(tmp_path) == [f"{COMMIT}-1", f"{COMMIT}-1.lock"] and COMMIT in folder
+    assert kept(tmp_path) == [f"{COMMIT}-{LAYOUT}", f"{COMMIT}-{LAYOUT}.lock"] and COMMIT in folder
 
 
 def test_safetensors_are_preferred(hub, client, safetensors_file):
@@ -156,7 +156,7 @@ def test_two_processes_at_once_share_the_work(hub, client, tmp_path):
     (one, first), (two, second) = (process.communicate() for process in processes)
     assert one == two and [process.returncode for process in processes] == [0, 0], first + second
     assert (first + second).count("kept in") == 1
-    assert kept(tmp_path) == [f"{COMMIT}-1", f"{COMMIT}-1.lock"]
+    assert kept(tmp_path) == [f"{COMMIT}-{LAYOUT}", f"{COMMIT}-{LAYOUT}.lock"]
 
 
 def test_download_that_breaks_off_goes_on(hub, client):
@@ -198,7 +198,7 @@ def test_repository_with_wrong_content_is_refused_and_not_kept(hub, client, tmp_
     lines = client(("one", DISCRIMINATOR), ("one", GENERATOR))
     assert "word embeddings of 400 entries and a vocabulary of 5 lines" in lines[0]
     assert "found a checkpoint of bert" in lines[1]
-    assert kept(tmp_path) == [f"{COMMIT}-1.lock"] * 2
+    assert kept(tmp_path) == [f"{COMMIT}-{LAYOUT}.lock"] * 2
 
 
 def test_place_to_keep_models_that_cannot_be_written_is_named(client, tmp_path):

@@ -8,8 +8,10 @@ import tarfile
 import pytest
 from conftest import ROOT
 from hub.conftest import save_network
+from safetensors.numpy import load_file
 
 from electra_paddle import published_models
+from electra_paddle.conversion.convert_hf import convert_to_hf
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.hub.packaging.readme import published_readme
@@ -155,11 +157,26 @@ def test_nothing_but_a_module_is_overwritten_and_that_when_told_so(tiny_run, tmp
         export_module(tiny_run, tmp_path / "thesis", overwrite=True)
 
 
+def test_model_in_another_layout_is_exported(tiny_run, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    convert_to_hf(tiny_run / "discriminator", tmp_path / "hf")
+    export_module(tmp_path / "hf", tmp_path / "own", "own-module")
+    before, after = (
+        load_file(folder / "model.safetensors") for folder in (tiny_run / "discriminator", tmp_path / "own/assets")
+    )
+    assert before.keys() == after.keys() and all((before[name] == after[name]).all() for name in before)
+
+
 def test_damaged_directory_is_refused_and_nothing_written(tiny_run, tmp_path):
     shutil.copytree(tiny_run / "discriminator", tmp_path / "damaged")
     weights = tmp_path / "damaged" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    for source, message in ((tmp_path / "damaged", "no readable tensors"), (tmp_path / "nowhere", "no config.json")):
+    for source, message in (
+        (tmp_path / "damaged", "no readable tensors"),
+        (tmp_path / "nowhere", "no such file or folder"),
+    ):
         with pytest.raises(CheckpointError, match=message):
             export_module(source, tmp_path / "out.tar.gz")
     with pytest.raises(ConfigError, match="--name"):

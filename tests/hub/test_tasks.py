@@ -383,7 +383,7 @@ def test_wrong_data_are_told_in_one_sentence(make, task, data, message):
         ({"num_classes": 0}, "num_classes: found 0"),
         ({"pretraind": "x"}, "pretraind: found an unknown argument, expected 'pretrained', perhaps"),
         ({"load_checkpoint": "nowhere.pdparams"}, "nowhere.pdparams: found no readable parameters"),
-        ({"pretrained": "nowhere"}, "nowhere: found no config.json"),
+        ({"pretrained": "nowhere"}, "nowhere: found no such file or folder"),
         ({"pretrained": None}, "found no config.json"),
     ],
 )

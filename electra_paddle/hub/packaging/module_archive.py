@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.hub.packaging.readme import readme
@@ -38,9 +39,9 @@ def export_module(
     """Write a module: its class with the part of this package that it needs, README.md and the model in assets/.
 
     Args:
-        source: a pretrained or fine-tuned directory; a pre-training run, whose discriminator is taken, and its
-            generator too; a folder that `hub.Trainer` wrote, or its model.pdparams; or a folder of hub_modules/, whose
-            weights are left to be fetched, and which has a name, version and summary.
+        source: a pretrained or fine-tuned directory, in any layout; a pre-training run, whose discriminator is taken,
+            and its generator too; a folder that `hub.Trainer` wrote, or its model.pdparams; or a folder of
+            hub_modules/, whose weights are left to be fetched, and which has a name, version and summary.
         out: the folder to make, or the archive if its name ends with .tar.gz.
         name: the module's name in PaddleHub, such as chinese-electra-demo; default the name of `out`.
         version: numbers with dots between; default 1.0.0.
@@ -111,7 +112,7 @@ def write_published(source: Path, folder: Path) -> None:
 
 def write_module(source: Path, folder: Path, name: str, version: str, summary: str | None) -> None:
     """A module of a pretrained or fine-tuned directory."""
-    directory = pretrained.find_pretrained(source)
+    directory = pretrained_directory(source)
     pretrained.load_tokenizer(directory)
     task, labels = task_of(directory)
     summary = summary or f"Chinese ELECTRA {name}" + (f" for {task}" if task else "")
