@@ -11,6 +11,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.files import sha256
 
 COMPONENTS = ("discriminator", "generator")
+SHIPPED = ("model.safetensors", "config.json", "vocab.txt", "tokenizer_config.json")  # files of a model in the package
 USE_MIRROR = "set HF_ENDPOINT to a mirror, such as https://hf-mirror.com"
 TRIES, PAUSE = 5, 1.0  # of a download that breaks off, and seconds between them
 
@@ -28,6 +29,7 @@ class PublishedModel:
         vocab_size: entries of the vocabulary.
         shape: hyper-parameters of the discriminator's shape that differ from those of `model_size`.
         model_size: the size that the shape begins with; default `size`.
+        is_shipped: whether it comes with this package, see `shipped_folder`.
     """
 
     series: str
@@ -38,6 +40,7 @@ class PublishedModel:
     vocab_size: int = 21128  # of Chinese BERT
     shape: tuple[tuple[str, int], ...] = ()
     model_size: str = ""
+    is_shipped: bool = False
 
     @property
     def name(self) -> str:
@@ -60,6 +63,17 @@ MODELS: list[PublishedModel] = [
     for series, (data, sizes) in SERIES.items()
     for size in sizes
 ]
+NANO = PublishedModel(
+    "chinese-electra",
+    "nano",
+    "open texts, 100 MB; training goes on",
+    owner="electra-paddle",
+    vocab_size=8000,
+    shape=(("num_hidden_layers", 4),),
+    model_size="small",
+    is_shipped=True,
+)
+MODELS.append(NANO)
 
 
 def register_model(model: PublishedModel) -> None:
@@ -96,6 +110,23 @@ def repositories_of(name: str) -> list[str]:
         if named:
             return named
     return []
+
+
+def shipped_folder(repository: str) -> Path | None:
+    """The folder with both networks of a model that comes with this package; None for others.
+
+    Raises:
+        DataError: it is not there, though it should be.
+    """
+    for model in MODELS:
+        if model.is_shipped and repository in map(model.repository, COMPONENTS):
+            folder = Path(__file__).parent / "pretrained" / model.name.replace("-", "_")
+            missing = [name for name in SHIPPED if not (folder / name).is_file()]
+            if missing:
+                found = f"no {' and no '.join(missing)} in {folder}"
+                raise DataError(model.name, found, "the files that come with electra-paddle", "install it again, whole")
+            return folder
+    return None
 
 
 def cached_file(repository: str, filename: str, revision: str | None = None) -> Path | None:
@@ -170,6 +201,10 @@ def fetch_file(
     Raises:
         DataError: it is not in the cache and cannot be fetched; the message says why and what to do.
     """
+    shipped = shipped_folder(repository)
+    if shipped is not None:
+        path = shipped / filename
+        return path if path.is_file() or not is_optional else None
     # It takes half a second to import, and reads HF_ENDPOINT and HF_HOME then.
     from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
     from huggingface_hub.utils import RepositoryNotFoundError

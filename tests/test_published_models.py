@@ -3,9 +3,17 @@ import hashlib
 import pytest
 from fake_hub import Client, FakeHub
 
-from electra_paddle import modelscope
+from electra_paddle import modelscope, published_models
 from electra_paddle.errors import ConfigError, DataError
-from electra_paddle.published_models import COMPONENTS, MODELS, fetch_file, repositories_of, repository
+from electra_paddle.published_models import (
+    COMPONENTS,
+    MODELS,
+    NANO,
+    SHIPPED,
+    fetch_file,
+    repositories_of,
+    repository,
+)
 
 NAME = "chinese-electra-180g-base"
 REPOSITORY = f"hfl/{NAME}-discriminator"
@@ -43,12 +51,25 @@ def client(hub, tmp_path):
     return Client(CLIENT, hub, tmp_path / "home")
 
 
-def test_all_22_published_repositories_have_a_name():
+def test_all_repositories_have_a_name():
     repositories = [model.repository(component) for model in MODELS for component in COMPONENTS]
-    assert len(set(repositories)) == 22
+    assert len({name for name in repositories if name.startswith("hfl/")}) == 22 and len(set(repositories)) == 24
     assert {"hfl/chinese-electra-small-ex-generator", "hfl/chinese-legal-electra-large-generator"} < set(repositories)
     for name in repositories:
-        assert repository(name) == repository(name.removeprefix("hfl/")) == name
+        assert repository(name) == repository(name.partition("/")[2]) == name
+
+
+def test_model_of_this_package_needs_no_network_and_a_package_without_it_says_what_is_missing(monkeypatch, tmp_path):
+    path = fetch_file(NANO.repository("generator"), "vocab.txt")
+    assert path.is_file() and (path.parent / "model.safetensors").stat().st_size < 12e6
+    copy = tmp_path / "published_models.py"
+    for name in SHIPPED[1:]:
+        (tmp_path / "pretrained/chinese_electra_nano").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pretrained/chinese_electra_nano" / name).touch()
+    monkeypatch.setattr(published_models, "__file__", str(copy))
+    folder = tmp_path / "pretrained/chinese_electra_nano"
+    with pytest.raises(DataError, match=f"chinese-electra-nano: found no model.safetensors in {folder}, expected the"):
+        fetch_file(NANO.repository("discriminator"), "vocab.txt")
 
 
 def test_short_name_is_the_discriminator():

@@ -142,7 +142,10 @@ def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
         networks = {network: path / network for network in published_models.COMPONENTS if has_weights(path / network)}
         return networks if networks and not has_weights(path) else {"": path}
     repositories = published_models.repositories_of(name)
-    folders = [fetch(repository, name) for repository in repositories]
+    folders = [
+        (keep if published_models.shipped_folder(repository) else fetch)(repository, name)
+        for repository in repositories
+    ]
     return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))
 
 
@@ -172,6 +175,9 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
     Raises:
         CheckpointError, DataError: it cannot be fetched, or does not hold an ELECTRA network. Nothing is kept then.
     """
+    shipped = published_models.shipped_folder(repository)
+    if shipped is not None:
+        return converted(shipped) / component_of(repository)
     kept = kept_directory(repository)
     if kept:
         return kept
@@ -179,6 +185,11 @@ def keep(repository: str, asked: str | Path | None = None) -> Path:
     folder = kept_folder(repository) / f"{source.name}-{LAYOUT}"
     convert(source, folder, repository)
     return folder
+
+
+def component_of(repository: str) -> str:
+    """The network of a repository."""
+    return repository.rpartition("-")[2]
 
 
 def convert(source: Path, folder: Path, name: str, describe: Describe | None = None) -> None:
@@ -240,11 +251,14 @@ def fetch_weights(repository: str, asked: str | Path | None) -> Path:
 def geometry(model: published_models.PublishedModel, component: str) -> Geometry:
     """The Geometry of a published network, derived from the model's size."""
     shape = discriminator_geometry(model.model_size or model.size, model.vocab_size, overrides=dict(model.shape))
-    return shape if component == "discriminator" else generator_geometry(shape)
+    is_one_encoder = model.is_shipped  # with two heads
+    return shape if component == "discriminator" or is_one_encoder else generator_geometry(shape)
 
 
 def state_of(repository: str) -> str:
-    """Whether a repository is on this computer: "converted", "downloaded" or "no"."""
+    """Whether a repository is on this computer: "shipped", "converted", "downloaded" or "no"."""
+    if published_models.shipped_folder(repository):
+        return "shipped"
     if kept_directory(repository):
         return "converted"
     return "downloaded" if cached_weights(repository) else "no"

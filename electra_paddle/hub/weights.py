@@ -41,8 +41,9 @@ def find_weights(module: ElectraModule, name_or_folder: str | Path | None, compo
     """
     if name_or_folder is not None:
         return named_weights(name_or_folder, component)
-    if module.weights is None:
-        return find_component(Path(module.directory) / "assets", component)
+    assets = Path(module.directory) / "assets"
+    if module.weights is None or assets.is_dir():
+        return find_component(assets, component)
     try:
         return fetch(module.weights, component)
     except DataError as error:

@@ -36,6 +36,7 @@ PARAMETERS = {  # as published: size -> (discriminator, generator)
     "small": (12_346_625, 3_408_200),
     "small-ex": (24_561_153, 6_795_208),
     "base": (102_268_417, 22_279_496),
+    "nano": (4_348_161, 4_323_264),
     "large": (325_523_457, 41_666_440),
 }
 
@@ -115,6 +116,19 @@ def test_name_is_fetched_and_converted_once_and_then_needs_nothing(hub, client, 
     assert client(("one", NAME), HF_HUB_OFFLINE="1") == [[folder]]
     shutil.rmtree(tmp_path / "home/hub")
     assert client(("one", NAME)) == [[folder]]
+
+
+def test_model_of_this_package_is_found_without_network(hub, client, tmp_path):
+    hub.leave()
+    one, both, generator = client(
+        ("one", "chinese-electra-nano"),
+        ("pair", "chinese-electra-nano"),
+        ("one", "electra-paddle/chinese-electra-nano-generator"),
+        HF_HUB_OFFLINE="1",
+    )
+    assert both == [one[0], generator[0]]
+    kinds = [json.loads((tmp_path / path / "config.json").read_text())["architectures"] for path in both]
+    assert kinds == [["ElectraDiscriminator"], ["ElectraGenerator"]] and not hub.requests
 
 
 def test_fetched_files_are_converted_without_network(hub, client, tmp_path):
@@ -221,11 +235,11 @@ def test_table_tells_what_is_on_this_computer(hub, client, tmp_path):
     result = run_command(hub, tmp_path, "models")
     lines = [line.split("  ") for line in result.stdout.splitlines()]
     rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    assert len([row for row in rows if row[1:2] in (["discriminator"], ["generator"])]) == 22
+    assert len([row for row in rows if row[1:2] in (["discriminator"], ["generator"])]) == 24
     text = "180 GB of web text"
     assert [NAME, "discriminator", "12", "256", "12,346,625", text, "Apache-2.0", "converted"] in rows
     assert [NAME, "generator", "12", "64", "3,408,200", text, "Apache-2.0", "downloaded"] in rows
-    assert result.stdout.count("  no\n") == 20
+    assert result.stdout.count("  no\n") == 20 and result.stdout.count("  shipped\n") == 2
 
 
 def test_conversion_takes_names(hub, tmp_path):

@@ -29,16 +29,17 @@ def test_every_published_model_has_a_module():
 
 
 def literals(folder):
-    """Name, summary, class and weights of a module's folder."""
+    """Name, summary, version, class and weights of a module's folder."""
     tree = ast.parse((folder / "module.py").read_text())
     (kind,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
     info = {keyword.arg: keyword.value.value for keyword in kind.decorator_list[0].keywords[:-1]}
     (weights,) = (node.value.value for node in kind.body if isinstance(node, ast.Assign))
-    return {"name": info["name"], "summary": info["summary"], "class": kind.name, "weights": weights}
+    told = {key: info[key] for key in ("name", "summary", "version")}
+    return {**told, "class": kind.name, "weights": weights}
 
 
 def without(text, values):
-    for key in ("summary", "name", "class"):
+    for key in ("summary", "name", "version", "class"):
         text = re.sub(rf"(?<![\w-]){re.escape(values[key])}(?![\w-])", key.upper(), text)
     return text
 

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from electra_paddle import published_models
 from electra_paddle.conversion.published import pretrained_directory
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.files import partial_of, replace_folder
@@ -103,11 +104,17 @@ def check_out(out: Path, overwrite: bool) -> None:
 
 
 def write_published(source: Path, folder: Path) -> None:
-    """A folder of hub_modules/ as it is, but for its imports."""
+    """A folder of hub_modules/ as it is, but for its imports, and with the weights that come with this package."""
     module = (source / "module.py").read_text(encoding="utf-8")
     (folder / "module.py").write_text(with_relative_imports(module, ".", COPY), encoding="utf-8")
     for file in ("README.md", REQUIREMENTS):
         shutil.copyfile(source / file, folder / file)
+    repository = published_models.repository(source.resolve().name.replace("_", "-"))
+    shipped = published_models.shipped_folder(repository) if repository else None
+    if shipped is not None:
+        (folder / "assets").mkdir()
+        for file in published_models.SHIPPED:
+            shutil.copyfile(shipped / file, folder / "assets" / file)
 
 
 def write_module(source: Path, folder: Path, name: str, version: str, summary: str | None) -> None:

@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from electra_paddle.published_models import repository, shipped_folder
+
 TEXTS = {
     1: ["今天天气很好"],
     2: ["今天天气很好", "明天会下雨"],
@@ -75,6 +77,9 @@ def published_readme(folder: Path) -> str:
     tree = ast.parse((folder / "module.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "moduleinfo"]
     told = {each.arg: ast.literal_eval(each.value) for each in calls[0].keywords if each.arg in ("name", "summary")}
+    shipped = shipped_folder(repository(told["name"]) or "")
+    if shipped is not None:
+        return readme(told["name"], told["summary"], card=card_of(shipped))
     card = f"[hfl/{told['name']}-discriminator](https://huggingface.co/hfl/{told['name']}-discriminator)"
     return readme(told["name"], told["summary"], card=card, is_published=True)
 
@@ -83,3 +88,9 @@ def write_published(folders: Path) -> None:
     """Write the READMEs of all folders of hub_modules/."""
     for path in sorted(folders.glob("*/module.py")):
         (path.parent / "README.md").write_text(published_readme(path.parent), encoding="utf-8")
+
+
+def card_of(folder: Path) -> str:
+    """A model's card, its title left out and its headings one level down."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].replace("\n#", "\n##").strip()
