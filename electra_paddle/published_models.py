@@ -203,8 +203,7 @@ def fetch_file(
     """
     shipped = shipped_folder(repository)
     if shipped is not None:
-        path = shipped / filename
-        return path if path.is_file() or not is_optional else None
+        return shipped / filename if not is_optional or (shipped / filename).is_file() else None
     # It takes half a second to import, and reads HF_ENDPOINT and HF_HOME then.
     from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
     from huggingface_hub.utils import RepositoryNotFoundError
