@@ -12,7 +12,6 @@ from paddlehub.utils.utils import Version
 
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
-from electra_paddle.hub.inputs import check_request
 from electra_paddle.hub.page import page_of
 from electra_paddle.hub.serving import Served
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
@@ -54,6 +53,8 @@ class HubInterface(TransformerModule):
     text_tokenizer: Tokenizer
     suffix: bool
     predict: Callable[..., Any]
+    max_items: int | None = None  # of a request and of its answer, see `check_size`; a service sets them
+    max_values: int | None = None
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> dict[str, Any]:
         """Loss and metric of a batch of PaddleHub's data sets."""
@@ -87,11 +88,7 @@ class HubInterface(TransformerModule):
 
     @property
     def predict_method(self) -> Callable[..., Any]:
-        """The function that `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
-
-        PaddleHub asks for it anew with every request, before it unpacks the object.
-        """
-        check_request()
+        """The function that `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object."""
         return self._serve
 
     def _serve(self, data: Any = None, **options: Any) -> Any:
