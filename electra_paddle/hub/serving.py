@@ -145,19 +145,23 @@ def add_errors(app: Flask) -> None:
         return envelope(FAILED, error.description or error.name, ""), error.code or 500
 
 
-def serve(app: Flask, host: str, port: int) -> None:
-    """Answer in threads until the process is asked to end.
+def listen(host: str, port: int) -> socket.socket:
+    """A socket for `make_server`.
 
     Raises:
         OSError: something else listens at the port, or the address is none of this computer.
     """
     from werkzeug.serving import select_address_family
 
-    with socket.socket(select_address_family(host, port)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(select_address_family(host, port))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
         listener.bind((host, port))
-        listener.listen(128)
-        make_server(app, listener).serve_forever()
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(128)
+    return listener
 
 
 def make_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
@@ -218,8 +222,10 @@ class Served:
 
     def launch(self, server_port: int = 7860, server_name: str = "127.0.0.1") -> None:
         """Serve them until the process ends."""
-        print(f"http://{server_name}:{server_port}/", flush=True)
-        serve(make_app({self._module.name: self._module}), server_name, server_port)
+        app = make_app({self._module.name: self._module})
+        with listen(server_name, server_port) as listener:
+            print(f"http://{server_name}:{server_port}/", flush=True)
+            make_server(app, listener).serve_forever()
 
 
 def protect_hub_serving(module: ElectraModule) -> None:
@@ -251,7 +257,13 @@ def protect_hub_serving(module: ElectraModule) -> None:
         app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
         app.before_request(own_answer)
         add_errors(app)
-        app.run = lambda host, port, **_: serve(app, host, port)
+
+        def run(host: str, port: int, **_: Any) -> None:
+            with listen(host, port) as listener:
+                make_server(app, listener).serve_forever()
+            os._exit(0)  # Paddle takes seconds to end
+
+        app.run = run
         print(OPEN, file=sys.stderr, flush=True)
         return app
 

@@ -83,5 +83,19 @@ def test_port_that_is_taken_is_told_in_one_line(tiny_run, capsys):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert run_command("serve", [str(tiny_run), "--port", str(port)], "serve") == 2
+    told = capsys.readouterr()
     found = f"error: --port: found {port} (address already in use), expected a free one, at an own address"
-    assert capsys.readouterr().err.strip().splitlines()[-1] == found
+    assert told.err.strip().splitlines()[-1] == found and "page http" not in told.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "70000"], "--port: found 70000, expected a number from 1 to 65535"),
+        (["--token", "秘密"], "--token: found spaces or characters beyond ASCII, expected what a header carries"),
+        (["--host", "nowhere.invalid"], "a free one, at an own address"),
+    ],
+)
+def test_service_that_nobody_could_reach_is_told_in_one_line(tiny_run, capsys, options, message):
+    assert run_command("serve", [str(tiny_run), *options], "serve") == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
