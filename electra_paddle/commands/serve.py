@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> None:
     import sys
 
     from electra_paddle.errors import ConfigError, reason
-    from electra_paddle.hub.serving import LOCAL, listen, make_app, make_server
+    from electra_paddle.hub.serving import LOCAL, listen, make_server
 
     if arguments.max_body <= 0 or arguments.max_items < 1:
         raise ConfigError("--max-body, --max-items", f"{arguments.max_body}, {arguments.max_items}", "more than 0")
@@ -49,7 +49,10 @@ def run(arguments: Namespace) -> None:
         raise ConfigError("--token", "spaces or characters beyond ASCII", "what a header carries: letters and digits")
     module = find_module(arguments.model, arguments.task)
     name = arguments.name or module.name
-    app = make_app({name: module}, token, int(arguments.max_body * (1 << 20)), arguments.max_items)
+    if not hasattr(module, "service"):
+        advice = f"hub serving start -m {arguments.model}"
+        raise ConfigError("MODEL", f"the module {name}, of another kind or older", "one of this version", advice)
+    app = module.service(name, token, int(arguments.max_body * (1 << 20)), arguments.max_items)
     try:
         listener = listen(arguments.host, arguments.port)
     except OSError as error:

@@ -13,11 +13,13 @@ from paddlehub.utils.utils import Version
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
 from electra_paddle.hub.page import page_of
-from electra_paddle.hub.serving import Served
+from electra_paddle.hub.serving import MAX_BODY, MAX_ITEMS, Served, make_app
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from electra_paddle.hub.tasks.base import Task
     from electra_paddle.text import Tokenizer
 
@@ -100,6 +102,15 @@ class HubInterface(TransformerModule):
     def page(self, name: str) -> str:
         """The page that `hub serving` shows at /gradio/NAME, as HTML."""
         return page_of(self, name)
+
+    def service(
+        self, name: str, token: str | None = None, max_body: int = MAX_BODY, max_items: int = MAX_ITEMS
+    ) -> Flask:
+        """The service `electra-paddle serve` of this module, in the module's own copy of this package if it has one.
+
+        Args: as `make_app`; name is in its addresses.
+        """
+        return make_app({name: self}, token, max_body, max_items)
 
     def create_gradio_app(self) -> Served:
         """An object whose `launch(server_port=...)` serves the page, as PaddleHub's modules have it."""

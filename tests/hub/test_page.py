@@ -124,6 +124,8 @@ def test_answer_can_be_read_in_the_page(server, page, port, task, tmp_path):
     if task == "replaced-token-detection":
         alphas = [float(color.rstrip(")").split(",")[-1]) for color in page.value(MARKS)]
         assert alphas == pytest.approx(expected["probabilities"], abs=0.01)
+        most = max(expected["probabilities"])
+        assert f"{round(most, 4):g}" in page.value("document.querySelector('#shown td.number:last-child').innerText")
     if task == "question-answering" and expected["text"]:
         assert page.value("document.querySelector('#shown mark').innerText") == expected["text"]
     is_untrained = TASKS[task].is_learned and task != "question-answering"
