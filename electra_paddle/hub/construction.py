@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle.errors import CheckpointError, ConfigError, some_of
 from electra_paddle.hub.checkpoint import Checkpoint
-from electra_paddle.hub.inputs import read_label_map
+from electra_paddle.hub.inputs import is_number, read_label_map
 from electra_paddle.hub.tasks.classification import Classification
 from electra_paddle.hub.tasks.multi_label import MultiLabelClassification
 from electra_paddle.models import pretrained_directory as pretrained
@@ -82,7 +82,7 @@ def choose_class_weights(
     for label, factor in wanted.items():
         if label not in labels:
             raise ConfigError("class_weights", f"label {label!r}", some_of([repr(each) for each in labels]))
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+        if not is_number(factor, 0, sys.float_info.max):
             raise ConfigError(f"class_weights[{label!r}]", repr(factor), "a factor, 0 or more")
     return [float(wanted.get(label, 1.0)) for label in labels]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 from electra_paddle.errors import ConfigError, DataError
@@ -101,6 +102,11 @@ def whole_number(name: str, value: Any, lowest: int, highest: int | None = None)
     return number
 
 
+def is_number(value: Any, lowest: float, highest: float) -> bool:
+    """Whether a value is a number within bounds, Python's or numpy's, and no truth."""
+    return not isinstance(value, bool) and isinstance(value, Real) and lowest <= float(value) <= highest
+
+
 def truth(name: str, value: Any) -> bool:
     """True or False, also as numpy and as requests write them: "true", "false", 1, 0.
 
@@ -143,15 +149,3 @@ def read_label_map(label_map: Any) -> dict[int, Any]:
     if ids != list(range(len(label_map))):
         raise ConfigError("label_map", f"the ids {ids}", f"each of 0 to {len(label_map) - 1} once")
     return {number: labels[number] for number in ids}
-
-
-def check_request() -> None:
-    """Refuse JSON that is no object in a request to `hub serving`, which would fail at it.
-
-    Raises:
-        werkzeug.exceptions.BadRequest: answered with status 400 and this text.
-    """
-    from flask import abort, has_request_context, request
-
-    if has_request_context() and not isinstance(request.get_json(silent=True), dict):
-        abort(400, 'body: found JSON that is no object, expected one such as {"data": [["text"]]}')

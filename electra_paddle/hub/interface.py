@@ -12,13 +12,14 @@ from paddlehub.utils.utils import Version
 
 from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.hub import command
-from electra_paddle.hub.inputs import check_request
 from electra_paddle.hub.page import page_of
-from electra_paddle.hub.serving import Served
+from electra_paddle.hub.serving import MAX_BODY, MAX_ITEMS, Served, make_app
 from electra_paddle.hub.tokenizer import ReferenceTokenizer
 from electra_paddle.models import pretrained_directory as pretrained
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from electra_paddle.hub.tasks.base import Task
     from electra_paddle.text import Tokenizer
 
@@ -54,6 +55,8 @@ class HubInterface(TransformerModule):
     text_tokenizer: Tokenizer
     suffix: bool
     predict: Callable[..., Any]
+    max_items: int | None = None  # of a request and of its answer, see `check_size`; a service sets them
+    max_values: int | None = None
 
     def training_step(self, batch: Sequence[Any], batch_idx: int) -> dict[str, Any]:
         """Loss and metric of a batch of PaddleHub's data sets."""
@@ -87,11 +90,7 @@ class HubInterface(TransformerModule):
 
     @property
     def predict_method(self) -> Callable[..., Any]:
-        """The function that `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object.
-
-        PaddleHub asks for it anew with every request, before it unpacks the object.
-        """
-        check_request()
+        """The function that `hub serving` calls for POST /predict/NAME: `predict` with the keys of a JSON object."""
         return self._serve
 
     def _serve(self, data: Any = None, **options: Any) -> Any:
@@ -103,6 +102,15 @@ class HubInterface(TransformerModule):
     def page(self, name: str) -> str:
         """The page that `hub serving` shows at /gradio/NAME, as HTML."""
         return page_of(self, name)
+
+    def service(
+        self, name: str, token: str | None = None, max_body: int = MAX_BODY, max_items: int = MAX_ITEMS
+    ) -> Flask:
+        """The service `electra-paddle serve` of this module, in the module's own copy of this package if it has one.
+
+        Args: as `make_app`; name is in its addresses.
+        """
+        return make_app({name: self}, token, max_body, max_items)
 
     def create_gradio_app(self) -> Served:
         """An object whose `launch(server_port=...)` serves the page, as PaddleHub's modules have it."""

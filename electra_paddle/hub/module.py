@@ -36,14 +36,10 @@ if TYPE_CHECKING:
     from electra_paddle.hub.prediction import Engine
     from electra_paddle.hub.tasks.base import Example
 
-OLD_TASKS = {  # as PaddleHub's modules called them before 2.0.2
-    "sequence_classification": "seq-cls",
+OLD_TASKS = {  # as PaddleHub's modules called them before 2.0.2, some of them with underscores
     "sequence-classification": "seq-cls",
-    "seq_cls": "seq-cls",
-    "token_cls": "token-cls",
-    "token_classification": "token-cls",
-    "text_matching": "text-matching",
-    "text_match": "text-matching",
+    "token-classification": "token-cls",
+    "text-match": "text-matching",
 }
 MAX_SEQ_LEN = 128  # of PaddleHub's modules
 STREAMED = 1024  # items of a stream that are answered at a time
@@ -113,7 +109,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         super().__init__()
         runtime.prepare_math_library()  # before the first product, which may be one of `hub.Trainer`
         checkpoint = read_checkpoint(load_checkpoint)
-        name = OLD_TASKS.get(task, task) if task is not None else checkpoint.task
+        name = known_name(task) if task is not None else checkpoint.task
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         num_classes = whole_number("num_classes", num_classes, 1)
@@ -127,7 +123,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         self.engines: dict[str, Engine] = {}  # name -> engine of the exported network, once it was asked for
         self.suffix = suffix
         self.metric = self.handler.make_metric(self.label_map, suffix)
-        protect_hub_serving()
+        protect_hub_serving(self)
 
     __new__.__wrapped__ = __init__  # type: ignore[attr-defined]  # whose arguments help() and inspect.signature show
 
@@ -318,6 +314,8 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         Args:
             start: number of the first item, for messages.
         """
+        if self.max_items is not None and isinstance(data, list) and len(data) > self.max_items:
+            raise DataError("data", f"{len(data):,} items", f"{self.max_items:,} at most", "send them in parts")
         found: list[Any] = read_items(data, self.handler.num_texts, self.handler.text_names, start)
         examples: dict[int, Example] = {}
         for number, item in enumerate(found):
@@ -331,6 +329,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
             raise errors[0] from None
         if errors:
             note(f"{self.name}: {len(errors)} of {len(found)} items skipped: {some_of(list(map(str, errors)), 1)}")
+        self._check_size(examples.values(), options)
         self._note_on({number: (found[number], example) for number, example in examples.items()}, options, start)
         self.eval()
         with on_device(self, how.use_gpu):
@@ -350,6 +349,19 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
                 answer = self.handler.as_dict(self, found[number], answer, options)
             answers[number] = answer
         return answers
+
+    def _check_size(self, examples: Iterable[Example], options: Options) -> None:
+        """Refuse a request whose answer would not fit in memory beside others, where a service sets `max_values`.
+
+        Raises:
+            DataError: says how large it would be.
+        """
+        if self.max_values is None:
+            return
+        size = sum(self.handler.num_values(self, example, options) for example in examples)
+        if size > self.max_values:
+            advice = "send fewer items at a time" + (', or give pooling="mean"' if self.task is None else "")
+            raise DataError("data", f"an answer of {size:,} values", f"{self.max_values:,} at most", advice)
 
     def _note_on(self, items: Mapping[int, tuple[Any, Example]], options: Options, start: int) -> None:
         """Say which items look wrong, and which are cut."""
@@ -420,6 +432,12 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         options = Options(max_seq_len, split_char, top_k, self.settings, batch_size, threshold, min_score, pooling)
         self.handler.check_options(options)
         return options
+
+
+def known_name(task: str) -> str:
+    """The name of a task as `tasks()` has it, of an older one or one with underscores."""
+    dashed = str(task).replace("_", "-")
+    return task if task in tasks() else OLD_TASKS.get(dashed, dashed)
 
 
 def numbered(error: DataError, number: int) -> DataError:

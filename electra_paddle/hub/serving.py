@@ -7,13 +7,14 @@ limit and each body with a limit of size, and the pages are its own answers.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import socket
-import struct
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle.errors import ElectraPaddleError
@@ -23,21 +24,21 @@ from electra_paddle.hub.page import HEADERS, page_of
 
 if TYPE_CHECKING:
     from flask import Flask, Response
+    from werkzeug.serving import BaseWSGIServer
 
     from electra_paddle.hub.module import ElectraModule
 
 MAX_BODY = 16 << 20  # bytes of a request
 MAX_ITEMS = 4096  # of a request
+MAX_VALUES = 1 << 25  # numbers, labels and the like in an answer: about a GB of memory
 MAX_WAITING = 256  # requests that wait for their turn
 PATIENCE = 30  # seconds that a connection may be silent
+ARRIVAL = 120  # seconds in which a request has to arrive, for those who are never silent for long
 GUNICORN = {  # settings of `hub serving` with several workers
-    "worker_class": "gthread",
-    "threads": 64,  # most of which wait: visitors who send half a request hold one each
     "timeout": 0,
     "graceful_timeout": 3,
     "worker_exit": lambda server, worker: os._exit(0),  # Paddle takes seconds to end
     "on_exit": lambda server: os._exit(0),
-    "when_ready": lambda server: limit_silence(server.LISTENERS),
 }
 LOCAL = ("127.0.0.1", "::1", "localhost")
 OK, FAILED, UNKNOWN = "000", "101", "111"  # PaddleHub's status of an answer
@@ -45,15 +46,6 @@ OPEN = (
     "NOTE: hub serving listens at 0.0.0.0, to every computer that reaches this one, and asks for no password; "
     "`electra-paddle serve` listens to this computer alone and can ask for a token"
 )
-
-
-def limit_silence(listeners: Iterable[Any]) -> None:
-    """Let connections of gunicorn's listeners end that are silent for PATIENCE seconds.
-
-    Its threads read without a limit of their own; connections inherit the kernel's limit from the listener.
-    """
-    for listener in listeners:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", PATIENCE, 0))
 
 
 def envelope(status: str, message: str, results: Any) -> dict[str, Any]:
@@ -92,6 +84,8 @@ def make_app(
         max_body: bytes of a request.
         max_items: items of a request.
     """
+    for module in modules.values():
+        module.max_items, module.max_values = max_items, MAX_VALUES
     from flask import Flask, abort, request
 
     app = Flask("electra-paddle")
@@ -120,12 +114,7 @@ def make_app(
                 abort(401, "found no such token, expected Authorization: Bearer TOKEN")
         if name not in modules:
             return envelope(UNKNOWN, f"Module {name} is not available.", "")
-        body = request.get_json(silent=True)
-        if not isinstance(body, dict):
-            abort(400, 'found no JSON object, expected one such as {"data": [["text"]]}')
-        data = body.get("data")
-        if isinstance(data, list) and len(data) > max_items:
-            return envelope(FAILED, f"data: found {len(data):,} items, expected {max_items:,} at most", "")
+        body = read_body()
         with turns, collected() as notes:
             try:
                 results = modules[name].predict_method(**body)
@@ -134,6 +123,17 @@ def make_app(
         return envelope(OK, "; ".join(notes), results)
 
     return app
+
+
+def read_body() -> dict[str, Any]:
+    """The JSON object of a request; another one ends here, with status 400."""
+    from flask import abort, request
+
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        expected = 'expected one such as {"data": [["text"]]}, with the header Content-Type: application/json'
+        abort(400, f"body: found no JSON object, {expected}")
+    return body
 
 
 def add_errors(app: Flask) -> None:
@@ -145,24 +145,69 @@ def add_errors(app: Flask) -> None:
         return envelope(FAILED, error.description or error.name, ""), error.code or 500
 
 
-def serve(app: Flask, host: str, port: int) -> None:
-    """Answer in threads until the process is asked to end.
+def listen(host: str, port: int) -> socket.socket:
+    """A socket for `make_server`.
 
     Raises:
-        OSError: something else listens at the port.
+        OSError: something else listens at the port, or the address is none of this computer.
     """
-    from werkzeug.serving import WSGIRequestHandler, make_server
+    from werkzeug.serving import select_address_family
 
-    class Handler(WSGIRequestHandler):
+    listener = socket.socket(select_address_family(host, port))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(128)
+    return listener
+
+
+def make_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
+    """A server that answers at a socket, in a thread for each connection, of which nobody can hold one for good."""
+    from werkzeug import serving
+
+    class Handler(serving.WSGIRequestHandler):
         timeout = PATIENCE
         protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            arrival = threading.Timer(ARRIVAL, stop_reading, [self.connection])
+            arrival.daemon = True
+            arrival.start()
+            try:
+                super().handle_one_request()
+            finally:
+                arrival.cancel()
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             if str(code)[:1] in "45":
                 super().log_request(code, size)
 
-    server = make_server(host, port, app, threaded=True, request_handler=Handler)
-    server.serve_forever()
+    host, port = listener.getsockname()[:2]
+    return serving.make_server(host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
+
+
+def stop_reading(connection: socket.socket) -> None:
+    """Let whoever reads from a connection find its end; what is written still arrives."""
+    with contextlib.suppress(OSError):  # it is closed
+        connection.shutdown(socket.SHUT_RD)
+
+
+def worker_class() -> type:
+    """The class of gunicorn's workers: the server above. Gunicorn's own threads wait for slow visitors without end."""
+    from gunicorn.workers.base import Worker
+
+    class ElectraWorker(Worker):
+        def run(self) -> None:
+            server = make_server(self.wsgi, self.sockets[0].sock)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            while self.alive and os.getppid() == self.ppid:
+                self.notify()
+                time.sleep(0.2)
+
+    return ElectraWorker
 
 
 class Served:
@@ -177,14 +222,21 @@ class Served:
 
     def launch(self, server_port: int = 7860, server_name: str = "127.0.0.1") -> None:
         """Serve them until the process ends."""
-        print(f"http://{server_name}:{server_port}/", flush=True)
-        serve(make_app({self._module.name: self._module}), server_name, server_port)
+        app = make_app({self._module.name: self._module})
+        with listen(server_name, server_port) as listener:
+            print(f"http://{server_name}:{server_port}/", flush=True)
+            make_server(app, listener).serve_forever()
 
 
-def protect_hub_serving() -> None:
-    """Make the service safe that is about to start in this process; nothing where it is none of `hub serving`."""
+def protect_hub_serving(module: ElectraModule) -> None:
+    """Make the service safe that is about to start in this process; nothing where it is none of `hub serving`.
+
+    Args:
+        module: one that it will serve.
+    """
     if not command.is_hub("serving", "start"):
         return
+    module.max_items, module.max_values = MAX_ITEMS, MAX_VALUES
     from paddlehub.serving import app_compat, http_server
 
     if hasattr(app_compat, "is_protected"):  # by another module, perhaps with another copy of this package
@@ -203,31 +255,42 @@ def protect_hub_serving() -> None:
     def create_protected_app(*arguments: Any, **named: Any) -> Flask:
         app = create_app(*arguments, **named)
         app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-        app.before_request(own_page)
+        app.before_request(own_answer)
         add_errors(app)
-        app.run = lambda host, port, **_: serve(app, host, port)
+
+        def run(host: str, port: int, **_: Any) -> None:
+            with listen(host, port) as listener:
+                make_server(app, listener).serve_forever()
+            os._exit(0)  # Paddle takes seconds to end
+
+        app.run = run
         print(OPEN, file=sys.stderr, flush=True)
         return app
 
     def load_protected_config(application: Any) -> None:
         load_config(application)
-        for name, value in GUNICORN.items():
+        for name, value in {**GUNICORN, "worker_class": worker_class()}.items():
             application.cfg.set(name, value)
 
     app_compat.predict_v2, app_compat.create_app = predict_in_turn, create_protected_app
     http_server.StandaloneApplication.load_config = load_protected_config
 
 
-def own_page() -> Any:
-    """The answer to a request of `hub serving` for a page of a module of this project; None for other requests."""
+def own_answer() -> Any:
+    """The answer to a request of `hub serving` that PaddleHub shall not give: for a page of a module of this project,
+    or without a JSON object for one; None for other requests.
+    """
     from flask import abort, current_app, request
     from paddlehub.serving.app_compat import v2_module_info
 
     _, first, name, *rest = [*request.path.split("/"), "", ""]
-    if first != "gradio" or name not in v2_module_info.modules:
+    if first not in ("gradio", "predict") or name not in v2_module_info.modules:
         return None
     module = v2_module_info.get_module_info(name)["module"]
     if not hasattr(module, "page"):
+        return None
+    if first == "predict":
+        read_body()
         return None
     if request.method != "GET" or [part for part in rest if part] not in ([], ["app"]):
         abort(404)

@@ -171,6 +171,9 @@ def test_folder_with_a_fifo_is_refused_before_it_is_copied(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m/module.py").write_text(MODULE)
     os.mkfifo(tmp_path / "m/pipe")
+    os.mkfifo(tmp_path / "archive.tar.gz")
+    with pytest.raises(CheckpointError, match="archive.tar.gz: found no ordinary file, expected a module's archive"):
+        install_module(tmp_path / "archive.tar.gz")
     with pytest.raises(CheckpointError, match="m/pipe, a link to nothing, a FIFO or a device, expected files and fold"):
         install_module(tmp_path / "m")
 

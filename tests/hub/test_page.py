@@ -124,6 +124,8 @@ def test_answer_can_be_read_in_the_page(server, page, port, task, tmp_path):
     if task == "replaced-token-detection":
         alphas = [float(color.rstrip(")").split(",")[-1]) for color in page.value(MARKS)]
         assert alphas == pytest.approx(expected["probabilities"], abs=0.01)
+        most = max(expected["probabilities"])
+        assert f"{round(most, 4):g}" in page.value("document.querySelector('#shown td.number:last-child').innerText")
     if task == "question-answering" and expected["text"]:
         assert page.value("document.querySelector('#shown mark').innerText") == expected["text"]
     is_untrained = TASKS[task].is_learned and task != "question-answering"
@@ -152,14 +154,20 @@ def test_mistakes_are_told_in_a_person_s_words(server, page, port):
     use(page, f"http://127.0.0.1:{port}/gradio/question-answering", [TEXT])
     wait_for(lambda: 'Please fill in "Question".' in page.value(PAGE_TEXT), "the message")
     use(page, f"http://127.0.0.1:{port}/gradio/fill-mask", [TEXT])
-    wait_for(lambda: "Something went wrong: data[0]: found a text without [MASK]" in page.value(PAGE_TEXT), "it")
+    wait_for(lambda: "Please put at least one [MASK] into the text" in page.value(PAGE_TEXT), "the message")
+    use(page, f"http://127.0.0.1:{port}/gradio/multiple-choice", [TEXT, TEXT])  # one choice
+    wait_for(lambda: "Something went wrong: data[0]: found" in page.value(PAGE_TEXT), "what the service says")
 
 
 @pytest.mark.slow
 def test_cut_texts_are_said_and_the_request_can_be_repeated_with_curl(server, page, port):
     texts = ["".join(WORDS[5:45]) * 20]
     use(page, f"http://127.0.0.1:{port}/gradio/seq-cls", texts)
-    wait_for(lambda: "lose their end" in page.value("document.getElementById('notes').innerText"), "the note")
+    wait_for(
+        lambda: "128 tokens of it were read, its end was left out"
+        in page.value("document.getElementById('notes').innerText"),
+        "the note",
+    )
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     line = page.value("document.getElementById('curl').textContent")

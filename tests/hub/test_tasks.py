@@ -410,10 +410,13 @@ def test_what_one_types_first_is_answered(make):
 
 
 def test_old_names_of_tasks_are_understood(make):
-    assert [make(name).task for name in ("token_cls", "text_matching", "sequence_classification")] == [
+    names = ("token_cls", "text_matching", "sequence_classification", "token-classification", "pair_cls")
+    assert [make(name).task for name in names] == [
         "token-cls",
         "text-matching",
         "seq-cls",
+        "token-cls",
+        "pair-cls",
     ]
 
 
@@ -449,8 +452,21 @@ def test_slices_of_scripts_for_the_official_modules_are_all_labels(make):
     assert len(labels) == len(SHORT) and isinstance(labels, list)
     with pytest.warns(UserWarning, match="read as in scripts for 2.0.2: all labels"):
         assert labels[1 : len(SHORT) + 1] == list(labels)
-    assert labels[1:] == list(labels)[1:] and labels[1:3] == list(labels)[1:3] and labels[0:99] == list(labels)
+    for stop in (None, -1, 3):  # may be those of an old script or of a new one
+        with pytest.warns(UserWarning, match="leaves the first token's label out"):
+            assert labels[1:stop] == list(labels)[1:stop]
+    assert labels[0:99] == list(labels) and labels[2:] == list(labels)[2:]
     assert json.loads(json.dumps(labels)) == labels
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_slices_of_old_scripts_are_said_once_whatever_the_lengths_of_the_texts(make):
+    results = make("token-cls").predict([SHORT, SHORT[:2]])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for text, labels in zip([SHORT, SHORT[:2]], results, strict=True):
+            assert len(labels[1 : len(text) + 1]) == len(text)
+    assert len(told) == 1
 
 
 def test_cut_texts_are_said_and_those_read_in_windows_are_not(make):
@@ -559,6 +575,7 @@ def test_factors_of_classes_are_factors_of_their_losses(make):
     ids, types = (paddle.concat([part, part]) for part in ids_of(SHORT))
     results = model.training_step([ids, types, paddle.to_tensor([0, 1])], 0)
     assert float(results["loss"]) == pytest.approx(-(np.log(bad) + 3 * np.log(good)) / 2, rel=1e-4)
+    assert make("seq-cls", class_weights={1: np.float32(0.5), 0: np.int64(2)}).class_weights == [2, 0.5]
     for task, factors, message in (
         ("seq-cls", {"fine": 1}, "class_weights: found label 'fine', expected 0, 1"),
         ("seq-cls", {0: -1}, r"class_weights\[0\]: found -1, expected a factor, 0 or more"),

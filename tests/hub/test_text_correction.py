@@ -113,7 +113,7 @@ def test_long_text_is_corrected_to_its_end_whatever_the_batch_size(model, best_a
 
 
 def test_nothing_is_changed_where_no_character_is_suspected_and_by_default_only_what_both_are_sure_of(model):
-    (answer,) = model.predict([[TEXT]], threshold=1)
+    (answer,) = model.predict([[TEXT]], threshold=np.float32(1))
     assert answer == {"text": TEXT, "corrected": TEXT, "edits": []}
     assert_same(model.predict([[LONG]]), model.predict([[LONG]], threshold=0.5, min_score=0.5))
 

@@ -164,6 +164,8 @@ def unpack(archive: Path, place: Path, max_size: float = MAX_SIZE) -> Path:
         CheckpointError: it is none, damaged, too large, with files that would lie elsewhere or that are no files, or
             without exactly one folder.
     """
+    if archive.exists() and not archive.is_file():  # such as a FIFO, which would be waited for without end
+        raise CheckpointError(archive, "no ordinary file", EXPECTED, ADVICE)
     total = 0
     try:
         with tarfile.open(archive, tarinfo=Header) as tar:
@@ -230,5 +232,5 @@ def check_module(source: Path, folder: Path) -> str:
     name = values[0].value if values and isinstance(values[0], ast.Constant) else None
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):  # PaddleHub makes a path of it
         found = f"@moduleinfo(name={ast.unparse(values[0])})" if values else "@moduleinfo(...) without a name"
-        raise CheckpointError(file, found, 'name="letters-digits-and-dashes"', ADVICE)
+        raise CheckpointError(source, found, 'name="letters-digits-and-dashes"', ADVICE)
     return name

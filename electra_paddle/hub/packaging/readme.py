@@ -29,11 +29,13 @@ PUBLISHED = """\
 The weights are those that the Joint Laboratory of HIT and iFLYTEK Research (HFL) published under the Apache License
 2.0. They are fetched from Hugging Face when the module is first made (`HF_ENDPOINT=https://hf-mirror.com` names a
 mirror), converted once and kept in huggingface_hub's cache; installing fetches nothing. Without a network give
-`pretrained=DIR`, a pretrained directory."""
+`pretrained=DIR`, a pretrained directory. With this project's code, `python tools/install_hub_module.py $name`
+installs the module by its name, and `make hub-modules` packs the archives in dist/hub_modules/."""
 PUBLISHED_ZH = """\
 权重由哈工大讯飞联合实验室（HFL）以 Apache 2.0 许可发布，首次构造模块时从 Hugging Face 获取
 （`HF_ENDPOINT=https://hf-mirror.com` 指定镜像），转换一次后保存在 huggingface_hub 的缓存里；
-安装本身不下载。没有网络时给出 `pretrained=DIR`，即一个预训练目录。"""
+安装本身不下载。没有网络时给出 `pretrained=DIR`，即一个预训练目录。有本项目的代码时，
+`python tools/install_hub_module.py $name` 按名称安装，`make hub-modules` 在 dist/hub_modules/ 生成归档。"""
 
 
 def readme(
@@ -64,8 +66,8 @@ def readme(
         "items": json.dumps([texts], ensure_ascii=False),
         "texts": " ".join(map(shlex.quote, texts)),
         "line": "\\t".join(texts),
-        "weights": PUBLISHED if is_published else WITHIN,
-        "weights_zh": PUBLISHED_ZH if is_published else WITHIN_ZH,
+        "weights": Template(PUBLISHED if is_published else WITHIN).substitute(name=name),
+        "weights_zh": Template(PUBLISHED_ZH if is_published else WITHIN_ZH).substitute(name=name),
         "card": card,
     }
     template = resources.files("electra_paddle.hub.packaging") / "template" / "README.md.txt"

@@ -16,6 +16,7 @@ import paddle.nn.functional as F
 
 from electra_paddle.batch import TokenBatch
 from electra_paddle.errors import ConfigError
+from electra_paddle.hub.inputs import is_number
 from electra_paddle.text import encode_pair, encode_windows
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ class Task:
             return 0
         return sum(len(ids) for row in whole.rows for ids, _ in row) - sum(lengths)
 
+    def num_values(self, module: ElectraModule, example: Example, options: Options) -> int:
+        """How many numbers and the like the answer to an item holds, about, and at most."""
+        num_tokens = sum(len(ids) for row in example.rows for ids, _ in row)
+        return num_tokens * (module.num_classes if self.has_classes else 1)
+
     def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Any:
         """Logits or states of TokenBatches of tensors, one for each entry of `inputs`.
 
@@ -227,7 +233,7 @@ def check_probability(name: str, value: object) -> None:
     """
     if value is None:
         return
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+    if not is_number(value, 0, 1):
         raise ConfigError(name, repr(value), "a number from 0 to 1")
 
 

@@ -57,6 +57,10 @@ class Embedding(Task):
     def output_names(self, module: ElectraModule) -> list[str]:
         return ["hidden"]
 
+    def num_values(self, module: ElectraModule, example: Example, options: Options) -> int:
+        num_vectors = 1 if options.pooling in VECTORS else super().num_values(module, example, options)
+        return num_vectors * int(module.config.hidden_size)
+
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Keep the states of a row's tokens [L, H], or with pooling a vector [H] of its own memory."""
         hidden, mask = arrays[0], batches[0].attention_mask  # [B, L, H], [B, L]
@@ -99,6 +103,9 @@ class Similarity(Embedding):
 
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         return list(arrays[0])
+
+    def num_values(self, module: ElectraModule, example: Example, options: Options) -> int:
+        return 1
 
     def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> float:
         first, second = (vector.astype("float64") for vector in values)

@@ -108,6 +108,9 @@ class FillMask(TokenTask):
         """Probabilities [M, V] at the masks alone, in the order of rows and places."""
         return (probabilities_at_masks(module.model, batches[0], module.text_tokenizer.vocabulary),)
 
+    def num_values(self, module: ElectraModule, example: Example, options: Options) -> int:
+        return len(example.notes.places) * min(options.top_k, int(module.config.vocab_size))
+
     def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
         """Keep the best tokens of each row: place -> (ids, scores)."""
         found: list[dict[int, tuple[list[int], list[float]]]] = [{} for _ in batches[0].input_ids]

@@ -34,13 +34,21 @@ class TokenLabels(list[Any]):
     """The labels of a text's tokens.
 
     PaddleHub's modules 2.0.2 gave labels of [CLS], [SEP] and padding besides, and their scripts take
-    `labels[1 : len(text) + 1]`. A slice from 1 to beyond the end is that, and means all labels here.
+    `labels[1 : len(text) + 1]`. A slice from 1 to beyond the end is that, and means all labels here. What others from 1
+    mean cannot be known; they are those of a list, and it is said.
     """
 
     def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice) and place.start == 1 and place.step is None and (place.stop or 0) > len(self) > 0:
-            note(f"labels[1:{place.stop}] is read as in scripts for 2.0.2: all labels, which have no [CLS] before them")
+        if not isinstance(place, slice) or place.start != 1 or place.step is not None or not self:
+            return super().__getitem__(place)
+        if place.stop is not None and place.stop > len(self):
+            note(
+                "labels[1 : len(text) + 1] is read as in scripts for 2.0.2: all labels, which have no [CLS] before them"
+            )
             return list(self)
+        note(
+            "labels[1:...] leaves the first token's label out; unlike those of 2.0.2, labels have no [CLS] before them"
+        )
         return super().__getitem__(place)
 
 
