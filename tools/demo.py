@@ -111,7 +111,7 @@ def finetune_module(run_dir):
 
     model = hub.Module(name=NAME, task="seq-cls", label_map=LABELS)
     data = {split: Reviews(SAMPLE / f"{split}.tsv", model.get_tokenizer()) for split in ("train", "dev", "test")}
-    epochs, batch_size = 12, 16
+    epochs, batch_size = 3, 16
     steps = epochs * -(-len(data["train"]) // batch_size)
     schedule = build_schedule(1e-3, steps, steps // 10)
     factors = layerwise_factors([name for name, _ in model.named_parameters()], 4, decay=0.8)
@@ -119,7 +119,7 @@ def finetune_module(run_dir):
     trainer = hub.Trainer(
         model, build_optimizer(model, schedule, layer_factors=factors), checkpoint_dir=str(run_dir / "finetuned")
     )
-    trainer.train(data["train"], epochs, batch_size, eval_dataset=data["dev"], log_interval=8, save_interval=epochs)
+    trainer.train(data["train"], epochs, batch_size, eval_dataset=data["dev"], log_interval=32, save_interval=epochs)
     accuracy = {
         split: 100 * sum(map(int.__eq__, rows.labels, rows.predict(model))) / len(rows) for split, rows in data.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import operator
 from collections.abc import Iterator, Sequence
 from numbers import Real
@@ -148,4 +149,7 @@ def read_label_map(label_map: Any) -> dict[int, Any]:
     ids = sorted(labels)
     if ids != list(range(len(label_map))):
         raise ConfigError("label_map", f"the ids {ids}", f"each of 0 to {len(label_map) - 1} once")
+    twice = [label for label, count in collections.Counter(map(str, labels.values())).items() if count > 1]
+    if twice:
+        raise ConfigError("label_map", f"{twice[0]!r} for two classes", "a label of its own for each class")
     return {number: labels[number] for number in ids}

@@ -618,3 +618,8 @@ def test_trainer_teaches_numbers(make, tmp_path):
     save_tensors(model.state_dict(), tmp_path / "m.safetensors")
     again = make(load_checkpoint=tmp_path / "m.safetensors")
     assert again.task == "pair-regression" and again.predict([[SHORT, LONG[3:9]]]) == [number]
+
+
+def test_two_classes_of_one_label_are_refused(make):
+    with pytest.raises(ElectraPaddleError, match="label_map: found 'good' for two classes"):
+        make("seq-cls", label_map=["good", "bad", "good"])
