@@ -51,6 +51,7 @@ TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual column
     "spans": {"token": "text", "tag": "label"},
     "jsonl": {"token": "tokens", "tag": "tags"},
 }
+TEXT_KINDS = ("classification", "multi_label", "regression", "multiple_choice")  # that answer for rows with text_a
 OWNERS = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension", "c3": "multiple_choice"}
 DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language")  # that a split may have
 
@@ -213,6 +214,11 @@ def check_layout(description: TaskDescription) -> None:
         raise ConfigError("token_separator", repr(description.token_separator), "none but for tagging in tsv or csv")
     if description.label_separator and description.kind in BUILT_IN_KINDS and description.kind != "multi_label":
         raise ConfigError("label_separator", repr(description.label_separator), "none but for `kind: multi_label`")
+    if description.kind in TEXT_KINDS and "text_a" not in description.columns:
+        raise ConfigError("columns", ", ".join(description.columns), "text_a among them, the column of texts")
+    if description.ignore_labels and description.kind in ("tagging", "reading_comprehension"):
+        expected = "none: only rows that have one label or several as a whole are left out by it"
+        raise ConfigError("ignore_labels", one_of(description.ignore_labels), expected)
     if description.kind == "multiple_choice" and not {*CHOICES} & description.columns.keys():
         found = ", ".join(description.columns)
         raise ConfigError("columns", found, "choices, or choice_1, choice_2 and so on, among them")

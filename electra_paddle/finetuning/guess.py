@@ -18,6 +18,7 @@ from electra_paddle.finetuning.comprehension.squad import Question, read_questio
 from electra_paddle.finetuning.description import OWNERS, TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
 from electra_paddle.finetuning.formats.headers import ROLES
+from electra_paddle.finetuning.labels import no_labels
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.text.windows import ANSWER_TYPES, DESCRIBED_TYPES
 
@@ -38,7 +39,6 @@ NUMBER_WORDS = (
     "得分",
     "相似度",
 )  # labels that are numbers
-NO_LABEL = ("-",)  # what data sets write for a row whose annotators disagreed
 OTHER_ROLES = {  # column of a task -> words by which files call it, beside those of tables' headers
     "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
     "question": ("question", "query", "问题", "提问"),
@@ -76,8 +76,9 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
     form, encoding = guess_format(Path(path), encoding)
     entries: dict[str, Any] = {"format": form} | ({"encoding": encoding} if encoding else {})
     reasons = {"encoding": "of all files"} if encoding else {}
+    layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     if form == "squad":
-        questions = read_questions(path, Problems("skip"))
+        questions = read_questions(path, Problems("skip"), layout)
         more, why = guess_answers(questions)
         reasons = {"kind": "paragraphs with questions", **reasons, **why}
         shown = [
@@ -87,7 +88,6 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
         return Guess({"kind": "reading_comprehension", **entries, **more}, reasons, shown)
     if form in LAYOUTS:
         return Guess({"kind": OWNERS[form], **entries}, {"kind": LAYOUTS[form], **reasons}, [])
-    layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     records = list(itertools.islice(read_records(path, layout, Problems("skip")), MOST_ROWS))
     if not records:
         raise DataError(path, f"no row of {form}", "rows of a table, or objects")
@@ -237,7 +237,7 @@ def guess_labels(labels: Sequence[Any]) -> tuple[dict[str, Any], str]:
             more = {} if separator == "," else {"label_separator": separator}
             return {"kind": "multi_label", **more}, f"labels with {separator!r} between them"
     counts = Counter(texts)
-    ignored = [label for label in NO_LABEL if label in counts and len(counts) > 2]
+    ignored = no_labels(counts)
     classes = sorted(label for label in counts if label not in ignored)
     shown = ", ".join(f"{label} {counts[label]:,}" for label in classes[:8]) + (", ..." if len(classes) > 8 else "")
     return {"ignore_labels": ignored} if ignored else {}, f"{len(classes)} labels: {shown}"

@@ -57,7 +57,7 @@ def format_of(path: str | Path, asked: str | None, option: str) -> str:
 def read_input(path: str | Path, form: str, encoding: str, problems: Problems) -> Iterator[Record]:
     """The Records of a file, or of standard input ("-")."""
     place = "/dev/stdin" if str(path) == "-" else path
-    if form == "json" and str(path) != "-" and is_nested(content := read_json(path)):
+    if form == "json" and str(path) != "-" and is_nested(content := read_json(path, encoding)):
         yield from nested_records(path, content, problems)
         return
     layout = TaskDescription(format="tsv" if form == "txt" else form, header=form != "txt", encoding=encoding)

@@ -25,7 +25,14 @@ ROLES = {word: column for column, words in WORDS.items() for word in words}
 
 
 def looks_like_header(cells: Sequence[str], layout: TaskDescription) -> bool:
-    """Whether a first line names the columns: plain identifiers or words of headers all of them, and no known label."""
+    """Whether a first line names the columns.
+
+    It does if it has those that the description names; else if all cells are plain identifiers or words of headers, and
+    none is a known label.
+    """
+    wanted = [column for name, column in layout.columns.items() if isinstance(column, str) and name != "label"]
+    if wanted and {*wanted} <= {*cells}:
+        return True
     names = [cell.strip() for cell in cells]
     if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.lower() in ROLES for name in names):
         return False

@@ -53,7 +53,10 @@ def read_bio(path: str | Path, layout: TaskDescription, problems: Problems) -> I
     tokens: list[str] = []
     tags: list[str] = []
     is_bad, last = False, 0
-    for number, line in with_end(numbered_lines(path, problems, layout.encoding)):
+    lines = with_end(numbered_lines(path, problems, layout.encoding))
+    if layout.header is True:
+        last, _ = next(lines)
+    for number, line in lines:
         is_bad |= number > last + 1  # a line between was no text
         last = number
         cells = bio_cells(line)
