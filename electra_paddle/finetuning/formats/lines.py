@@ -62,8 +62,8 @@ def utf8_lines(path: str | Path, problems: Problems) -> Iterator[tuple[int, str]
     """`numbered_lines` of UTF-8, with or without a byte order mark."""
     with io.BufferedReader(io.FileIO(path), SAMPLE_BYTES) as stream:
         sample = stream.peek()[:SAMPLE_BYTES]  # which a pipe has, too
-        if error := in_another_encoding(path, sample):
-            raise error
+        if refusal := in_another_encoding(path, sample):
+            raise refusal
         stream.read(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
         for number, line in enumerate(stream, 1):
             try:
