@@ -201,11 +201,13 @@ def check_text(description: TaskDescription) -> None:
 
 
 def check_layout(description: TaskDescription) -> None:
-    """Refuse a format that a kind does not have.
+    """Refuse a format that a kind does not have, in any split.
 
     Raises:
         ConfigError: says which it has.
     """
+    for split in description.splits:
+        check_layout(description.of_split(split))
     is_tagging, is_table = description.kind == "tagging", description.format in ("tsv", "csv")
     if is_tagging and is_table and not description.token_separator:
         advice = "a token and its tag a line are `format: bio`; for whole sentences give token_separator, such as \\x02"

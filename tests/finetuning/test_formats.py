@@ -317,6 +317,7 @@ def test_memory_does_not_grow_with_a_file(tmp_path):
         ("delimiter: ','", "delimiter: found ',', expected none; the format is tsv"),
         ("format: bio", "format: found bio for classification"),
         ("{kind: tagging, format: tsv}", "format: found tsv for tagging"),
+        ("{kind: tagging, format: bio, splits: {dev: {format: tsv}}}", "format: found tsv for tagging"),
         ("{kind: tagging, format: bio, columns: {token: word}}", "columns.token: found 'word', expected a number"),
         ("token_separator: x", "token_separator: found 'x', expected none"),
         ("{kind: regression, columns: {label: score}}", "columns: found label, expected text_a among them"),

@@ -86,9 +86,10 @@ def with_end(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 def bio_cells(line: str) -> list[str]:
-    """The cells of a line; [""] for a blank one. Between tabs a space is a token like any other."""
+    """The cells of a line; [""] for a blank one. A space is a token like any other before a tab or another space."""
     if "\t" not in line or not line.strip(" \t"):
-        return re.split(" +", line.strip(" \t"))
+        cells = re.split(" +", line.strip(" \t"))
+        return [" ", *cells] if len(cells) == 1 and line.startswith("  ") and cells != [""] else cells
     return [cell.strip(" ") or " " for cell in line.split("\t") if cell]
 
 
