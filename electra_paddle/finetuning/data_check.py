@@ -12,7 +12,7 @@ import numpy as np
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, check_layout
-from electra_paddle.finetuning.job import find_labels
+from electra_paddle.finetuning.job import check_folder, find_labels
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.labels import counts_line
 from electra_paddle.finetuning.problems import Problems
@@ -46,6 +46,7 @@ def check_data(
     if config.encoding:
         description = description.with_encoding(config.encoding)
     folder = description.folder_in(config.data_dir)
+    check_folder(description, folder)
     files = {split: path for split in SPLITS if (path := description.find_file(folder, split))}
     if not files:
         raise DataError(folder, "none of its files", f"{description.names('train')[0]}, for instance")

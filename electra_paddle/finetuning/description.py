@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
@@ -59,6 +59,8 @@ DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language
 @dataclasses.dataclass(frozen=True)
 class TaskDescription:
     """One task, read from configs/task/NAME.yaml or a user's own file."""
+
+    ENTRY: ClassVar[str] = "key"
 
     name: str = entry("task", "names the folder of its files; default: the description's file name")
     kind: str = entry("classification", "what is to be answered: " + ", ".join(KINDS))

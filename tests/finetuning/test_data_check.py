@@ -63,5 +63,9 @@ def test_lengths_are_in_tokens_of_a_vocabulary(task, capsys):
 
 
 def test_no_files_are_one_line(task, capsys):
-    assert main(["check-data", "chnsenticorp", "--data-dir", str(task)]) == 2
+    command = ["check-data", "chnsenticorp", "--data-dir", str(task)]
+    assert main(command) == 2
+    assert "finetuning_data/chnsenticorp: found no such folder, expected the files" in capsys.readouterr().err
+    (task / "finetuning_data" / "chnsenticorp").mkdir(parents=True)
+    assert main(command) == 2
     assert "finetuning_data/chnsenticorp: found none of its files, expected train.tsv" in capsys.readouterr().err
