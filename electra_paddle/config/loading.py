@@ -24,7 +24,7 @@ from electra_paddle.parsing import parse_json, parse_yaml
 
 
 class ConfigClass(Protocol):
-    """A dataclass of entries. DEBUG is what its `debug` sets unless it is given too; ENTRY is what entries are called."""
+    """A dataclass of entries. DEBUG is what its `debug` sets unless it is given too; ENTRY what entries are called."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
