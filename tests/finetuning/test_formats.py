@@ -78,11 +78,26 @@ def test_line_of_a_cell_that_spans_lines_is_where_it_begins(tmp_path):
 
 
 def test_quotes_in_a_tsv_are_text_and_said_to_be(tmp_path):
-    path = write(tmp_path / "t.tsv", '1\t"好"\n')
+    path = write(tmp_path / "t.tsv", 'label\ttext_a\n1\t"好"\n')
     rows, notes = cells(path)
     assert rows == [{"label": "1", "text_a": '"好"'}]
     (note,) = notes
     assert "`format: csv` takes them" in note
+
+
+def test_lines_that_end_with_a_carriage_return_alone_are_explained(tmp_path):
+    for content in ("label,text\r好,一\r坏,二\r", 'label,text\r好,"一\n二"\r'):
+        path = write(tmp_path / "t.csv", content)
+        with pytest.raises(DataError, match=r"t.csv(:1)?: found .*(carriage return alone|new-line)"):
+            cells(path, format="csv", columns=NAMED)
+
+
+def test_columns_that_a_file_lacks_are_told_with_those_that_it_has(tmp_path):
+    path = write(tmp_path / "t.csv", "标签^评论\n好^一\n")
+    layout = {"format": "csv", "columns": {"label": "标签", "text_a": "评论"}}
+    with pytest.raises(DataError, match=r"t.csv:1: found columns 标签\^评论, expected a header with .*; `delimiter`"):
+        cells(path, **layout)
+    assert cells(path, **layout, delimiter="^")[0] == [{"label": "好", "text_a": "一"}]
 
 
 def test_parquet_and_objects_have_the_same_rows(tmp_path):

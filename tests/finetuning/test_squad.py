@@ -117,6 +117,18 @@ def test_encoding_of_the_description_is_that_of_nested_files(tmp_path):
     assert read_questions(path, Problems(), layout.with_encoding("gb18030"))[0].text == "哪里是首都"
 
 
+def test_names_of_a_nested_file_may_be_others(tmp_path):
+    path = tmp_path / "t.json"
+    entry = {"文": "北京是首都", "qas": [{"qid": 1, "问": "哪里", "答": [{"text": "北京", "answer_start": 0}]}]}
+    path.write_text(json.dumps({"data": [{"paragraphs": [entry]}]}), encoding="utf-8")
+    columns = {"context": "文", "question": "问", "answers": "答", "id": "qid"}
+    layout = TaskDescription(kind="reading_comprehension", format="squad", columns=columns)
+    (question,) = read_questions(path, Problems(), layout)
+    assert (question.id, question.text, question.context, question.answers) == ("1", "哪里", "北京是首都", ("北京",))
+    with pytest.raises(DataError, match=r"no questions, expected at least one; .*no 'context' among '文', 'qas'"):
+        read_questions(path, Problems("skip"))
+
+
 def test_lines_of_objects_in_a_json_file_are_explained(read):
     with pytest.raises(DataError, match="an object a line is `format: jsonl`"):
         read((json.dumps(FLAT) + "\n" + json.dumps(UNLABELLED)).encode())

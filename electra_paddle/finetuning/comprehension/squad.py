@@ -8,7 +8,7 @@ the layout of Hugging Face's data sets, an object a question: `id`, `context`, `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -80,7 +80,7 @@ def read_questions(path: str | Path, problems: Problems, layout: TaskDescription
         else:
             questions[question.id] = question
     if not questions:
-        raise DataError(path, "no questions", "at least one")
+        raise DataError(path, "no questions", "at least one", " ".join(map(str, problems.errors[:1])))
     return list(questions.values())
 
 
@@ -94,14 +94,18 @@ def entries(path: str | Path, problems: Problems, layout: TaskDescription | None
         values = ((f"{path}: [{number}]", value) for number, value in enumerate(data))
         yield from flat_entries(values, layout, problems)
         return
-    yield from nested_entries(path, data, problems)
+    yield from nested_entries(path, data, problems, layout)
 
 
-def nested_entries(path: str | Path, data: Any, problems: Problems) -> Iterator[tuple[str, str, Any]]:
-    """Entries of paragraphs with their questions."""
+def nested_entries(
+    path: str | Path, data: Any, problems: Problems, layout: TaskDescription | None = None
+) -> Iterator[tuple[str, str, Any]]:
+    """Entries of paragraphs with their questions, under SQuAD's names or those that the layout gives them."""
+    names = columns_of(layout)
     for place, paragraph in paragraphs(path, data):
         try:
-            context, found = read_paragraph(place, paragraph)
+            context, found = read_paragraph(place, paragraph, names["context"])
+            found = [renamed(entry, names) for entry in found]
         except Unusable as error:
             problems.add(*error.args)
             continue
@@ -112,7 +116,7 @@ def flat_entries(
     values: Iterable[tuple[str, Any]], layout: TaskDescription | None, problems: Problems
 ) -> Iterator[tuple[str, str, Any]]:
     """Entries of objects that hold a question and its context each, under the names that the layout gives them."""
-    columns = {name: str((layout.columns if layout else {}).get(name, name)) for name in FLAT}
+    columns = columns_of(layout)
     for place, value in values:
         try:
             if not isinstance(value, dict):
@@ -130,6 +134,19 @@ def flat_entries(
             problems.add(*error.args)
             continue
         yield place, context, entry
+
+
+def columns_of(layout: TaskDescription | None) -> dict[str, str]:
+    """SQuAD's name of a part of a question -> its name in files of the layout."""
+    return {name: str((layout.columns if layout else {}).get(name, name)) for name in FLAT}
+
+
+def renamed(entry: Any, names: Mapping[str, str]) -> Any:
+    """An entry with SQuAD's names for the parts that the layout calls otherwise."""
+    if not isinstance(entry, dict):
+        return entry
+    others = {name: entry[key] for name, key in names.items() if key != name and key in entry}
+    return {**entry, **others}
 
 
 def paired(place: str, answers: dict[str, Any]) -> list[dict[str, Any]]:
@@ -182,9 +199,9 @@ def paragraphs(path: str | Path, data: Any) -> Iterator[tuple[str, Any]]:
         raise DataError(*error.args) from None
 
 
-def read_paragraph(place: str, paragraph: Any) -> tuple[str, list[Any]]:
-    """(context, list of its questions as they stand in the file)."""
-    key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else "context"
+def read_paragraph(place: str, paragraph: Any, key: str) -> tuple[str, list[Any]]:
+    """(context, list of its questions as they stand in the file); CMRC 2018's other release has a key of its own."""
+    key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else key
     context = require(place, paragraph, key, str)
     return context, require(place, paragraph, "qas", list)
 

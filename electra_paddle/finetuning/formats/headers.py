@@ -57,7 +57,8 @@ def find_columns(
     """
     named = [name for name in layout.columns.values() if isinstance(name, str)]
     if named and not has_header:
-        raise DataError(where, "no header", f"columns {', '.join(named)}")
+        advice = "`delimiter`, `encoding` and `header` in the task's description say how the file is written"
+        raise DataError(where, f"columns {', '.join(cells)}", f"a header with {', '.join(named)}", advice)
     columns = {}
     for name, column in layout.columns.items():
         if isinstance(column, int):

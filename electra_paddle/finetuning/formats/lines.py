@@ -64,6 +64,9 @@ def utf8_lines(path: str | Path, problems: Problems) -> Iterator[tuple[int, str]
         sample = stream.peek()[:SAMPLE_BYTES]  # which a pipe has, too
         if refusal := in_another_encoding(path, sample):
             raise refusal
+        if b"\r" in sample and b"\n" not in sample:
+            advice = "save it with line ends as Windows or Unix has them"
+            raise DataError(path, "lines that end with a carriage return alone", "line feeds", advice)
         stream.read(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
         for number, line in enumerate(stream, 1):
             try:

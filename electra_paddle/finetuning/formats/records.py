@@ -83,12 +83,12 @@ def table_lines(path: str | Path, layout: TaskDescription, problems: Problems) -
     if layout.format == "csv":
         yield from csv_lines(path, layout, problems)
         return
-    is_first = True
+    is_noted = False
     for where, line in read_lines(path, problems, layout.encoding):
         cells = line.split("\t")
-        if is_first and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
+        if not is_noted and '"' in line and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
             problems.note(f"{where}: quotes are read as part of the text; `format: csv` takes them as a spreadsheet's")
-        is_first = False
+            is_noted = True
         yield where, cells
 
 
@@ -97,12 +97,13 @@ def csv_lines(path: str | Path, layout: TaskDescription, problems: Problems) -> 
     if csv.field_size_limit() < LONGEST_CELL:
         csv.field_size_limit(LONGEST_CELL)
     lines = (f"{text}\n" for _, text in numbered_lines(path, problems, layout.encoding))
-    first = next(lines, "")
-    delimiter = layout.delimiter or sniff(first)
-    reader = csv.reader(chained(first, lines), delimiter=delimiter, strict=True)
-    start = 1
+    first, start = next(lines, ""), 1
+    reader = None
     while True:
         try:
+            reader = reader or csv.reader(
+                chained(first, lines), delimiter=layout.delimiter or sniff(first), strict=True
+            )
             cells = next(reader)
         except StopIteration:
             return

@@ -98,10 +98,10 @@ def read_token_lists(path: str | Path, layout: TaskDescription, problems: Proble
     for where, value in objects(path, layout, problems):
         tokens, tags = (look_up(value, str(layout.token_columns[name])) for name in ("token", "tag"))
         tokens = list(tokens) if isinstance(tokens, str) else tokens
-        if not are_texts(tokens) or not (tags is None or are_texts(tags)):
-            problems.add(
-                where, f"no list of texts under {layout.token_columns['token']!r}", "lists of tokens and of tags"
-            )
+        bad = "token" if not are_texts(tokens) else "tag" if not (tags is None or are_texts(tags)) else None
+        if bad:
+            found = f"no list of texts under {layout.token_columns[bad]!r}"
+            problems.add(where, found, "lists of tokens and of tags, which are texts")
             continue
         yield where, tokens, tags
 
