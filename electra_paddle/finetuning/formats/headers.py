@@ -63,6 +63,8 @@ def find_columns(
     for name, column in layout.columns.items():
         if isinstance(column, int):
             columns[name] = column
+        elif cells.count(column) > 1:
+            raise DataError(where, f"two columns {column!r}", "each name once in the header")
         elif column in cells:
             columns[name] = cells.index(column)
         elif name != "label" or needs_label:
