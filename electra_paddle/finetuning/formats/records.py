@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from electra_paddle.errors import DataError, reason
 from electra_paddle.finetuning.formats.c3 import c3_questions
 from electra_paddle.finetuning.formats.headers import looks_like_header
-from electra_paddle.finetuning.formats.lines import numbered_lines, read_lines, read_text
+from electra_paddle.finetuning.formats.lines import numbered_lines, read_lines
 from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def objects(path: str | Path, layout: TaskDescription, problems: Problems) -> It
     lines = read_lines(path, problems, layout.encoding)
     for number, (where, line) in enumerate(lines):
         if number == 0 and line.lstrip().startswith("["):
-            yield from array_values(path, layout)
+            yield from array_values(path, "\n".join([line, *(line for _, line in lines)]), layout)
             return
         try:
             value = parse_json(line)
@@ -145,10 +145,10 @@ def objects(path: str | Path, layout: TaskDescription, problems: Problems) -> It
         yield where, value
 
 
-def array_values(path: str | Path, layout: TaskDescription) -> Iterator[tuple[str, Any]]:
+def array_values(path: str | Path, text: str, layout: TaskDescription) -> Iterator[tuple[str, Any]]:
     """(where, value) of a JSON array."""
     try:
-        values = parse_json(read_text(path, layout.encoding))
+        values = parse_json(text)
     except ValueError as error:
         raise DataError(path, f"no valid JSON ({error})", "a JSON array, or one JSON object a line") from error
     for number, value in enumerate(values):

@@ -42,6 +42,7 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
     """A dense layer on [CLS]; cross entropy. An example's label is the id of its class, -1 where there is none."""
 
     no_label = -1
+    wanted = ("with_probabilities", "top_k")
     metrics = ("accuracy",)
     further_metrics = METRICS
 

@@ -75,6 +75,7 @@ class ReadingComprehension(
         "max_answer_length",
     )
     always_writes = True
+    wanted = ("top_k",)
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
