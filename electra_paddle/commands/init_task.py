@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Look at data files, guess kind, columns and labels, and write a task's description to go on from."
 COMMENTS = {
-    "format": "tsv, csv, json, jsonl, parquet, bio, spans or squad",
+    "format": "of the files",
     "header": "whether the first line names the columns",
     "ignore_labels": "rows with these are left out",
     "folder": "of the files",
@@ -85,9 +85,9 @@ def summary(
     for number, example in enumerate(examples, 1):
         shown = ", ".join(f"{role} {str(value)[:40]!r}" for role, value in example.items() if role != "id")
         lines.append(f"  row {number}: {shown}")
-    lines += ["check:", f"  python -m electra_paddle check-data {out}"]
     if "columns" in entries and not {"label", "answers", "tag"} & entries["columns"].keys():
-        return lines
+        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {files['train']} answers.csv"]
+    lines += ["check:", f"  python -m electra_paddle check-data {out}"]
     more = "" if "dev" in files else " --folds 5"
     if "dev" not in files:
         lines.append("no dev file: --folds 5 measures on parts held out of the training data (or give --dev FILE)")

@@ -37,7 +37,7 @@ def check_data(
         tokenizer: lengths are in its tokens; None: in characters, which is nearly the same in Chinese.
 
     Returns:
-        split -> findings, as plain values, and "leaks": rows of dev and test whose texts stand in train.
+        split -> findings, as plain values, and "leaks": split -> an earlier one -> rows whose texts stand there too.
 
     Raises:
         DataError: no folder or no file of the task there.
@@ -55,11 +55,13 @@ def check_data(
     report: dict[str, Any] = {"unit": "tokens" if tokenizer else "characters"}
     for split, path in files.items():
         report[split], places[split] = check_split(kind, path, split, tokenizer)
-    train = places.get("train", {})
+    splits = list(files)
     report["leaks"] = {
-        split: found(rows[0] for texts, rows in places[split].items() if texts in train)
-        for split in files
-        if split != "train" and train
+        split: {
+            earlier: found(rows[0] for texts, rows in places[split].items() if texts in places[earlier])
+            for earlier in splits[:number]
+        }
+        for number, split in enumerate(splits)
     }
     return report
 
@@ -129,7 +131,9 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
             for name, words in WORDS.items()
             if part[name]["count"]
         ]
-        leaks = report["leaks"].get(split, {"count": 0})
-        if leaks["count"]:
-            lines.append(f"  {leaks['count']:,} texts that stand in train too: {', '.join(leaks['first'])}")
+        lines += [
+            f"  {leaks['count']:,} texts that stand in {earlier} too: {', '.join(leaks['first'])}"
+            for earlier, leaks in report["leaks"][split].items()
+            if leaks["count"]
+        ]
     return lines

@@ -15,7 +15,7 @@ from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.comprehension.squad import nested_entries, read_json
 from electra_paddle.finetuning.description import CHOICES, TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
-from electra_paddle.finetuning.formats.headers import ROLES, looks_like_header
+from electra_paddle.finetuning.formats.headers import OTHER_WORDS, ROLES, looks_like_header
 from electra_paddle.finetuning.guess import guess_format
 from electra_paddle.finetuning.problems import Problems
 
@@ -28,9 +28,9 @@ WRITTEN = ("csv", "tsv", "jsonl")
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 WORDS = {  # input of a kind -> further words by which files call it
     "text": ("text_a", "tokens"),
-    "context": ("passage", "document", "paragraph", "原文", "段落", "上下文", "文章"),
-    "question": ("query", "query_text", "问题", "提问"),
-    "choices": ("options", "choice", "candidates", "选项", "候选"),
+    "context": OTHER_WORDS["context"],
+    "question": (*OTHER_WORDS["question"], "query_text"),
+    "choices": OTHER_WORDS["choices"],
 }
 
 

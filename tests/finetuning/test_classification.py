@@ -168,3 +168,8 @@ def test_many_bad_rows_are_shown_in_part_and_counted(capsys):
     problems.report("t.tsv")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12 and lines[0] == "t.tsv: 37 rows skipped:" and lines[-1] == "  and 27 more"
+
+
+def test_one_label_is_nothing_to_learn():
+    with pytest.raises(ConfigError, match="labels: found 'a' alone, expected two labels at least"):
+        make_kind(TaskDescription(labels=("a",)), FinetuningConfig())

@@ -21,7 +21,16 @@ WORDS = {  # column of a task -> words by which headers call it
     ),
     "text_b": ("text_b", "sentence2", "hypothesis", "hypo", "句子2", "文本2", "文本b"),
 }  # fmt: skip
+OTHER_WORDS = {  # columns of tasks that are no classes of texts
+    "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
+    "question": ("question", "query", "问题", "提问"),
+    "answers": ("answers", "answer", "答案"),
+    "choices": ("choices", "options", "choice", "candidates", "选项", "候选"),
+    "token": ("tokens", "words", "token"),
+    "tag": ("tags", "ner_tags", "labels", "tag"),
+}
 ROLES = {word: column for column, words in WORDS.items() for word in words}
+HEADER_WORDS = frozenset(word for words in (*WORDS.values(), *OTHER_WORDS.values()) for word in words)
 
 
 def looks_like_header(cells: Sequence[str], layout: TaskDescription) -> bool:
@@ -34,7 +43,7 @@ def looks_like_header(cells: Sequence[str], layout: TaskDescription) -> bool:
     if wanted and {*wanted} <= {*cells}:
         return True
     names = [cell.strip() for cell in cells]
-    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.lower() in ROLES for name in names):
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.lower() in HEADER_WORDS for name in names):
         return False
     return not {*(layout.labels or ()), *layout.aliases}.intersection(cells)
 
