@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def summary(
     model_name: str,
 ) -> list[str]:
     """What was understood, and the commands that go on."""
+    task = shlex.quote(str(out))
     lines = [f"{out}: {entries['kind']} ({reasons['kind']}), format {entries['format']}"]
     lines += [
         f"  {role}: column {key!r}" + (f" ({reasons[role]})" if role in reasons else "")
@@ -86,10 +88,10 @@ def summary(
         shown = ", ".join(f"{role} {str(value)[:40]!r}" for role, value in example.items() if role != "id")
         lines.append(f"  row {number}: {shown}")
     if "columns" in entries and not {"label", "answers", "tag"} & entries["columns"].keys():
-        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {files['train']} answers.csv"]
-    lines += ["check:", f"  python -m electra_paddle check-data {out}"]
+        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {shlex.quote(str(files['train']))} answers.csv"]
+    lines += ["check:", f"  python -m electra_paddle check-data {task}"]
     more = "" if "dev" in files else " --folds 5"
     if "dev" not in files:
         lines.append("no dev file: --folds 5 measures on parts held out of the training data (or give --dev FILE)")
-    lines += ["train:", f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {out}{more}"]
+    lines += ["train:", f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {task}{more}"]
     return lines
