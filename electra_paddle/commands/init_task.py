@@ -88,7 +88,8 @@ def summary(
         shown = ", ".join(f"{role} {str(value)[:40]!r}" for role, value in example.items() if role != "id")
         lines.append(f"  row {number}: {shown}")
     if "columns" in entries and not {"label", "answers", "tag"} & entries["columns"].keys():
-        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {shlex.quote(str(files['train']))} answers.csv"]
+        source = shlex.quote(str(files["train"]))
+        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {source} answers.csv"]
     lines += ["check:", f"  python -m electra_paddle check-data {task}"]
     more = "" if "dev" in files else " --folds 5"
     if "dev" not in files:
