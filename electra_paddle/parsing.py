@@ -65,7 +65,9 @@ def check_size(value: Any) -> None:
 
 
 def look_up(value: Any, path: str) -> Any:
-    """`value["a"]["b"]` for the path a.b; None where there is no such thing."""
+    """`value["a"]["b"]` for the path a.b, or a value with such a name; None where there is no such thing."""
+    if isinstance(value, dict) and path in value:
+        return value[path]
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value

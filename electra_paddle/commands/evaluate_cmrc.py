@@ -18,6 +18,7 @@ DESCRIPTION = "Score reading-comprehension predictions with the Chinese metric."
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("dataset_file", type=Path, help="questions with answers, laid out as SQuAD 1.1")
     parser.add_argument("prediction_file", help="JSON object from question id to answer")
+    parser.add_argument("--encoding", default="utf-8", help="of both files [utf-8]")
     parser.add_argument(
         "--on-error",
         choices=("stop", "skip"),
@@ -32,11 +33,13 @@ def run(arguments: Namespace) -> None:
 
     from electra_paddle.finetuning.comprehension.chinese_metric import score
     from electra_paddle.finetuning.comprehension.squad import read_questions
+    from electra_paddle.finetuning.description import TaskDescription
     from electra_paddle.finetuning.problems import Problems
 
     questions, predictions = Problems(arguments.on_error), Problems(arguments.on_error)
-    answers = {question.id: question.answers for question in read_questions(arguments.dataset_file, questions)}
-    texts = read_predictions(arguments.prediction_file, answers, predictions)
+    layout = TaskDescription(kind="reading_comprehension", format="squad", encoding=arguments.encoding)
+    answers = {question.id: question.answers for question in read_questions(arguments.dataset_file, questions, layout)}
+    texts = read_predictions(arguments.prediction_file, answers, predictions, arguments.encoding)
     scores = score(answers.items(), texts)
     questions.report(arguments.dataset_file)
     predictions.report(arguments.prediction_file)
@@ -48,7 +51,7 @@ def run(arguments: Namespace) -> None:
     print(json.dumps(line))
 
 
-def read_predictions(path: Path, known: Collection[str], problems: Problems) -> dict[str, str]:
+def read_predictions(path: Path, known: Collection[str], problems: Problems, encoding: str) -> dict[str, str]:
     """id -> text for known ids.
 
     Raises:
@@ -57,7 +60,7 @@ def read_predictions(path: Path, known: Collection[str], problems: Problems) -> 
     from electra_paddle.errors import DataError
     from electra_paddle.finetuning.comprehension.squad import read_json
 
-    content = read_json(path)
+    content = read_json(path, encoding)
     if not isinstance(content, dict):
         raise DataError(path, f"a {type(content).__name__}", "an object from question id to answer")
     predictions = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Look at data files, guess kind, columns and labels, and write a task's description to go on from."
 COMMENTS = {
-    "format": "tsv, csv, json, jsonl, parquet, bio, spans or squad",
+    "format": "of the files",
     "header": "whether the first line names the columns",
     "ignore_labels": "rows with these are left out",
     "folder": "of the files",
@@ -77,6 +78,7 @@ def summary(
     model_name: str,
 ) -> list[str]:
     """What was understood, and the commands that go on."""
+    task = shlex.quote(str(out))
     lines = [f"{out}: {entries['kind']} ({reasons['kind']}), format {entries['format']}"]
     lines += [
         f"  {role}: column {key!r}" + (f" ({reasons[role]})" if role in reasons else "")
@@ -85,11 +87,12 @@ def summary(
     for number, example in enumerate(examples, 1):
         shown = ", ".join(f"{role} {str(value)[:40]!r}" for role, value in example.items() if role != "id")
         lines.append(f"  row {number}: {shown}")
-    lines += ["check:", f"  python -m electra_paddle check-data {out}"]
     if "columns" in entries and not {"label", "answers", "tag"} & entries["columns"].keys():
-        return lines
+        source = shlex.quote(str(files["train"]))
+        return [*lines, "predict:", f"  python -m electra_paddle predict MODEL {source} answers.csv"]
+    lines += ["check:", f"  python -m electra_paddle check-data {task}"]
     more = "" if "dev" in files else " --folds 5"
     if "dev" not in files:
         lines.append("no dev file: --folds 5 measures on parts held out of the training data (or give --dev FILE)")
-    lines += ["train:", f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {out}{more}"]
+    lines += ["train:", f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {task}{more}"]
     return lines

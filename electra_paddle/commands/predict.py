@@ -31,6 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="INPUT=COLUMN",
         help="which columns the model reads [by their names]",
     )
+    parser.add_argument(
+        "--no-header", action="store_true", help="the first line of a table is a row; columns: 0, 1, ..."
+    )
     parser.add_argument("--probabilities", action="store_true", help="append the probability of every class")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="append the K most probable classes")
     parser.add_argument(
@@ -86,6 +89,7 @@ def run(arguments: Namespace) -> None:
             columns,
             Wanted(arguments.probabilities, arguments.top_k),
             arguments.batch_size,
+            not arguments.no_header,
         )
     print(f"{arguments.out}: {count:,} rows", file=sys.stderr)
 

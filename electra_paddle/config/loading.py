@@ -6,6 +6,7 @@ Precedence: `--key value` beats the last `--hparams`, which beats the ones befor
 import argparse
 import contextlib
 import dataclasses
+import datetime
 import difflib
 import json
 import re
@@ -23,7 +24,7 @@ from electra_paddle.parsing import parse_json, parse_yaml
 
 
 class ConfigClass(Protocol):
-    """A dataclass of entries; DEBUG is what its `debug` sets unless it is given too."""
+    """A dataclass of entries. DEBUG is what its `debug` sets unless it is given too; ENTRY what entries are called."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -206,7 +207,7 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
             near = difflib.get_close_matches(str(key), known, n=1)
             raise ConfigError(
                 f"{sources[key]}: {key}",
-                "an unknown hyper-parameter",
+                f"an unknown {getattr(config_class, 'ENTRY', 'hyper-parameter')}",
                 f"{near[0]!r}, perhaps" if near else known_entries(known),
             )
     fields = {field.name: field for field in dataclasses.fields(config_class)}
@@ -218,9 +219,8 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
             numbers_as_text = pydantic.ConfigDict(coerce_numbers_to_str=True)  # labels: [0, 1]
             checked[key] = pydantic.TypeAdapter(types[key], config=numbers_as_text).validate_python(value)
         except pydantic.ValidationError as error:
-            has_yes = isinstance(value, list) and any(isinstance(part, bool) for part in value)
-            advice = "quote yes, no, on and off: YAML reads them as true and false" if has_yes else ""
-            raise ConfigError(f"{sources[key]}: {key}", repr(value), name_of(types[key]), advice) from error
+            expected = name_of(types[key])
+            raise ConfigError(f"{sources[key]}: {key}", repr(value), expected, on_quotes(value, expected)) from error
     if checked.get("debug"):
         defaults = getattr(config_class, "DEBUG", {})
         checked = {**{key: value for key, value in defaults.items() if key in known}, **checked}
@@ -231,6 +231,17 @@ def build(config_class: type[Config], values: Mapping[str, Any], sources: Mappin
         if key in sources:
             error.args = (f"{sources[key]}: {error.args[0]}",)
         raise
+
+
+def on_quotes(value: Any, expected: str) -> str:
+    """What to do where words are wanted and YAML has made other values of them."""
+    if not expected.endswith(("text", "names")):
+        return ""
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    if any(isinstance(part, bool) for part in parts):
+        return "quote yes, no, on and off: YAML reads them as true and false"
+    is_other = any(part is None or isinstance(part, datetime.date) for part in parts)
+    return "quote words that YAML reads as dates or as nothing" if is_other else ""
 
 
 def known_entries(names: Sequence[str]) -> str:

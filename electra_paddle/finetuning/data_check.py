@@ -12,7 +12,7 @@ import numpy as np
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.errors import DataError
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, check_layout
-from electra_paddle.finetuning.job import find_labels
+from electra_paddle.finetuning.job import check_folder, find_labels
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.labels import counts_line
 from electra_paddle.finetuning.problems import Problems
@@ -37,7 +37,7 @@ def check_data(
         tokenizer: lengths are in its tokens; None: in characters, which is nearly the same in Chinese.
 
     Returns:
-        split -> findings, as plain values, and "leaks": rows of dev and test whose texts stand in train.
+        split -> findings, as plain values, and "leaks": split -> an earlier one -> rows whose texts stand there too.
 
     Raises:
         DataError: no folder or no file of the task there.
@@ -46,6 +46,7 @@ def check_data(
     if config.encoding:
         description = description.with_encoding(config.encoding)
     folder = description.folder_in(config.data_dir)
+    check_folder(description, folder)
     files = {split: path for split in SPLITS if (path := description.find_file(folder, split))}
     if not files:
         raise DataError(folder, "none of its files", f"{description.names('train')[0]}, for instance")
@@ -54,11 +55,13 @@ def check_data(
     report: dict[str, Any] = {"unit": "tokens" if tokenizer else "characters"}
     for split, path in files.items():
         report[split], places[split] = check_split(kind, path, split, tokenizer)
-    train = places.get("train", {})
+    splits = list(files)
     report["leaks"] = {
-        split: found(rows[0] for texts, rows in places[split].items() if texts in train)
-        for split in files
-        if split != "train" and train
+        split: {
+            earlier: found(rows[0] for texts, rows in places[split].items() if texts in places[earlier])
+            for earlier in splits[:number]
+        }
+        for number, split in enumerate(splits)
     }
     return report
 
@@ -128,7 +131,9 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
             for name, words in WORDS.items()
             if part[name]["count"]
         ]
-        leaks = report["leaks"].get(split, {"count": 0})
-        if leaks["count"]:
-            lines.append(f"  {leaks['count']:,} texts that stand in train too: {', '.join(leaks['first'])}")
+        lines += [
+            f"  {leaks['count']:,} texts that stand in {earlier} too: {', '.join(leaks['first'])}"
+            for earlier, leaks in report["leaks"][split].items()
+            if leaks["count"]
+        ]
     return lines

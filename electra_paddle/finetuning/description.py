@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
@@ -51,6 +51,7 @@ TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual column
     "spans": {"token": "text", "tag": "label"},
     "jsonl": {"token": "tokens", "tag": "tags"},
 }
+TEXT_KINDS = ("classification", "multi_label", "regression", "multiple_choice")  # that answer for rows with text_a
 OWNERS = {"bio": "tagging", "spans": "tagging", "squad": "reading_comprehension", "c3": "multiple_choice"}
 DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language")  # that a split may have
 
@@ -58,6 +59,8 @@ DIFFERENCES = ("format", "encoding", "delimiter", "header", "columns", "language
 @dataclasses.dataclass(frozen=True)
 class TaskDescription:
     """One task, read from configs/task/NAME.yaml or a user's own file."""
+
+    ENTRY: ClassVar[str] = "key"
 
     name: str = entry("task", "names the folder of its files; default: the description's file name")
     kind: str = entry("classification", "what is to be answered: " + ", ".join(KINDS))
@@ -200,11 +203,13 @@ def check_text(description: TaskDescription) -> None:
 
 
 def check_layout(description: TaskDescription) -> None:
-    """Refuse a format that a kind does not have.
+    """Refuse a format that a kind does not have, in any split.
 
     Raises:
         ConfigError: says which it has.
     """
+    for split in description.splits:
+        check_layout(description.of_split(split))
     is_tagging, is_table = description.kind == "tagging", description.format in ("tsv", "csv")
     if is_tagging and is_table and not description.token_separator:
         advice = "a token and its tag a line are `format: bio`; for whole sentences give token_separator, such as \\x02"
@@ -213,6 +218,11 @@ def check_layout(description: TaskDescription) -> None:
         raise ConfigError("token_separator", repr(description.token_separator), "none but for tagging in tsv or csv")
     if description.label_separator and description.kind in BUILT_IN_KINDS and description.kind != "multi_label":
         raise ConfigError("label_separator", repr(description.label_separator), "none but for `kind: multi_label`")
+    if description.kind in TEXT_KINDS and "text_a" not in description.columns:
+        raise ConfigError("columns", ", ".join(description.columns), "text_a among them, the column of texts")
+    if description.ignore_labels and description.kind in ("tagging", "reading_comprehension"):
+        expected = "none: only rows that have one label or several as a whole are left out by it"
+        raise ConfigError("ignore_labels", one_of(description.ignore_labels), expected)
     if description.kind == "multiple_choice" and not {*CHOICES} & description.columns.keys():
         found = ", ".join(description.columns)
         raise ConfigError("columns", found, "choices, or choice_1, choice_2 and so on, among them")

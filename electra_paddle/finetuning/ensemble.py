@@ -44,7 +44,7 @@ def members_of(folder: Path) -> list[Path]:
     """The fine-tuned directories that a directory stands for: those of an ensemble, or itself.
 
     Raises:
-        CheckpointError: ensemble.json is damaged.
+        CheckpointError: ensemble.json is damaged, or names a folder that is not there.
     """
     path = folder / pretrained.ENSEMBLE
     if not path.is_file():
@@ -56,6 +56,10 @@ def members_of(folder: Path) -> list[Path]:
     names = content.get("members") if isinstance(content, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise CheckpointError(path, "no list of members", '{"members": ["../TASK_model_1", ...]}')
+    lacking = [name for name in names if not (folder / name).is_dir()]
+    if lacking:
+        advice = "an ensemble has no weights of its own: keep the folders of its models beside it"
+        raise CheckpointError(path, f"{lacking[0]}, which is not there", "the models that it names", advice)
     return [folder / name for name in names]
 
 

@@ -58,7 +58,7 @@ def from_finetuned(folder: str | Path | Sequence[str | Path]) -> Finetuned:
     if len(folders) > 1:
         check_combines(kind)
     model = load_finetuned(kind, folders)
-    return Finetuned(model.kind, model, tokenizer)
+    return Finetuned(model.kind, model, tokenizer, task.get("columns"))
 
 
 def adopted(folder: Path) -> Path:
@@ -99,11 +99,15 @@ class Finetuned:
     Attributes:
         task: name of the task.
         labels: its labels, in the order of their ids; () where the kind has none.
+        columns: input -> column of the files that it was trained on, as far as they have names.
         exported: what computes in place of the model's own layers, if anything.
     """
 
-    def __init__(self, kind: AnyKind, model: AnyModel, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, kind: AnyKind, model: AnyModel, tokenizer: Tokenizer, columns: Mapping[str, str] | None = None
+    ) -> None:
         self.kind, self.model, self.tokenizer = kind, model, tokenizer
+        self.columns = dict(columns or {})
         self.exported: Exported | None = None
         self.task, self.labels = kind.description.name, kind.description.classes
 

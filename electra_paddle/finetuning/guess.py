@@ -17,7 +17,9 @@ from electra_paddle.errors import DataError, reason
 from electra_paddle.finetuning.comprehension.squad import Question, read_questions
 from electra_paddle.finetuning.description import OWNERS, TaskDescription
 from electra_paddle.finetuning.formats import Record, read_records
-from electra_paddle.finetuning.formats.headers import ROLES
+from electra_paddle.finetuning.formats.headers import OTHER_WORDS, ROLES
+from electra_paddle.finetuning.formats.records import TABLES
+from electra_paddle.finetuning.labels import no_labels
 from electra_paddle.finetuning.problems import Problems
 from electra_paddle.text.windows import ANSWER_TYPES, DESCRIBED_TYPES
 
@@ -38,15 +40,8 @@ NUMBER_WORDS = (
     "得分",
     "相似度",
 )  # labels that are numbers
-NO_LABEL = ("-",)  # what data sets write for a row whose annotators disagreed
-OTHER_ROLES = {  # column of a task -> words by which files call it, beside those of tables' headers
-    "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
-    "question": ("question", "query", "问题", "提问"),
-    "answers": ("answers", "answer", "答案"),
-    "choices": ("choices", "options", "choice", "candidates", "选项", "候选"),
-    "token": ("tokens", "words", "token"),
-    "tag": ("tags", "ner_tags", "labels", "tag"),
-}
+JOINED = "\x02"  # between tokens in PaddleHub's data
+LONGEST_NAME = 20  # characters of a column's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +71,9 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
     form, encoding = guess_format(Path(path), encoding)
     entries: dict[str, Any] = {"format": form} | ({"encoding": encoding} if encoding else {})
     reasons = {"encoding": "of all files"} if encoding else {}
+    layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     if form == "squad":
-        questions = read_questions(path, Problems("skip"))
+        questions = read_questions(path, Problems("skip"), layout)
         more, why = guess_answers(questions)
         reasons = {"kind": "paragraphs with questions", **reasons, **why}
         shown = [
@@ -87,21 +83,57 @@ def guess_task(path: str | Path, encoding: str | None = None) -> Guess:
         return Guess({"kind": "reading_comprehension", **entries, **more}, reasons, shown)
     if form in LAYOUTS:
         return Guess({"kind": OWNERS[form], **entries}, {"kind": LAYOUTS[form], **reasons}, [])
-    layout = TaskDescription(format=form, encoding=encoding or "utf-8")
     records = list(itertools.islice(read_records(path, layout, Problems("skip")), MOST_ROWS))
     if not records:
         raise DataError(path, f"no row of {form}", "rows of a table, or objects")
-    guess = guess_objects(records) or guess_table(records, path)
+    if form in TABLES and has_odd_header(records):
+        records = named_by_the_first(records)
+    guess = guess_objects(records)
+    if guess is None:
+        records = [Record(record.where, flattened(record.cells)) for record in records]
+        guess = guess_table(records, path)
     columns = guess.entries["columns"]
     if "answers" in columns:
         own = dataclasses.replace(layout, kind="reading_comprehension", columns={**columns})
         more, why = guess_answers(read_questions(path, Problems("skip"), own))
         guess = Guess({**guess.entries, **more}, {**guess.reasons, **why}, guess.examples)
     examples = [{name: record.cells.get(key) for name, key in columns.items()} for record in records[:3]]
-    if form in ("csv", "tsv") and all(key.isdigit() for key in columns.values()):
+    if form in TABLES and all(key.isdigit() for key in columns.values()):
         guess.entries["columns"] = {name: int(key) for name, key in columns.items()}
         guess.entries["header"] = False
     return Guess({**guess.entries, **entries}, {**guess.reasons, **reasons}, examples)
+
+
+def has_odd_header(records: Sequence[Record]) -> bool:
+    """Whether the first row of a table without a known header is one: of short names, and unlike the rows below it.
+
+    It is where the others have numbers and it has none, or where they have a few labels again and again, and it has
+    another.
+    """
+    first, *rest = (record.cells for record in records)
+    names = list(first.values())
+    is_plain = all(name.strip() and len(name) <= LONGEST_NAME for name in names) and len({*names}) == len(names)
+    if not is_plain or not rest or not all(name.isdigit() for name in first):
+        return False
+    for column, name in first.items():
+        values = [cells[column] for cells in rest]
+        if name not in values and not is_number(name) and (is_label(values) or all(map(is_number, values))):
+            return True
+    return False
+
+
+def named_by_the_first(records: Sequence[Record]) -> list[Record]:
+    """The rows of a table under the names that its first row gives."""
+    names = list(records[0].cells.values())
+    return [Record(record.where, dict(zip(names, record.cells.values(), strict=True))) for record in records[1:]]
+
+
+def flattened(cells: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """The values of an object and of those in it, whose names have dots."""
+    flat: dict[str, Any] = {}
+    for name, value in cells.items():
+        flat |= flattened(value, f"{before}{name}.") if isinstance(value, dict) and value else {before + name: value}
+    return flat
 
 
 def guess_format(path: Path, encoding: str | None) -> tuple[str, str | None]:
@@ -139,7 +171,7 @@ def guess_format(path: Path, encoding: str | None) -> tuple[str, str | None]:
 def guess_objects(records: Sequence[Record]) -> Guess | None:
     """The guess where columns are called as those of reading comprehension or of choices, or are lists of tags."""
     cells = records[0].cells
-    found = {role: next((name for name in cells if name.lower() in words), None) for role, words in OTHER_ROLES.items()}
+    found = {role: next((name for name in cells if name.lower() in words), None) for role, words in OTHER_WORDS.items()}
     if found["context"] and found["question"] and not found["choices"]:
         names = {role: found[role] for role in ("context", "question", "answers") if found[role]}
         if "id" in cells:
@@ -180,7 +212,7 @@ def guess_table(records: Sequence[Record], path: str | Path) -> Guess:
     columns: dict[str, str] = {}
     reasons: dict[str, str] = {}
     for name in names:
-        role = ROLES.get(name.strip().lower())
+        role = ROLES.get(name.rpartition(".")[2].strip().lower())
         if role and role not in columns and (role != "label" or is_label(values[name], of_name=True)):
             columns[role] = name
             reasons[role] = "by its name"
@@ -209,6 +241,10 @@ def guess_table(records: Sequence[Record], path: str | Path) -> Guess:
     if "label" not in columns:
         reasons["kind"] = "no column of labels: such a file can be predicted, not trained on"
         return Guess(entries, reasons, [])
+    if all(JOINED in str(values[columns[role]][0]) for role in ("label", "text_a")):
+        joined = {"token": columns["text_a"], "tag": columns["label"]}
+        entries = {"kind": "tagging", "token_separator": JOINED, "columns": joined}
+        return Guess(entries, {"kind": "joined tokens and tags"}, [])
     more, why = guess_labels(values[columns["label"]])
     return Guess({**entries, **more}, {**reasons, "kind": why}, [])
 
@@ -237,14 +273,14 @@ def guess_labels(labels: Sequence[Any]) -> tuple[dict[str, Any], str]:
             more = {} if separator == "," else {"label_separator": separator}
             return {"kind": "multi_label", **more}, f"labels with {separator!r} between them"
     counts = Counter(texts)
-    ignored = [label for label in NO_LABEL if label in counts and len(counts) > 2]
+    ignored = no_labels(counts)
     classes = sorted(label for label in counts if label not in ignored)
     shown = ", ".join(f"{label} {counts[label]:,}" for label in classes[:8]) + (", ..." if len(classes) > 8 else "")
     return {"ignore_labels": ignored} if ignored else {}, f"{len(classes)} labels: {shown}"
 
 
 def is_label(values: Sequence[Any], of_name: bool = False) -> bool:
-    """Whether a column's values are labels: short, and few of them or numbers.
+    """Whether a column's values are labels or lists of them: short, and few of them or numbers, but more than one.
 
     Args:
         of_name: whether the column is called like one, so that it may also be of numbers or of lists.
@@ -252,7 +288,9 @@ def is_label(values: Sequence[Any], of_name: bool = False) -> bool:
     texts = [text_of(value) for value in values]
     if of_name and (any(isinstance(value, list) for value in values) or all(map(is_number, filter(None, texts)))):
         return True
-    distinct = set(texts)
+    distinct = {text_of(part) for value in values for part in (value if isinstance(value, list) else [value])}
+    if len(distinct) < 2:
+        return of_name
     return max(map(len, distinct)) <= LONGEST_LABEL and len(distinct) <= min(MOST_CLASSES, max(2, len(texts) / 3))
 
 

@@ -147,8 +147,7 @@ def prepare(config: FinetuningConfig, description: TaskDescription) -> Job:
 def find_files(config: FinetuningConfig, description: TaskDescription, folder: Path) -> dict[str, Path]:
     """split -> path of the splits that are wanted and there."""
     wanted = {"train": config.do_train, "dev": config.do_eval, "test": config.do_test, "challenge": config.do_test}
-    if not folder.is_dir():
-        raise DataError(folder, "no such folder", f"the files of {description.name}", "--data-dir leads there")
+    check_folder(description, folder)
     files = {}
     for split in SPLITS:
         path = description.find_file(folder, split) if wanted[split] else None
@@ -158,6 +157,13 @@ def find_files(config: FinetuningConfig, description: TaskDescription, folder: P
             names = description.names(split)
             raise DataError(folder / names[0], "no such file", f"the training data of {description.name}")
     return files
+
+
+def check_folder(description: TaskDescription, folder: Path) -> None:
+    """Refuse a folder that is not there; it is mostly a wrong data_dir."""
+    if not folder.is_dir():
+        key = "`folder` in the task's description" if Path(description.folder or "").is_absolute() else "--data-dir"
+        raise DataError(folder, "no such folder", f"the files of {description.name}", f"{key} leads there")
 
 
 def note_missing(config: FinetuningConfig, folder: Path, files: Mapping[str, Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 
     from electra_paddle.arrays import Array
 
-CHINESE_FONTS = (
-    "Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei",
-    "Microsoft YaHei", "PingFang SC", "Heiti SC", "Noto Sans CJK JP", "Droid Sans Fallback",
+CHINESE_FONTS = (  # where there is no fontconfig
+    "Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "SimHei", "Microsoft YaHei", "PingFang SC", "Heiti SC",
 )  # fmt: skip
+FONT_FILES = (".ttf", ".ttc", ".otf", ".otc")  # that matplotlib reads
 MOST_NAMED = 20  # classes whose labels have room on an axis
 
 
@@ -62,15 +64,31 @@ def can_show(text: str) -> bool:
     from matplotlib.ft2font import FT2Font
 
     families = matplotlib.rcParams["font.sans-serif"]
-    for family in (*CHINESE_FONTS, *families):
-        try:
-            path = font_manager.findfont(family, fallback_to_default=False)
-        except ValueError:
-            continue
+    for path in (*known_fonts((*families, *CHINESE_FONTS)), *fontconfig_fonts(text)):
         if {ord(char) for char in text} <= FT2Font(path).get_charmap().keys():
-            matplotlib.rcParams["font.sans-serif"] = [family, *families]
+            font_manager.fontManager.addfont(path)  # matplotlib's own list may be older than the font
+            matplotlib.rcParams["font.sans-serif"] = [font_manager.FontProperties(fname=path).get_name(), *families]
             return True
     return False
+
+
+def known_fonts(families: Iterable[str]) -> Iterator[str]:
+    """Paths of those of some fonts that matplotlib knows."""
+    from matplotlib import font_manager
+
+    for family in families:
+        with contextlib.suppress(ValueError):
+            yield font_manager.findfont(family, fallback_to_default=False)
+
+
+def fontconfig_fonts(text: str) -> Iterator[str]:
+    """The path of the system's font for a text, as fontconfig chooses it; nothing where there is no fontconfig."""
+    wanted = "sans:charset=" + " ".join(f"{ord(char):x}" for char in sorted({*text}))
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["fc-match", "--format", "%{file}", wanted]
+        path = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        if Path(path).suffix.lower() in FONT_FILES:
+            yield path
 
 
 def spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
@@ -87,7 +105,9 @@ def spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.scatter([place] * len(scores), scores, alpha=0.6)
         axes.hlines(sum(scores) / len(scores), place - 0.2, place + 0.2, color="black")
     axes.set_xticks(range(len(values)), list(values))
-    axes.set(title=title, ylabel="one point a trial; line: mean", xlim=(-0.5, len(values) - 0.5))
+    axes.set(
+        title=title if can_show(title) else "", ylabel="one point a trial; line: mean", xlim=(-0.5, len(values) - 0.5)
+    )
     return figure
 
 

@@ -5,7 +5,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from electra_paddle.config import load_config
 from electra_paddle.config.entry import entry
@@ -27,6 +27,8 @@ STYLE = (
 @dataclasses.dataclass(frozen=True)
 class Suite:
     """Tasks to run one after the other, read from configs/suite/NAME.yaml or a user's own file."""
+
+    ENTRY: ClassVar[str] = "key"
 
     tasks: tuple[str, ...] = entry((), "names of tasks, or files that describe one")
     hparams: dict[str, Any] = entry({}, "hyper-parameters of all tasks; those of the command line win")

@@ -58,7 +58,10 @@ def read_item(
 ) -> tuple[str, ...] | DataError:
     """One item's texts, or what is wrong with it."""
     wanted, advice = TEXTS[num_texts], f"give data such as {example}"
-    if isinstance(item, dict) and any(set(item) == {*names[:number]} for number in num_texts):
+    if isinstance(item, dict):
+        if not any(set(item) == {*names[:number]} for number in num_texts):
+            keys = " or ".join(str(list(names[:number])) for number in num_texts)
+            return DataError(where, f"an object with {list(item)}", f"one with {keys}, or {wanted}", advice)
         item = [item[name] for name in names[: len(item)]]
     if isinstance(item, str) and 1 in num_texts:
         item = [item]

@@ -36,7 +36,7 @@ def test_unknown_task_lists_the_known_ones():
     ("text", "message"),
     [
         ("kind: clasification", "kind: found 'clasification', expected classification or tagging"),
-        ("labls: [a]", "labls: found an unknown hyper-parameter, expected 'labels'"),
+        ("labls: [a]", "labls: found an unknown key, expected 'labels'"),
         ("columns: {lable: 0}", "columns.lable: found an unknown key, expected 'label'"),
         ("splits: {dev: {hedder: true}}", "splits.dev.hedder: found an unknown key, expected 'header'"),
         ("labels: [a, a]", "labels: found a label twice"),
@@ -145,6 +145,14 @@ def test_numbers_as_labels_are_text_and_words_that_yaml_takes_for_truth_are_expl
     path.write_text("labels: [yes, no]\n")
     with pytest.raises(ConfigError, match="labels: found .True, False.*; quote yes, no, on and off: YAML reads"):
         load_description(str(path))
+    for text in ("labels: yes", "positive_label: on", "name: no", "aliases: {no: '0'}"):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="; quote yes, no, on and off"):
+            load_description(str(path))
+    for text in ("labels: [a, null]", "labels: [2020-01-01, b]"):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="; quote words that YAML reads as dates or as nothing"):
+            load_description(str(path))
     path.write_text("lables: [a, b]\n")
     with pytest.raises(ConfigError, match="'labels', perhaps"):
         load_description(str(path))
@@ -160,3 +168,8 @@ def test_many_bad_rows_are_shown_in_part_and_counted(capsys):
     problems.report("t.tsv")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12 and lines[0] == "t.tsv: 37 rows skipped:" and lines[-1] == "  and 27 more"
+
+
+def test_one_label_is_nothing_to_learn():
+    with pytest.raises(ConfigError, match="labels: found 'a' alone, expected two labels at least"):
+        make_kind(TaskDescription(labels=("a",)), FinetuningConfig())

@@ -41,7 +41,10 @@ def test_findings_are_counted_and_placed(task, capsys):
         "in_parts": False,
     }
     assert report["unit"] == "characters"
-    assert {split: leak["count"] for split, leak in report["leaks"].items()} == {"dev": 1, "test": 1}
+    counts = {
+        (split, other): leak["count"] for split, leaks in report["leaks"].items() for other, leak in leaks.items()
+    }
+    assert counts == {("dev", "train"): 1, ("test", "train"): 1, ("test", "dev"): 1}
     assert report["test"]["labels"] == {}
 
 
@@ -52,6 +55,7 @@ def test_findings_are_said(task, capsys):
     for words in ("1 rows that cannot be used", "1 texts more than once: ", "1 texts with different answers: "):
         assert any(words in line for line in lines)
     assert any(line.startswith("  1 texts that stand in train too: ") and "dev.tsv:2" in line for line in lines)
+    assert any(line.startswith("  1 texts that stand in dev too: ") and "test.tsv:1" in line for line in lines)
 
 
 def test_lengths_are_in_tokens_of_a_vocabulary(task, capsys):
@@ -63,5 +67,9 @@ def test_lengths_are_in_tokens_of_a_vocabulary(task, capsys):
 
 
 def test_no_files_are_one_line(task, capsys):
-    assert main(["check-data", "chnsenticorp", "--data-dir", str(task)]) == 2
+    command = ["check-data", "chnsenticorp", "--data-dir", str(task)]
+    assert main(command) == 2
+    assert "finetuning_data/chnsenticorp: found no such folder, expected the files" in capsys.readouterr().err
+    (task / "finetuning_data" / "chnsenticorp").mkdir(parents=True)
+    assert main(command) == 2
     assert "finetuning_data/chnsenticorp: found none of its files, expected train.tsv" in capsys.readouterr().err

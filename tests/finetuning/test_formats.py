@@ -78,11 +78,26 @@ def test_line_of_a_cell_that_spans_lines_is_where_it_begins(tmp_path):
 
 
 def test_quotes_in_a_tsv_are_text_and_said_to_be(tmp_path):
-    path = write(tmp_path / "t.tsv", '1\t"好"\n')
+    path = write(tmp_path / "t.tsv", 'label\ttext_a\n1\t"好"\n')
     rows, notes = cells(path)
     assert rows == [{"label": "1", "text_a": '"好"'}]
     (note,) = notes
     assert "`format: csv` takes them" in note
+
+
+def test_lines_that_end_with_a_carriage_return_alone_are_explained(tmp_path):
+    for content in ("label,text\r好,一\r坏,二\r", 'label,text\r好,"一\n二"\r'):
+        path = write(tmp_path / "t.csv", content)
+        with pytest.raises(DataError, match=r"t.csv(:1)?: found .*(carriage return alone|new-line)"):
+            cells(path, format="csv", columns=NAMED)
+
+
+def test_columns_that_a_file_lacks_are_told_with_those_that_it_has(tmp_path):
+    path = write(tmp_path / "t.csv", "标签^评论\n好^一\n")
+    layout = {"format": "csv", "columns": {"label": "标签", "text_a": "评论"}}
+    with pytest.raises(DataError, match=r"t.csv:1: found columns 标签\^评论, expected a header with .*; `delimiter`"):
+        cells(path, **layout)
+    assert cells(path, **layout, delimiter="^")[0] == [{"label": "好", "text_a": "一"}]
 
 
 def test_parquet_and_objects_have_the_same_rows(tmp_path):
@@ -151,6 +166,56 @@ def test_label_that_occurs_once_is_refused_with_advice(tmp_path, content, line, 
     with pytest.raises(DataError, match=rf"t.tsv:{line}: found label '{label}' once .*header: true.*ignore_labels"):
         labels(tmp_path / "t.tsv", content)
     assert len(labels(tmp_path / "t.tsv", content, ignore_labels=(label,))) == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("-", r"t.tsv:2: found label '-' 2 times.*ignore_labels: \['-'\]"),  # of OCNLI and SNLI
+        (
+            "标签",
+            r"t.tsv:2: found label '标签', a header's word.*header: true.*ignore_labels: \[标签\]",
+        ),  # of joined files
+        ("Label", r"t.tsv:2: found label 'Label', a header's word"),
+    ],
+)
+def test_what_is_no_label_makes_no_class_however_often_it_occurs(tmp_path, label, message):
+    content = f"好\t一\n{label}\t二\n好\t三\n坏\t四\n坏\t五\n{label}\t六\n"
+    with pytest.raises(DataError, match=message):
+        labels(tmp_path / "t.tsv", content)
+    assert labels(tmp_path / "t.tsv", content, ignore_labels=(label,)) == ("坏", "好")
+
+
+def test_a_sign_beside_one_other_label_is_a_class(tmp_path):
+    assert labels(tmp_path / "t.tsv", "+\t一\n-\t二\n+\t三\n-\t四\n") == ("+", "-")
+
+
+def test_space_around_a_label_makes_no_other_class(tmp_path):
+    assert labels(tmp_path / "t.tsv", "好\t一\n好 \t二\n 坏\t三\n坏\t四\n") == ("坏", "好")
+
+
+@pytest.mark.parametrize("header", ["字\t标签", "token\ttag", "词语\t记号"])
+def test_header_of_tokens_and_tags_makes_no_tag(tmp_path, header):
+    entries = {"kind": "tagging", "format": "bio"}
+    content = f"{header}\n北\tB-LOC\n京\tI-LOC\n\n在\tO\n海\tB-LOC\n"
+    with pytest.raises(DataError, match=r"t.tsv:1: found label .*header: true"):
+        labels(tmp_path / "t.tsv", content, **entries)
+    assert labels(tmp_path / "t.tsv", content.replace("海\tB-LOC", "海\tO"), header=True, **entries) == (
+        "B-LOC", "I-LOC", "O",
+    )  # fmt: skip
+
+
+def test_names_of_the_description_make_a_header_of_any_words(tmp_path):
+    path = write(tmp_path / "t.csv", "The Label,顾客说的话（原文）\n好,一\n坏,二\n")
+    layout = {"format": "csv", "columns": {"label": "The Label", "text_a": "顾客说的话（原文）"}}
+    assert cells(path, **layout)[0] == [{"label": "好", "text_a": "一"}, {"label": "坏", "text_a": "二"}]
+
+
+def test_rows_to_learn_from_need_a_column_of_labels(tmp_path):
+    path = write(tmp_path / "t.csv", "score,text\n0.5,好\n")
+    with pytest.raises(ConfigError, match="columns: found text_a, expected label among them, which train and dev need"):
+        cells(path, format="csv", columns={"text_a": "text"})
+    assert cells(path, needs_label=False, format="csv", columns={"text_a": "text"})[0] == [{"text_a": "好"}]
 
 
 def test_header_that_names_the_columns_wins_over_numbers(tmp_path):
@@ -267,8 +332,11 @@ def test_memory_does_not_grow_with_a_file(tmp_path):
         ("delimiter: ','", "delimiter: found ',', expected none; the format is tsv"),
         ("format: bio", "format: found bio for classification"),
         ("{kind: tagging, format: tsv}", "format: found tsv for tagging"),
+        ("{kind: tagging, format: bio, splits: {dev: {format: tsv}}}", "format: found tsv for tagging"),
         ("{kind: tagging, format: bio, columns: {token: word}}", "columns.token: found 'word', expected a number"),
         ("token_separator: x", "token_separator: found 'x', expected none"),
+        ("{kind: regression, columns: {label: score}}", "columns: found label, expected text_a among them"),
+        ("{kind: tagging, format: bio, ignore_labels: [x]}", "ignore_labels: found x, expected none"),
     ],
 )
 def test_layout_that_cannot_be_is_refused_in_the_description(tmp_path, text, message):

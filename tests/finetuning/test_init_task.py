@@ -126,6 +126,24 @@ FILES = [
         json.dumps([[["甲"], [{"question": "谁", "choice": ["一", "二"], "answer": "一"}], "1"]]),
         {"kind": "multiple_choice", "format": "c3"},
     ),
+    (
+        "answers.csv",
+        table([("原文", "问题", "答案"), (TEXTS[0], SHORT[0], TEXTS[0][:2])], ","),
+        {
+            "kind": "reading_comprehension",
+            "columns": {"context": "原文", "question": "问题", "answers": "答案"},
+        },
+    ),
+    (
+        "objects.jsonl",
+        lines([{"meta": {"label": number % 2}, "content": {"text": TEXTS[number]}} for number in range(20)]),
+        {"kind": "classification", "columns": {"label": "meta.label", "text_a": "content.text"}},
+    ),
+    (
+        "joined.tsv",
+        table([("text_a", "label"), *[("我\x02们", "O\x02B-PER"), ("他\x02们", "O\x02B-PER")] * 2], "\t"),
+        {"kind": "tagging", "token_separator": "\x02", "columns": {"token": "text_a", "tag": "label"}},
+    ),
     ("ner.txt", "我 O\n北 B-LOC\n京 I-LOC\n\n他 O\n", {"kind": "tagging", "format": "bio"}),
     (
         "ner.jsonl",
@@ -163,6 +181,34 @@ def test_layouts_that_people_have_are_understood_and_read(name, content, expecte
         kind = make_kind(description.with_labels(kind.find_labels(path, problems)), FinetuningConfig())
     if name != "xquad.json":
         assert kind.read(path, "train", problems)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "expected"),
+    [
+        ("情感极性,微博正文", "{label},{text}", {"label": "情感极性", "text_a": "微博正文"}),
+        ("评论者说,第几次", "{text},{number}", {"text_a": "评论者说"}),
+        ("好,不好不坏的一家店", "{label},{text}", {"label": 0, "text_a": 1}),  # a row like the others
+    ],
+)
+def test_header_of_any_words_is_told_by_the_rows_below_it(header, rows, expected, tmp_path):
+    lines = [rows.format(label="好差"[number % 2], text=TEXTS[number], number=number) for number in range(12)]
+    guess = guess_task(write(tmp_path / "t.csv", "\n".join([header, *lines]) + "\n"))
+    assert {role: guess.entries["columns"].get(role) for role in expected} == expected
+
+
+def test_column_that_is_always_the_same_is_no_label(tmp_path):
+    rows = [{"fact": TEXTS[number], "charges": ["一", "二"][: 1 + number % 2], "source": "x"} for number in range(20)]
+    guess = guess_task(write(tmp_path / "t.jsonl", lines(rows)))
+    assert guess.entries["kind"] == "multi_label" and guess.entries["columns"]["label"] == "charges"
+
+
+def test_file_to_predict_is_not_to_be_checked_or_trained_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "new.csv", "text\n" + "\n".join(TEXTS))
+    assert main(["init-task", "new.csv"]) == 0
+    out = capsys.readouterr().out
+    assert "predict MODEL new.csv" in out and "check-data" not in out and "run-finetuning" not in out
 
 
 def test_labels_tell_the_kind():

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -177,6 +179,57 @@ def test_columns_are_found_by_their_names_or_as_asked():
         find_inputs(["text_a"], ["a", "text"], {"text_a": "c"})
 
 
+def test_columns_of_the_training_files_and_of_choices_are_found():
+    trained = {"label": "情感", "text_a": "原文"}
+    assert find_inputs(["text_a"], ["text", "原文"], {}, trained) == {"text_a": "原文"}
+    assert find_inputs(["text_a"], ["text", "other"], {}, trained) == {"text_a": "text"}
+    assert find_inputs(["text_a"], ["text", "原文"], {"text_a": "text"}, trained) == {"text_a": "text"}
+    exam = {"text_a": "题目", "choice_1": "甲", "choice_2": "乙"}
+    assert find_inputs(["text_a", "choices"], ["题目", "甲", "乙"], {}, exam) == {
+        "text_a": "题目",
+        "choices": ["甲", "乙"],
+    }
+    assert find_inputs(["text_a", "choices"], ["text", "A", "B"], {}) == {"text_a": "text", "choices": ["A", "B"]}
+    with pytest.raises(ConfigError, match="columns: found an input 'text_q', expected text_a"):
+        find_inputs(["text_a"], ["text"], {"text_q": "text"})
+
+
+def predicted(capsys, model, path, *options):
+    """(rows that `predict` prints as JSON, what it says beside)."""
+    assert main(["predict", str(model), str(path), "-", "--out-format", "jsonl", *options]) == 0
+    out, said = capsys.readouterr()
+    return [json.loads(line) for line in out.splitlines()], said
+
+
+def test_table_without_a_header_keeps_its_first_row_where_that_is_said(classifier, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("很好！\n很差\n", encoding="utf-8")
+    rows, said = predicted(capsys, classifier, tmp_path / "t.csv")
+    assert len(rows) == 1 and "the first line, '很好！', is taken as the header; --no-header" in said
+    rows, said = predicted(capsys, classifier, tmp_path / "t.csv", "--no-header")
+    assert [row["0"] for row in rows] == ["很好！", "很差"] and "the first line" not in said
+    (tmp_path / "t.tsv").write_text("7\t很好\n8\t很差\n", encoding="utf-8")
+    rows, _ = predicted(capsys, classifier, tmp_path / "t.tsv", "--no-header", "--columns", "text_a=1")
+    assert [(row["0"], row["1"]) for row in rows] == [("7", "很好"), ("8", "很差")]
+
+
+def test_json_may_be_lines_and_an_array_may_come_by_a_pipe(classifier, tmp_path, capsys):
+    lines = [json.dumps({"text": text}) for text in TEXTS[:3]]
+    (tmp_path / "t.json").write_text("\n".join(lines) + "\n")
+    expected, _ = predicted(capsys, classifier, tmp_path / "t.json")
+    assert [row["text"] for row in expected] == TEXTS[:3]
+    command = [sys.executable, "-m", "electra_paddle", "predict", classifier, "-", "-", "--format", "json"]
+    array = "[" + ",\n".join(lines) + "]"
+    done = subprocess.run([*command, "--out-format", "jsonl"], input=array, capture_output=True, text=True, check=True)
+    assert [json.loads(line)["label"] for line in done.stdout.splitlines()] == [row["label"] for row in expected]
+
+
+def test_outputs_that_a_kind_does_not_have_are_refused(tagger, capsys, tmp_path):
+    (tmp_path / "t.txt").write_text("一\n", encoding="utf-8")
+    for option, name in ((["--probabilities"], "probabilities"), (["--top-k", "2"], "top_k")):
+        assert main(["predict", str(tagger), str(tmp_path / "t.txt"), *option]) == 2
+        assert f"{name}: found" in capsys.readouterr().err
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1), max_size=5))
 def test_any_texts_come_back_with_a_label(classifier, tmp_path, texts):
@@ -248,9 +301,10 @@ def test_exported_network_answers_as_the_model(name, engine, tmp_path, capsys):
     form = {"inference": "paddle", "onnx": "onnx"}[engine]
     assert main(["export-inference", str(model), str(tmp_path / "net"), "--format", form]) == 0
     options = {"eager.jsonl": [], "exported.jsonl": ["--engine", engine, "--exported", str(tmp_path / "net")]}
+    best = [] if name in ("regression", "tagging") else ["--top-k", "2"]
     found = {}
     for out, more in options.items():
-        assert main(["predict", str(model), str(source), str(tmp_path / out), "--top-k", "2", *more]) == 0
+        assert main(["predict", str(model), str(source), str(tmp_path / out), *best, *more]) == 0
         found[out] = [json.loads(line) for line in (tmp_path / out).read_text().splitlines()]
     assert len(found["eager.jsonl"]) == len(rows)
     for mine, exported in zip(found["eager.jsonl"], found["exported.jsonl"], strict=True):

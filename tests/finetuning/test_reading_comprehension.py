@@ -207,7 +207,8 @@ def test_questions_in_use_are_pairs():
     kind = reader()
     question = Question("3", "texts[3]", "甲", "一二")
     assert kind.example(3, ("一二", "甲")) == kind.example(3, {"question": "甲", "context": "一二"}) == question
-    for given in ("甲", ("甲",), ("甲", ""), ("甲", 1), {"question": "甲"}):
+    further = {"context": "一二", "question": "甲", "id": "1"}
+    for given in ("甲", ("甲",), ("甲", ""), ("甲", 1), {"question": "甲"}, further):
         with pytest.raises(DataError, match=r"texts\[3\]: found .*, expected \(context, question\)"):
             kind.example(3, given)
     prediction = ReadingPrediction(

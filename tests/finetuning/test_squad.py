@@ -92,6 +92,43 @@ def test_objects_that_cannot_be_used_are_named(read, changes, message):
     assert [question.id for question in questions] == ["8"] and message in problems[0]
 
 
+def test_tables_have_an_answer_in_a_cell(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("原文,问题,答案\n北京是首都,哪里是首都,北京\n北京,几点,\n", encoding="gb18030")
+    columns = {"context": "原文", "question": "问题", "answers": "答案"}
+    layout = TaskDescription(kind="reading_comprehension", format="csv", encoding="gb18030", columns=columns)
+    first, second = read_questions(path, Problems(), layout)
+    assert (first.text, first.context, first.answers, first.answer_starts) == (
+        "哪里是首都",
+        "北京是首都",
+        ("北京",),
+        (0,),
+    )
+    assert not first.has_places and second.answers == ()
+
+
+def test_encoding_of_the_description_is_that_of_nested_files(tmp_path):
+    path = tmp_path / "t.json"
+    entry = {"context": "北京是首都，有很多人", "qas": [{"id": "1", "question": "哪里是首都", "answers": []}]}
+    path.write_text(json.dumps({"data": [{"paragraphs": [entry]}]}, ensure_ascii=False), encoding="gb18030")
+    layout = TaskDescription(kind="reading_comprehension", format="squad")
+    with pytest.raises(DataError, match=r"t.json: found text that is no UTF-8 but seems to be gb18030"):
+        read_questions(path, Problems(), layout)
+    assert read_questions(path, Problems(), layout.with_encoding("gb18030"))[0].text == "哪里是首都"
+
+
+def test_names_of_a_nested_file_may_be_others(tmp_path):
+    path = tmp_path / "t.json"
+    entry = {"文": "北京是首都", "qas": [{"qid": 1, "问": "哪里", "答": [{"text": "北京", "answer_start": 0}]}]}
+    path.write_text(json.dumps({"data": [{"paragraphs": [entry]}]}), encoding="utf-8")
+    columns = {"context": "文", "question": "问", "answers": "答", "id": "qid"}
+    layout = TaskDescription(kind="reading_comprehension", format="squad", columns=columns)
+    (question,) = read_questions(path, Problems(), layout)
+    assert (question.id, question.text, question.context, question.answers) == ("1", "哪里", "北京是首都", ("北京",))
+    with pytest.raises(DataError, match=r"no questions, expected at least one; .*no 'context' among '文', 'qas'"):
+        read_questions(path, Problems("skip"))
+
+
 def test_lines_of_objects_in_a_json_file_are_explained(read):
     with pytest.raises(DataError, match="an object a line is `format: jsonl`"):
         read((json.dumps(FLAT) + "\n" + json.dumps(UNLABELLED)).encode())
@@ -134,7 +171,10 @@ def test_question_about_an_empty_context_is_read_for_scores_count_it(read):
     ("content", "message"),
     [
         (b'{"data": [\n{"paragraphs" 3}]}', r"t.json:2: found broken JSON"),
-        ("{}".encode("utf-16"), "t.json: found invalid UTF-8 at byte 0, expected UTF-8 text"),
+        (
+            "{}".encode("utf-16"),
+            "t.json: found text that is no UTF-8 but seems to be utf-16, expected UTF-8 text; give --encoding utf-16",
+        ),
         ({"version": "v1.0"}, "t.json: found no 'data' among 'version', expected 'data'"),
         ({"data": [{"title": "x"}]}, r"t.json: data\[0\]: found no 'paragraphs' among 'title'"),
         ({"data": []}, "t.json: found no questions, expected at least one"),

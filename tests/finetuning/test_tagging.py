@@ -108,6 +108,11 @@ def test_between_tabs_a_space_is_a_token_like_any_other(tmp_path):
     assert feature.firsts == [1, 2, 3, 4] and list(feature.tags) == list(examples[0].tags)
 
 
+def test_between_spaces_a_space_is_a_token_too(tmp_path):
+    examples, problems = read(tmp_path / "t.txt", "一 B-PER\n  O\n\u3000 O\n七 I-PER\n  \n丁 O\n")
+    assert [example.tokens for example in examples] == [("一", " ", "\u3000", "七"), ("丁",)] and not problems.errors
+
+
 def test_words_may_be_parted_by_spaces(tmp_path):
     examples, _ = read(tmp_path / "t.txt", "一  B-PER\n 七 I-PER \n\n丁 O\n")
     assert [example.tokens for example in examples] == [("一", "七"), ("丁",)]

@@ -205,7 +205,10 @@ def test_untrained_head_warns_once(make, tiny_run):
         ([[CONTEXT, QUESTION], [CONTEXT, None]], "data[1]: found None among its texts"),
         ([[CONTEXT, " "]], "data[0]: found an empty question"),
         ([["", QUESTION]], "data[0]: found an empty context"),
-        ([{"context": CONTEXT, "query": QUESTION}], "data[0]: found a value of type dict"),
+        (
+            [{"context": CONTEXT, "query": QUESTION}],
+            "data[0]: found an object with ['context', 'query'], expected one with ['context', 'question']",
+        ),
     ],
 )
 def test_wrong_data_are_told_in_one_sentence(make, data, message):

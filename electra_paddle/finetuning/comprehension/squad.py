@@ -2,18 +2,20 @@
 
 CMRC 2018's other release, a list of `context_text` with `query_text`, is read as well; it has no answer offsets. So is
 the layout of Hugging Face's data sets, an object a question: `id`, `context`, `question`, and `answers` with the lists
-`text` and `answer_start`; as an array, one object a line (`format: jsonl`) or Parquet.
+`text` and `answer_start`; as an array, one object a line (`format: jsonl`) or Parquet. In tables the answer is a text.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from electra_paddle.data.recognition import SAMPLE_BYTES
 from electra_paddle.errors import DataError
-from electra_paddle.finetuning.formats.records import objects
+from electra_paddle.finetuning.formats.lines import UTF8, in_another_encoding, wrong_encoding
+from electra_paddle.finetuning.formats.records import read_records
 from electra_paddle.models.answers import NO, YES
 from electra_paddle.parsing import look_up
 
@@ -78,28 +80,32 @@ def read_questions(path: str | Path, problems: Problems, layout: TaskDescription
         else:
             questions[question.id] = question
     if not questions:
-        raise DataError(path, "no questions", "at least one")
+        raise DataError(path, "no questions", "at least one", " ".join(map(str, problems.errors[:1])))
     return list(questions.values())
 
 
 def entries(path: str | Path, problems: Problems, layout: TaskDescription | None) -> Iterator[tuple[str, str, Any]]:
     """Yield (place in the file, context, entry) of each question."""
     if layout is not None and layout.format != "squad":
-        yield from flat_entries(objects(path, layout, problems), layout, problems)
+        yield from flat_entries(read_records(path, layout, problems), layout, problems)
         return
-    data = read_json(path)
+    data = read_json(path, layout.encoding if layout else UTF8)
     if isinstance(data, list) and data and isinstance(data[0], dict) and "question" in data[0]:
         values = ((f"{path}: [{number}]", value) for number, value in enumerate(data))
         yield from flat_entries(values, layout, problems)
         return
-    yield from nested_entries(path, data, problems)
+    yield from nested_entries(path, data, problems, layout)
 
 
-def nested_entries(path: str | Path, data: Any, problems: Problems) -> Iterator[tuple[str, str, Any]]:
-    """Entries of paragraphs with their questions."""
+def nested_entries(
+    path: str | Path, data: Any, problems: Problems, layout: TaskDescription | None = None
+) -> Iterator[tuple[str, str, Any]]:
+    """Entries of paragraphs with their questions, under SQuAD's names or those that the layout gives them."""
+    names = columns_of(layout)
     for place, paragraph in paragraphs(path, data):
         try:
-            context, found = read_paragraph(place, paragraph)
+            context, found = read_paragraph(place, paragraph, names["context"])
+            found = [renamed(entry, names) for entry in found]
         except Unusable as error:
             problems.add(*error.args)
             continue
@@ -107,10 +113,10 @@ def nested_entries(path: str | Path, data: Any, problems: Problems) -> Iterator[
 
 
 def flat_entries(
-    values: Iterator[tuple[str, Any]], layout: TaskDescription | None, problems: Problems
+    values: Iterable[tuple[str, Any]], layout: TaskDescription | None, problems: Problems
 ) -> Iterator[tuple[str, str, Any]]:
     """Entries of objects that hold a question and its context each, under the names that the layout gives them."""
-    columns = {name: str((layout.columns if layout else {}).get(name, name)) for name in FLAT}
+    columns = columns_of(layout)
     for place, value in values:
         try:
             if not isinstance(value, dict):
@@ -122,10 +128,25 @@ def flat_entries(
             answers = entry.get("answers")
             if isinstance(answers, dict):
                 entry["answers"] = paired(place, answers)
+            elif isinstance(answers, str):  # of a table's cell
+                entry["answers"] = [{"text": answers}]
         except Unusable as error:
             problems.add(*error.args)
             continue
         yield place, context, entry
+
+
+def columns_of(layout: TaskDescription | None) -> dict[str, str]:
+    """SQuAD's name of a part of a question -> its name in files of the layout."""
+    return {name: str((layout.columns if layout else {}).get(name, name)) for name in FLAT}
+
+
+def renamed(entry: Any, names: Mapping[str, str]) -> Any:
+    """An entry with SQuAD's names for the parts that the layout calls otherwise."""
+    if not isinstance(entry, dict):
+        return entry
+    others = {name: entry[key] for name, key in names.items() if key != name and key in entry}
+    return {**entry, **others}
 
 
 def paired(place: str, answers: dict[str, Any]) -> list[dict[str, Any]]:
@@ -139,18 +160,20 @@ def paired(place: str, answers: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 
-def read_json(path: str | Path) -> Any:
-    """The contents of a JSON file.
+def read_json(path: str | Path, encoding: str = UTF8) -> Any:
+    """The contents of a JSON file, with or without a byte order mark.
 
     Raises:
         DataError: names the file, and the line of what is no JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = Path(path).read_bytes()
+        return json.loads(content.decode(encoding).removeprefix("\ufeff"))
     except OSError as error:
         raise DataError(path, (error.strerror or str(error)).lower(), "a JSON file") from error
     except UnicodeDecodeError as error:
-        raise DataError(path, f"invalid UTF-8 at byte {error.start}", "UTF-8 text") from error
+        likely = in_another_encoding(path, content[:SAMPLE_BYTES]) if encoding == UTF8 else None
+        raise likely or wrong_encoding(path, encoding, error) from error
     except json.JSONDecodeError as error:
         advice = "an object a line is `format: jsonl`" if error.msg == "Extra data" else ""
         raise DataError(f"{path}:{error.lineno}", f"broken JSON ({error.msg})", "a JSON file", advice) from error
@@ -176,9 +199,9 @@ def paragraphs(path: str | Path, data: Any) -> Iterator[tuple[str, Any]]:
         raise DataError(*error.args) from None
 
 
-def read_paragraph(place: str, paragraph: Any) -> tuple[str, list[Any]]:
-    """(context, list of its questions as they stand in the file)."""
-    key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else "context"
+def read_paragraph(place: str, paragraph: Any, key: str) -> tuple[str, list[Any]]:
+    """(context, list of its questions as they stand in the file); CMRC 2018's other release has a key of its own."""
+    key = "context_text" if isinstance(paragraph, dict) and "context_text" in paragraph else key
     context = require(place, paragraph, key, str)
     return context, require(place, paragraph, "qas", list)
 

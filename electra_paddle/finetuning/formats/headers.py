@@ -21,13 +21,29 @@ WORDS = {  # column of a task -> words by which headers call it
     ),
     "text_b": ("text_b", "sentence2", "hypothesis", "hypo", "句子2", "文本2", "文本b"),
 }  # fmt: skip
+OTHER_WORDS = {  # columns of tasks that are no classes of texts
+    "context": ("context", "passage", "paragraph", "document", "原文", "段落", "上下文", "文章"),
+    "question": ("question", "query", "问题", "提问"),
+    "answers": ("answers", "answer", "答案"),
+    "choices": ("choices", "options", "choice", "candidates", "选项", "候选"),
+    "token": ("tokens", "words", "token"),
+    "tag": ("tags", "ner_tags", "labels", "tag"),
+}
 ROLES = {word: column for column, words in WORDS.items() for word in words}
+HEADER_WORDS = frozenset(word for words in (*WORDS.values(), *OTHER_WORDS.values()) for word in words)
 
 
 def looks_like_header(cells: Sequence[str], layout: TaskDescription) -> bool:
-    """Whether a first line names the columns: plain identifiers or words of headers all of them, and no known label."""
+    """Whether a first line names the columns.
+
+    It does if it has those that the description names; else if all cells are plain identifiers or words of headers, and
+    none is a known label.
+    """
+    wanted = [column for name, column in layout.columns.items() if isinstance(column, str) and name != "label"]
+    if wanted and {*wanted} <= {*cells}:
+        return True
     names = [cell.strip() for cell in cells]
-    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.lower() in ROLES for name in names):
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.lower() in HEADER_WORDS for name in names):
         return False
     return not {*(layout.labels or ()), *layout.aliases}.intersection(cells)
 
@@ -50,11 +66,14 @@ def find_columns(
     """
     named = [name for name in layout.columns.values() if isinstance(name, str)]
     if named and not has_header:
-        raise DataError(where, "no header", f"columns {', '.join(named)}")
+        advice = "`delimiter`, `encoding` and `header` in the task's description say how the file is written"
+        raise DataError(where, f"columns {', '.join(cells)}", f"a header with {', '.join(named)}", advice)
     columns = {}
     for name, column in layout.columns.items():
         if isinstance(column, int):
             columns[name] = column
+        elif cells.count(column) > 1:
+            raise DataError(where, f"two columns {column!r}", "each name once in the header")
         elif column in cells:
             columns[name] = cells.index(column)
         elif name != "label" or needs_label:

@@ -41,17 +41,32 @@ def numbered_lines(path: str | Path, problems: Problems, encoding: str = UTF8) -
     except OSError as error:
         raise DataError(path, reason(error), "a file of this task") from error
     except UnicodeError as error:
-        raise DataError(path, f"no text in {encoding} ({reason(error)})", f"text in {encoding}") from error
+        raise wrong_encoding(path, encoding, error) from error
+
+
+def in_another_encoding(path: str | Path, sample: bytes) -> DataError | None:
+    """The error for a file whose first bytes seem to be text in an encoding that is not UTF-8."""
+    likely = None if is_utf8(sample, False) else guess_encoding(sample)
+    if likely is None:
+        return None
+    advice = f"give --encoding {likely}, or write `encoding: {likely}` into the task's description"
+    return DataError(path, f"text that is no UTF-8 but seems to be {likely}", "UTF-8 text", advice)
+
+
+def wrong_encoding(path: str | Path, encoding: str, error: UnicodeError) -> DataError:
+    """The error for a file that is not in the encoding that was asked for."""
+    return DataError(path, f"no text in {encoding} ({reason(error)})", f"text in {encoding}")
 
 
 def utf8_lines(path: str | Path, problems: Problems) -> Iterator[tuple[int, str]]:
     """`numbered_lines` of UTF-8, with or without a byte order mark."""
     with io.BufferedReader(io.FileIO(path), SAMPLE_BYTES) as stream:
         sample = stream.peek()[:SAMPLE_BYTES]  # which a pipe has, too
-        likely = None if is_utf8(sample, False) else guess_encoding(sample)
-        if likely:
-            advice = f"give --encoding {likely}, or write `encoding: {likely}` into the task's description"
-            raise DataError(path, f"text that is no UTF-8 but seems to be {likely}", "UTF-8 text", advice)
+        if refusal := in_another_encoding(path, sample):
+            raise refusal
+        if b"\r" in sample and b"\n" not in sample:
+            advice = "save it with line ends as Windows or Unix has them"
+            raise DataError(path, "lines that end with a carriage return alone", "line feeds", advice)
         stream.read(len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0)
         for number, line in enumerate(stream, 1):
             try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from electra_paddle.errors import DataError, reason
 from electra_paddle.finetuning.formats.c3 import c3_questions
 from electra_paddle.finetuning.formats.headers import looks_like_header
-from electra_paddle.finetuning.formats.lines import numbered_lines, read_lines, read_text
+from electra_paddle.finetuning.formats.lines import numbered_lines, read_lines
 from electra_paddle.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ def table_lines(path: str | Path, layout: TaskDescription, problems: Problems) -
     if layout.format == "csv":
         yield from csv_lines(path, layout, problems)
         return
-    is_first = True
+    is_noted = False
     for where, line in read_lines(path, problems, layout.encoding):
         cells = line.split("\t")
-        if is_first and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
+        if not is_noted and '"' in line and any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
             problems.note(f"{where}: quotes are read as part of the text; `format: csv` takes them as a spreadsheet's")
-        is_first = False
+            is_noted = True
         yield where, cells
 
 
@@ -97,12 +97,13 @@ def csv_lines(path: str | Path, layout: TaskDescription, problems: Problems) -> 
     if csv.field_size_limit() < LONGEST_CELL:
         csv.field_size_limit(LONGEST_CELL)
     lines = (f"{text}\n" for _, text in numbered_lines(path, problems, layout.encoding))
-    first = next(lines, "")
-    delimiter = layout.delimiter or sniff(first)
-    reader = csv.reader(chained(first, lines), delimiter=delimiter, strict=True)
-    start = 1
+    first, start = next(lines, ""), 1
+    reader = None
     while True:
         try:
+            reader = reader or csv.reader(
+                chained(first, lines), delimiter=layout.delimiter or sniff(first), strict=True
+            )
             cells = next(reader)
         except StopIteration:
             return
@@ -134,7 +135,7 @@ def objects(path: str | Path, layout: TaskDescription, problems: Problems) -> It
     lines = read_lines(path, problems, layout.encoding)
     for number, (where, line) in enumerate(lines):
         if number == 0 and line.lstrip().startswith("["):
-            yield from array_values(path, layout)
+            yield from array_values(path, "\n".join([line, *(line for _, line in lines)]), layout)
             return
         try:
             value = parse_json(line)
@@ -144,10 +145,10 @@ def objects(path: str | Path, layout: TaskDescription, problems: Problems) -> It
         yield where, value
 
 
-def array_values(path: str | Path, layout: TaskDescription) -> Iterator[tuple[str, Any]]:
+def array_values(path: str | Path, text: str, layout: TaskDescription) -> Iterator[tuple[str, Any]]:
     """(where, value) of a JSON array."""
     try:
-        values = parse_json(read_text(path, layout.encoding))
+        values = parse_json(text)
     except ValueError as error:
         raise DataError(path, f"no valid JSON ({error})", "a JSON array, or one JSON object a line") from error
     for number, value in enumerate(values):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from electra_paddle.errors import DataError
+from electra_paddle.errors import ConfigError, DataError
 from electra_paddle.finetuning.formats.headers import find_columns, looks_like_header
 from electra_paddle.finetuning.formats.records import TABLES, objects, table_lines, wrong_width
 from electra_paddle.parsing import look_up
@@ -35,7 +35,12 @@ def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, prob
         layout: a TaskDescription, of the file's split.
         needs_label: whether a file without labels is refused; else one whose label column is empty has none.
         problems: Problems.
+
+    Raises:
+        ConfigError: labels are needed, and the layout has no column of them.
     """
+    if needs_label and "label" not in layout.columns:
+        raise ConfigError("columns", ", ".join(layout.columns), "label among them, which train and dev need")
     read = table_rows if layout.format in TABLES else object_rows
     has_labels = None
     for row in read(path, layout, needs_label, problems):
@@ -45,7 +50,7 @@ def read_rows(path: str | Path, layout: TaskDescription, needs_label: bool, prob
         if ignored:
             problems.left_out[f"of label {ignored[0]!r} left out"] += 1
             continue
-        says = row.labels is not None or bool(label and label.strip())
+        says = row.labels is not None or bool(label)
         if has_labels is None:
             has_labels = needs_label or says
         if not has_labels:
@@ -104,13 +109,17 @@ def object_rows(path: str | Path, layout: TaskDescription, needs_label: bool, pr
 
 
 def row_of(where: str, cells: dict[str, Any], layout: TaskDescription) -> Row:
-    """The Row of cells as their file has them; several labels are a list, or a text with separators."""
+    """The Row of cells as their file has them; several labels are a list, or a text with separators.
+
+    Space around a label is none of it.
+    """
     labels = None
     if layout.label_separator is not None and "label" in cells:
         label = cells.pop("label")
         parts = label if isinstance(label, list) else text_of(label).split(layout.label_separator)
         labels = [text for text in (text_of(part).strip() for part in parts) if text]
-    return Row(where, {name: text_of(cell) for name, cell in cells.items()}, labels)
+    texts = {name: text_of(cell) for name, cell in cells.items()}
+    return Row(where, {name: text.strip() if name == "label" else text for name, text in texts.items()}, labels)
 
 
 def check_types(labels: Iterable[Any], where: str, types: dict[str, str]) -> None:

@@ -53,7 +53,10 @@ def read_bio(path: str | Path, layout: TaskDescription, problems: Problems) -> I
     tokens: list[str] = []
     tags: list[str] = []
     is_bad, last = False, 0
-    for number, line in with_end(numbered_lines(path, problems, layout.encoding)):
+    lines = with_end(numbered_lines(path, problems, layout.encoding))
+    if layout.header is True:
+        last, _ = next(lines)
+    for number, line in lines:
         is_bad |= number > last + 1  # a line between was no text
         last = number
         cells = bio_cells(line)
@@ -83,9 +86,10 @@ def with_end(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 def bio_cells(line: str) -> list[str]:
-    """The cells of a line; [""] for a blank one. Between tabs a space is a token like any other."""
+    """The cells of a line; [""] for a blank one. A space is a token like any other before a tab or another space."""
     if "\t" not in line or not line.strip(" \t"):
-        return re.split(" +", line.strip(" \t"))
+        cells = re.split(" +", line.strip(" \t"))
+        return [" ", *cells] if len(cells) == 1 and line.startswith("  ") and cells != [""] else cells
     return [cell.strip(" ") or " " for cell in line.split("\t") if cell]
 
 
@@ -94,10 +98,10 @@ def read_token_lists(path: str | Path, layout: TaskDescription, problems: Proble
     for where, value in objects(path, layout, problems):
         tokens, tags = (look_up(value, str(layout.token_columns[name])) for name in ("token", "tag"))
         tokens = list(tokens) if isinstance(tokens, str) else tokens
-        if not are_texts(tokens) or not (tags is None or are_texts(tags)):
-            problems.add(
-                where, f"no list of texts under {layout.token_columns['token']!r}", "lists of tokens and of tags"
-            )
+        bad = "token" if not are_texts(tokens) else "tag" if not (tags is None or are_texts(tags)) else None
+        if bad:
+            found = f"no list of texts under {layout.token_columns[bad]!r}"
+            problems.add(where, found, "lists of tokens and of tags, which are texts")
             continue
         yield where, tokens, tags
 

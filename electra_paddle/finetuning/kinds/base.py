@@ -69,6 +69,7 @@ def task_text(kind: AnyKind, identity: str | None = None) -> str:
         "kind": description.kind,
         "labels": list(description.classes),
         "is_pair": "text_b" in description.columns,
+        "columns": {name: column for name, column in description.columns.items() if isinstance(column, str)},
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, *kind.kept)},
         "identity": identity,
     }
@@ -125,6 +126,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
         training_options: those of TRAINING_OPTIONS that its training knows.
         always_writes: whether predictions are written where `write_test_outputs` is off, too.
         reads_in_parts: whether texts that are longer than a sequence are read as several.
+        wanted: those of prediction's Wanted that `output` has.
     """
 
     feature_class: ClassVar[type[Any]]
@@ -138,6 +140,7 @@ class TaskKind(abc.ABC, Generic[Example, Feature, Batch, Output, Answer, Predict
     training_options: ClassVar[tuple[str, ...]] = ()
     always_writes: ClassVar[bool] = False
     reads_in_parts: bool = False
+    wanted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         self.description, self.config = description, config

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from electra_paddle.batch import ClassificationBatch, ClassificationOutput
+from electra_paddle.errors import ConfigError
 from electra_paddle.files import replace_text
 from electra_paddle.finetuning.analysis import Verdict
 from electra_paddle.finetuning.description import TaskDescription, one_of
@@ -42,11 +43,14 @@ class Classification(OneClass, TextKind[ClassificationPrediction]):
     """A dense layer on [CLS]; cross entropy. An example's label is the id of its class, -1 where there is none."""
 
     no_label = -1
+    wanted = ("with_probabilities", "top_k")
     metrics = ("accuracy",)
     further_metrics = METRICS
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
+        if len(description.classes) == 1:
+            raise ConfigError("labels", f"{description.classes[0]!r} alone", "two labels at least")
         check_positive(description, self.reported)
 
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:

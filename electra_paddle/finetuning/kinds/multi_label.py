@@ -49,6 +49,7 @@ class MultiLabel(TextKind[MultiLabelPrediction]):
     further_metrics = ("micro_precision", "micro_recall", *AVERAGES, "hamming_loss")
     lower_is_better = ("hamming_loss",)
     chosen = ("threshold",)
+    wanted = ("with_probabilities", "top_k")
     training_options = ("r_drop_alpha",)
 
     @property

@@ -72,6 +72,7 @@ class MultipleChoice(
     """A score for each choice by a dense layer on [CLS]; cross entropy over the choices of a question."""
 
     feature_class = ChoiceFeature
+    wanted = ("with_probabilities", "top_k")
     metrics = ("accuracy",)
     training_options = ("r_drop_alpha",)
 

@@ -75,6 +75,7 @@ class ReadingComprehension(
         "max_answer_length",
     )
     always_writes = True
+    wanted = ("top_k",)
 
     def __init__(self, description: TaskDescription, config: FinetuningConfig) -> None:
         super().__init__(description, config)
@@ -330,7 +331,8 @@ class ReadingComprehension(
     def example(self, number: int, given: Any) -> Question:
         """Make an example of a pair of context and question, or of an object with both."""
         where = f"texts[{number}]"
-        parts = [given.get(name) for name in ("context", "question")] if isinstance(given, dict) else given
+        names = ("context", "question")
+        parts = [given[name] for name in names] if isinstance(given, dict) and {*given} == {*names} else given
         is_pair = isinstance(parts, (tuple, list)) and len(parts) == 2
         if not is_pair or not all(isinstance(part, str) and part.strip() for part in parts):
             raise DataError(where, repr(given), '(context, question), or {"context": ..., "question": ...}')

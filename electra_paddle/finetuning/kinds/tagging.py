@@ -17,8 +17,9 @@ from electra_paddle.finetuning.description import one_of
 from electra_paddle.finetuning.formats import read_sentences
 from electra_paddle.finetuning.kinds.base import TaskKind
 from electra_paddle.finetuning.kinds.objective import OneClass
+from electra_paddle.finetuning.labels import labels_of
 from electra_paddle.text import pad
-from electra_paddle.text.tag_schemes import about, entities_of, scheme_of
+from electra_paddle.text.tag_schemes import about, entities_of, scheme_of, split_tag
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -93,7 +94,8 @@ class Tagging(
     def find_labels(self, path: Path, problems: Problems) -> tuple[str, ...]:
         layout = self.description.of_split("train")
         sentences = read_sentences(path, layout, True, problems)
-        return tuple(sorted({layout.aliases.get(tag, tag) for _, _, tags in sentences for tag in tags or ()}))
+        found = ((where, tag) for where, _, tags in sentences for tag in tags or ())
+        return labels_of(found, layout, path, lambda tag: (split_tag(tag) or ("", tag))[1])
 
     def read(self, path: Path, split: str, problems: Problems) -> list[TaggingExample]:
         layout = self.description.of_split(split)
