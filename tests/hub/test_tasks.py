@@ -384,7 +384,7 @@ def test_wrong_data_are_told_in_one_sentence(make, task, data, message):
         ({"pretraind": "x"}, "pretraind: found an unknown argument, expected 'pretrained', perhaps"),
         ({"load_checkpoint": "nowhere.pdparams"}, "nowhere.pdparams: found no readable parameters"),
         ({"pretrained": "nowhere"}, "nowhere: found no such file or folder"),
-        ({"pretrained": None}, "found no config.json"),
+        ({"pretrained": None}, "found no such file or folder"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_sentence(make, arguments, message):
