@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import socket
 import tempfile
@@ -48,6 +49,14 @@ def both_branches(request):
     """The test runs as on a CPU, and with `gpu_branches`."""
     if request.param != "CPU":
         request.getfixturevalue("gpu_branches")
+
+
+def load_tool(name):
+    """The module tools/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def assert_close(actual, expected, atol=1e-5, rtol=0.0):

@@ -87,14 +87,16 @@ def encode(electra: ElectraModel, input_ids: Tensor, token_type_ids: Tensor, att
     """Hidden states [B, L, H] of token ids [B, L] in the segments [B, L].
 
     Args:
-        attention_mask: [B, L], 1 at tokens and 0 at padding; None where there is no padding.
+        attention_mask: [B, L], 1 at tokens and 0 at padding, or what `added_to_scores` made of it; None where there is
+            no padding.
     """
     positions = counting(input_ids.shape[1]).expand(input_ids.shape)
     hidden = electra.embeddings(input_ids, token_type_ids=token_type_ids, position_ids=positions)  # [B, L, E]
     if hasattr(electra, "embeddings_project"):
         hidden = electra.embeddings_project(hidden)
-    mask = None if attention_mask is None else added_to_scores(electra, attention_mask)
-    layers = list(electra.encoder.layers)
+    mask, layers = attention_mask, list(electra.encoder.layers)
+    if mask is not None and mask.ndim == 2:
+        mask = added_to_scores(layers[0], mask)
     if runs_on_cpu(hidden):
         for layer in layers:
             hidden = layer(hidden, mask)
@@ -146,10 +148,14 @@ def projections_of(attention: nn.MultiHeadAttention) -> tuple[nn.Linear, nn.Line
     return attention.q_proj, attention.k_proj, attention.v_proj
 
 
-def added_to_scores(electra: ElectraModel, attention_mask: Tensor) -> Tensor:
-    """[B, L] -> [B, 1, 1, L], 0 at tokens and -1e9 at padding; [B, 1, L, L] as the fused attention wants it."""
+def added_to_scores(layer: nn.Layer, attention_mask: Tensor) -> Tensor:
+    """[B, L] -> [B, 1, 1, L], 0 at tokens and -1e9 at padding; [B, 1, L, L] as the fused attention wants it.
+
+    Args:
+        layer: one of those that take it.
+    """
     mask = paddle.scale(attention_mask.unsqueeze([1, 2]).astype(paddle.get_default_dtype()), 1e9, bias=-1e9)
-    dtype = fused_dtype(electra.encoder.layers[0])
+    dtype = fused_dtype(layer)
     if dtype is None:
         return mask
     batch, length = attention_mask.shape

@@ -14,10 +14,12 @@ import numpy as np
 import paddle
 
 from electra_paddle import runtime
-from electra_paddle.training.optimizer import CLIP_NORM, MOMENTS, AdamWithoutBiasCorrection, sum_of_squares
+from electra_paddle.training.optimizer import CLIP_NORM, MOMENTS, AdamWithoutBiasCorrection
 
 if TYPE_CHECKING:
     from paddle import Tensor
+
+    from electra_paddle.arrays import Array
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -73,6 +75,10 @@ class Block:
         joined = [paddle.concat([gradient_of(parameter) for parameter in group]) for group in self._groups]
         return paddle.concat([rows.flatten() for rows in joined])
 
+    def join(self, arrays: Mapping[str, Array]) -> Array:
+        """Arrays by Paddle's name of a parameter as one [N]."""
+        return np.concatenate([np.ravel(arrays[parameter.name]) for parameter in self.parameters])
+
     def _mask(self, missing: Sequence[bool]) -> Tensor:
         counts = np.diff([0, *self._ends])
         return paddle.to_tensor(np.repeat(np.logical_not(missing), counts).astype(np.float32))
@@ -106,9 +112,7 @@ class FlatAdam(AdamWithoutBiasCorrection):
     def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""
         with paddle.no_grad():
-            blocks = [block for blocks in self._blocks for block in blocks]
-            for block in blocks:
-                block.adopt()
+            blocks = self._adopted()
             gradients = [block.gather() for block in blocks]
             factor, bound = self._judge([gradient for gradient in gradients if gradient is not None])
             lower = -bound
@@ -126,7 +130,7 @@ class FlatAdam(AdamWithoutBiasCorrection):
 
     def _judge(self, gradients: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """(factor, bound): by what the gradients are multiplied, and the largest number that one may then be."""
-        total = paddle.stack([sum_of_squares(gradient) for gradient in gradients]).sum().astype("float64")
+        total = paddle.stack([paddle.dot(gradient, gradient) for gradient in gradients]).sum().astype("float64")
         norm = paddle.sqrt(total) / self.loss_scale
         is_finite = paddle.isfinite(norm).astype("float64")
         self.global_norm = norm
@@ -148,11 +152,31 @@ class FlatAdam(AdamWithoutBiasCorrection):
             kept = kept * rows.updated
             put_back = 1 - kept
             tensors.append(values)
-        before = [tensor.clone() for tensor in tensors]
+        before = [tensor * put_back for tensor in tensors]
         super()._append_optimize_op(block, param_and_grad)
         for tensor, old in zip(tensors, before, strict=True):
             tensor.multiply_(kept)
-            tensor.add_(old.multiply_(put_back))
+            tensor.add_(old)
+
+    def weights(self) -> list[Tensor]:
+        return [block.values for block in self._adopted()]
+
+    def _adopted(self) -> list[Block]:
+        """The blocks of all processes; the parameters are views of them."""
+        blocks = [block for blocks in self._blocks for block in blocks]
+        for block in blocks:
+            block.adopt()
+        return blocks
+
+    def by_parameter(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {
+            parameter.name: part.reshape(parameter.shape)
+            for block, tensor in zip(self._adopted(), tensors, strict=True)
+            for parameter, part in zip(block.parameters, block.parts(tensor), strict=True)
+        }
+
+    def joined(self, arrays: Mapping[str, Array]) -> list[Tensor]:
+        return [paddle.to_tensor(block.join(arrays)) for block in self._adopted()]
 
     def moments(self) -> dict[str, tuple[Tensor, ...]]:
         """Paddle's name of a parameter -> its MOMENTS, for those of `share` that have been updated."""
@@ -170,8 +194,9 @@ class FlatAdam(AdamWithoutBiasCorrection):
         """Begin with moments, arrays or tensors by Paddle's name of a parameter; before the first update only."""
         joint = {}
         for block in self._own:
-            pairs = zip(*(moments[parameter.name] for parameter in block.parameters), strict=True)
-            joint[block.values.name] = [np.concatenate([np.ravel(part) for part in parts]) for parts in pairs]
+            joint[block.values.name] = [
+                block.join({name: pair[number] for name, pair in moments.items()}) for number in range(len(MOMENTS))
+            ]
         super().set_moments(joint)
 
 

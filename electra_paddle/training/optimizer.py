@@ -14,6 +14,7 @@ from electra_paddle import runtime
 if TYPE_CHECKING:
     from paddle import Tensor
 
+    from electra_paddle.arrays import Array
 
 NO_DECAY = ("norm", "bias")  # parts of parameter names
 CLIP_NORM = 1.0
@@ -83,6 +84,18 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
             for power in ("beta1_pow_acc", "beta2_pow_acc"):
                 state[f"{name}_{power}_0"] = paddle.zeros([1])
         self.set_state_dict(state)
+
+    def weights(self) -> list[Tensor]:
+        """All weights, in as few float32 tensors as hold them; what is written into these is in the model."""
+        return self.all_parameters
+
+    def by_parameter(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Paddle's name of a parameter -> its part of tensors that are laid out as `weights` are."""
+        return {parameter.name: tensor for parameter, tensor in zip(self.all_parameters, tensors, strict=True)}
+
+    def joined(self, arrays: Mapping[str, Array]) -> list[Tensor]:
+        """Arrays by Paddle's name of a parameter as tensors that are laid out as `weights` are."""
+        return [paddle.to_tensor(arrays[parameter.name]) for parameter in self.all_parameters]
 
     def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""

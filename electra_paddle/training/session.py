@@ -101,7 +101,7 @@ class Session:
         runtime.allow_tf32(self.precision == "tf32")
         self.notes = [f"precision fp32: {reason}"] if reason else []
         self.loss_scale = LossScale(is_active=self.precision == "fp16")
-        self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
+        self.average = WeightAverage(model, self.optimizer, settings.ema_decay) if settings.ema_decay else None
         if checkpoint:
             checkpoints.restore(checkpoint, model, self.optimizer, self.average)
             self.loss_scale.restore(loss_scale)
