@@ -95,8 +95,8 @@ def launches_of_an_update(model, is_padded):
     """Part -> kernels, once everything that is made only once is there; `update` is their sum but for `ema_decay`."""
     from electra_paddle.pretraining.batch_metrics import pretraining_metrics
     from electra_paddle.training.averaging import WeightAverage
-    from electra_paddle.training.loop import to_tensors
     from electra_paddle.training.optimizer import build_optimizer
+    from electra_paddle.training.transfer import to_tensors
 
     optimizer = build_optimizer(model, 1e-4)
     average = WeightAverage(model, optimizer, 0.999)

@@ -68,7 +68,7 @@ class RowLosses(Callback):
         return self.kind.training_metrics(batch, output)
 
     def on_step(self, session: Session) -> None:
-        self._waiting.append((self.batches.latest, self._of_update))
+        self._waiting.append((self.batches.examples.popleft(), self._of_update))
         self._of_update = []
         if len(self._waiting) >= INTERVAL or session.is_last:
             self._add()

@@ -14,8 +14,8 @@ from electra_paddle.pretraining.metrics import cloze_scores, precision_and_recal
 from electra_paddle.pretraining.samples import describe_samples
 from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.evaluation import answer, evaluate, write_results
-from electra_paddle.training.loop import cut
 from electra_paddle.training.session import Session
+from electra_paddle.training.transfer import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

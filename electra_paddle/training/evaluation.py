@@ -12,7 +12,7 @@ import paddle
 from electra_paddle import runtime
 from electra_paddle.files import replace_text
 from electra_paddle.parsing import parse_json
-from electra_paddle.training.loop import cut, to_tensors
+from electra_paddle.training.transfer import cut, to_tensors
 
 if TYPE_CHECKING:
     from paddle.nn import Layer

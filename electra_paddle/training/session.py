@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
@@ -158,7 +158,7 @@ class Session:
         with contextlib.closing(monitor), contextlib.closing(batches), self._interruption:
             for callback in self.callbacks:
                 callback.on_start(self)
-            loop.run(self._until_end(batches), self.step, self._after_step)
+            loop.run(batches, self.step, self._after_step, lambda: self.is_last)
             for callback in self.callbacks:
                 callback.on_end(self)
 
@@ -168,13 +168,6 @@ class Session:
             self.monitor.add_evaluation(self.step, scores)
         for callback in self.callbacks:
             callback.on_evaluation(self, scores)
-
-    def _until_end(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """Batches as long as the run has not come to its end, which may move."""
-        for batch in batches:
-            if self.is_last:
-                return
-            yield batch
 
     def _after_step(self, step: int) -> None:
         """Callbacks; a checkpoint now and then, at the end, and when the run is asked to end."""

@@ -1,6 +1,7 @@
 """Runs as on a GPU, on a CPU: kernels that are started and values that are read are counted, and runs go on."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -63,18 +64,14 @@ def test_nothing_is_read_from_the_device_between_reports(
     settings = SessionSettings(
         21, 1e-3, 3, precision=precision, gradient_accumulation_steps=num_accumulated, saves_last=False
     )
-    session = Session(network(1), settings, Checkpoints(tmp_path / "checkpoints", {}))
-    monitor = Monitor(Run(tmp_path, "small", 0, 21, "pre-train"), ["jsonl"], log_steps=20, sequences_per_step=ROWS)
     seen = []
-
-    def batches():
-        for step in range(21):
-            seen.append(len(reads))
-            yield masked_batch(step, is_padded=True)
-
-    session.run(batches(), monitor, pretraining_metrics)
-    assert seen[:20] == [seen[0]] * 20  # before each of the first 20 updates
-    assert 0 < seen[20] - seen[19] <= 2, reads  # update 20 is the first that is reported
+    counting = SimpleNamespace(**{name: lambda *_: None for name in ("on_start", "on_end")})
+    counting.on_step = lambda session: seen.append(len(reads))
+    session = Session(network(1), settings, Checkpoints(tmp_path / "checkpoints", {}), callbacks=[counting])
+    monitor = Monitor(Run(tmp_path, "small", 0, 21, "pre-train"), ["jsonl"], log_steps=20, sequences_per_step=ROWS)
+    session.run((masked_batch(step, is_padded=True) for step in range(21)), monitor, pretraining_metrics)
+    assert seen[:19] == [seen[0]] * 19  # after each of the first 19 updates
+    assert 0 < seen[19] - seen[18] <= 2, reads  # update 20 is the first that is reported
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [20, 21]
     assert all(np.isfinite(row[name]) for row in rows for name in ("loss", "rtd_auc", "gradient_norm"))
