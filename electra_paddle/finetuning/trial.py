@@ -105,7 +105,7 @@ class Trial:
             rate_factors=self._layer_factors(),
             callbacks=[losses, best, *load_callbacks(config.callbacks, self.callbacks)],
         )
-        notes = [*session.notes, fuse_attention(self.model.network, session.precision)]
+        notes = [*session.notes, fuse_attention(self.model.network, session.precision, may_unpad=True)]
         if runtime.is_main():
             print("".join(note + "\n" for note in notes if note), end="")
         folder = config.output_dir / "finetuning_logs" / f"{self.job.name}_{self.number}"

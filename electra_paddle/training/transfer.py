@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 
 from electra_paddle import runtime
+from electra_paddle.batch import Layout
 from electra_paddle.training.hardware import is_gpu
 
 if TYPE_CHECKING:
@@ -95,6 +96,14 @@ def cut(arrays: Any, rows: slice) -> Any:
 
 
 def to_tensors(arrays: Any, copy: Callable[[Any], Tensor] = paddle.to_tensor) -> Any:
-    """A NamedTuple of numpy arrays as one of tensors; `is_full` is filled in where there is such a field."""
-    tensors = arrays._make(value if isinstance(value, np.bool_) else copy(value) for value in arrays)
-    return tensors._replace(is_full=np.all(arrays.attention_mask)) if "is_full" in arrays._fields else tensors
+    """A NamedTuple of numpy arrays as one of tensors; `is_full` and, for GPUs, `layout` are filled in where there are
+    such fields."""
+    known: dict[str, Any] = {}
+    if "is_full" in arrays._fields:
+        known["is_full"] = np.all(arrays.attention_mask)
+    if "layout" in arrays._fields:
+        layout = None if runtime.is_cpu() else Layout.of(arrays.attention_mask)
+        known["layout"] = layout and layout._replace(index=copy(layout.index), starts=copy(layout.starts))
+    return arrays._make(
+        known[name] if name in known else copy(value) for name, value in zip(arrays._fields, arrays, strict=True)
+    )
