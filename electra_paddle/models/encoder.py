@@ -165,20 +165,20 @@ def joint_projections(layers: Sequence[nn.Layer]) -> list[tuple[Tensor, Tensor]]
     weights = paddle.stack([each.weight for each in projections]).reshape(shape)  # [layers, 3, H, H]
     biases = paddle.stack([each.bias for each in projections]).reshape([*shape[:2], 1, -1])  # [layers, 3, 1, H]
     if fused_dtype(layers[0]) is None:
-        scales = query_scales(attention.head_dim)  # [3, 1, 1]
+        scales = query_scales(attention.head_dim, weights.dtype)  # [3, 1, 1]
         weights, biases = weights * scales, biases * scales
     weights = weights.transpose([0, 2, 1, 3]).reshape([len(layers), attention.embed_dim, -1])
     return list(zip(weights.unbind(), biases.reshape([len(layers), -1]).unbind(), strict=True))
 
 
-def query_scales(width: int) -> Tensor:
+def query_scales(width: int, dtype: Any) -> Tensor:
     """[3, 1, 1]: by what queries, keys and values are multiplied in heads of a width; made once."""
-    return _query_scales(width, paddle.device.get_device())
+    return _query_scales(width, dtype, paddle.device.get_device())
 
 
 @functools.lru_cache(maxsize=64)
-def _query_scales(width: int, device: str) -> Tensor:
-    return paddle.to_tensor([width**-0.5, 1.0, 1.0]).reshape([3, 1, 1])
+def _query_scales(width: int, dtype: Any, device: str) -> Tensor:
+    return paddle.to_tensor([width**-0.5, 1.0, 1.0]).reshape([3, 1, 1]).astype(dtype)
 
 
 def counting(length: int, step: int = 1, dtype: str = "int64") -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import paddle
@@ -51,7 +51,7 @@ class WeightAverage:
 
     def apply(self) -> None:
         """Put the average into the model."""
-        self._assign(self._averages)
+        self.optimizer.set_weights(self._averages)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -61,13 +61,8 @@ class WeightAverage:
         try:
             yield
         finally:
-            self._assign(own)
+            self.optimizer.set_weights(own)
 
     def _copies(self) -> list[Tensor]:
         with paddle.no_grad():
             return [weight.clone() for weight in self.optimizer.weights()]
-
-    def _assign(self, tensors: Sequence[Tensor]) -> None:
-        with paddle.no_grad():
-            for weight, tensor in zip(self.optimizer.weights(), tensors, strict=True):
-                paddle.assign(tensor, output=weight)
