@@ -261,25 +261,24 @@ def self_attention(
         weight, bias: of `joint_projections`.
         dtype: in which the fused kernel is to run; None if it is not to.
     """
+    rate = attention.dropout if attention.training else 0.0  # Paddle 2.6 does not look at `training` without a mask
     joint = paddle.matmul(x, weight)  # [B, L, 3 H]
     joint = joint + as_type(bias, joint.dtype)
     joint = joint.reshape([*x.shape[:-1], 3, attention.num_heads, attention.head_dim])  # [B, L, 3, N, D]
     if isinstance(mask, Layout):
         q, k, v = as_type(joint, dtype).unbind(1)  # [T, N, D] each
         extent = mask.starts, mask.starts, mask.longest, mask.longest, attention.head_dim**-0.5
-        rate, is_training = attention.dropout, attention.training
-        context, _ = F.flash_attention.flash_attn_unpadded(q, k, v, *extent, rate, training=is_training)
+        context, _ = F.flash_attention.flash_attn_unpadded(q, k, v, *extent, rate, training=attention.training)
     elif dtype is not None:
         # Under automatic casts Paddle 2.6 leaves float32 here and there, which the kernel does not take.
         q, k, v = as_type(joint, dtype).unbind(2)  # [B, L, N, D] each
-        rate = attention.dropout if attention.training else 0.0  # Paddle 2.6 does not look at `training` without a mask
         context = F.scaled_dot_product_attention(q, k, v, mask, rate, training=attention.training)
     else:
         q, k, v = joint.transpose([2, 0, 3, 1, 4]).unbind(0)  # [B, N, L, D] each, queries scaled
         scores = paddle.matmul(q, k, transpose_y=True)  # [B, N, L, L]
         probs = F.softmax(scores if mask is None else scores + mask)
-        if attention.dropout:
-            probs = F.dropout(probs, attention.dropout, training=attention.training)
+        if rate:
+            probs = F.dropout(probs, rate)
         context = paddle.matmul(probs, v).transpose([0, 2, 1, 3])  # [B, L, N, D]
     return context.reshape(x.shape)
 

@@ -275,7 +275,7 @@ class UnpaddedKernel:
         self.calls.append((str(q.dtype).split(".")[-1], q.shape[0], longest, dropout))
         rows = []
         for first, end in itertools.pairwise(starts.numpy().tolist()):
-            own = [each[first:end].transpose([1, 0, 2]) for each in (q, k, v)]  # [N, l, D]
+            own = [each.astype("float32")[first:end].transpose([1, 0, 2]) for each in (q, k, v)]  # [N, l, D]
             probs = paddle.nn.functional.softmax(paddle.matmul(own[0] * scale, own[1], transpose_y=True))
             rows.append(paddle.matmul(probs, own[2]).transpose([1, 0, 2]))
         return paddle.concat(rows), None

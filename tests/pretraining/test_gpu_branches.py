@@ -4,7 +4,6 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
-import paddle
 import pytest
 from conftest import load_tool
 
@@ -31,27 +30,6 @@ def test_update_starts_few_kernels(gpu_branches, size, batch, most):
     counts = TOOL.launches_of_an_update(TOOL.network(size), batch == "padded")
     assert counts["forward"] > 600 and counts["update"] <= most, counts
     assert counts["optimizer"] < 60 and counts["ema_decay"] == 6  # whatever the number of parameters
-
-
-READING = ("numpy", "item", "tolist", "__float__", "__int__", "__bool__", "__index__", "__array__", "cpu")
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """The names of the methods by which tensors were read."""
-    names = []
-
-    def noting(name, method):
-        def read(self, *arguments, **options):
-            names.append(name)
-            return method(self, *arguments, **options)
-
-        return read
-
-    for name in READING:
-        if method := getattr(paddle.Tensor, name, None):
-            monkeypatch.setattr(paddle.Tensor, name, noting(name, method))
-    return names
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
