@@ -57,7 +57,7 @@ def test_padding_is_left_out_where_there_is_a_kernel_for_that(finetune, monkeypa
     kernel, unpadded_kernel = Kernel(), UnpaddedKernel()
     monkeypatch.setattr(paddle.nn.functional, "scaled_dot_product_attention", kernel)
     monkeypatch.setattr(paddle.nn.functional.flash_attention, "flash_attn_unpadded", unpadded_kernel)
-    finetune(precision="bf16", eval_steps=12)
+    finetune(precision="bf16", eval_steps=12, length_batching=False)
     assert not kernel.calls
     num_layers, num_evaluations = 2, 2
     assert len(unpadded_kernel.calls) == num_layers * (NUM_STEPS + num_evaluations)
