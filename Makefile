@@ -8,16 +8,21 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-slow lint hub-modules peers lock clean
+.PHONY: demo test test-slow test-gpu lint hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) tools/demo.py --run-dir runs/demo
 
 test: $(VENV)/.complete
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-slow: $(VENV)/.complete
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not gpu"
+
+# What can be compared on a GPU only; with two of them also two processes. The same tests run in `make test` on the CPU
+# with the GPU's branches. Where there is no GPU nothing would be tested: that is a failure.
+test-gpu: $(VENV)/.complete
+	@$(PYTEST) -m gpu
 
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .

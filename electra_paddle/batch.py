@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from electra_paddle.arrays import ArrayOrTensor
+from electra_paddle.arrays import Array, ArrayOrTensor
 
 
 class ProcessShare(NamedTuple):
@@ -27,6 +27,24 @@ class TokenBatch(NamedTuple):
     input_ids: ArrayOrTensor  # [B, L] int64
     token_type_ids: ArrayOrTensor  # [B, L] int64, 1 in the second segment
     attention_mask: ArrayOrTensor  # [B, L] int64, 1 at tokens, 0 at padding
+
+
+class Layout(NamedTuple):
+    """Where the tokens of padded sequences are, so that networks can leave the padding out. T tokens in all."""
+
+    index: ArrayOrTensor  # [T] int64, places of the tokens within the flattened batch
+    starts: ArrayOrTensor  # [B + 1] int32, the first token of each sequence among them, and T
+    longest: int  # tokens of the longest sequence
+    shape: tuple[int, ...]  # (B, L)
+
+    @classmethod
+    def of(cls, attention_mask: Array) -> "Layout":
+        """The Layout of a mask [..., L], whose further axes all count for B."""
+        mask = attention_mask.reshape(-1, attention_mask.shape[-1])
+        lengths = mask.sum(axis=1)
+        return cls(
+            np.flatnonzero(mask), np.append(0, np.cumsum(lengths)).astype(np.int32), int(lengths.max()), mask.shape
+        )
 
 
 class MaskedBatch(NamedTuple):
@@ -76,6 +94,7 @@ class ClassificationBatch(NamedTuple):
     attention_mask: ArrayOrTensor  # [B, L] int64
     labels: ArrayOrTensor  # [B] or [B, L] int64, -1 where there is none
     weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
+    layout: Layout | None = None  # where networks may leave the padding out
 
 
 class ClassificationOutput(NamedTuple):
@@ -94,6 +113,7 @@ class ChoiceBatch(NamedTuple):
     is_choice: ArrayOrTensor  # [B, C] float32, 0 at places of choices that a question does not have
     labels: ArrayOrTensor  # [B] int64, the right choice, -1 where there is none
     weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
+    layout: Layout | None = None  # of [B * C, L], where networks may leave the padding out
 
 
 class ReadingBatch(NamedTuple):
@@ -106,6 +126,7 @@ class ReadingBatch(NamedTuple):
     end_positions: ArrayOrTensor  # [B] int64, the answer's last token
     answer_types: ArrayOrTensor  # [B] int64, places in text.windows.ANSWER_TYPES
     weights: ArrayOrTensor  # [B] float32: how often a row's loss counts
+    layout: Layout | None = None  # where networks may leave the padding out
 
 
 class ReadingOutput(NamedTuple):

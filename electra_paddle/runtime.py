@@ -34,8 +34,10 @@ DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp32": "float32",
     "tf32": "float32",
     "bf16": "bfloat16",
+    "bf16_o2": "bfloat16",
     "fp16": "float16",
 }  # Paddle's names of the precisions
+MASTER_WEIGHTS = ("bf16_o2",)  # precisions in which the network's weights are copies of those in float32
 AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}  # what the math library's fastest path needs
 MATH_LIBRARY = "MKL_DEBUG_CPU_TYPE"  # environment variable
 LAST_SECONDS = 600  # for the update and the checkpoint with which a process ends whose launcher has died
@@ -356,14 +358,17 @@ def allow_tf32(is_allowed: bool) -> None:
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
-    """A context in which matrix products are computed in "bf16" or "fp16"; in "fp32" and "tf32" nothing is cast."""
+    """A context in which matrix products are computed in half precision; in "fp32" and "tf32" nothing is cast.
+
+    In "bf16" and "fp16" (Paddle's level O1) all else is computed in float32, in "bf16_o2" only what has to be.
+    """
     import paddle
 
     if DTYPES[precision] == "float32":
         return contextlib.nullcontext()
     if is_cpu():
         return rounded_factors()
-    return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O1")
+    return paddle.amp.auto_cast(dtype=DTYPES[precision], level="O2" if precision in MASTER_WEIGHTS else "O1")
 
 
 @contextlib.contextmanager
@@ -403,6 +408,7 @@ def usable_precision(precision: str) -> tuple[str, str | None]:
     supported: dict[str, Callable[[], bool]] = {
         "tf32": lambda: paddle.device.cuda.get_device_capability()[0] >= 8,
         "bf16": paddle.amp.is_bfloat16_supported,
+        "bf16_o2": paddle.amp.is_bfloat16_supported,
         "fp16": paddle.amp.is_float16_supported,
     }
     return (precision, None) if supported[precision]() else ("fp32", f"this GPU has no {precision}")

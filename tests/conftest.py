@@ -1,5 +1,8 @@
+import importlib.util
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +24,15 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+def pytest_configure(config):
+    """Where only tests of GPUs are asked for, none of them would run without one: that is a failure."""
+    if config.getoption("markexpr") == "gpu":
+        count = "import paddle; print('GPUs', paddle.device.cuda.device_count())"  # an import may say much else
+        result = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True)
+        if result.returncode or "GPUs 0" in result.stdout:
+            raise pytest.UsageError("found no GPU that Paddle can use, expected one; `electra-paddle doctor` says why")
+
+
 @pytest.fixture(autouse=True)
 def loopback_only(monkeypatch):
     """No test reaches the network."""
@@ -37,17 +49,84 @@ def loopback_only(monkeypatch):
 @pytest.fixture
 def gpu_branches(monkeypatch):
     """The code takes the ways that it takes on a GPU, on a CPU: what they compute is checked, not how fast."""
+    import paddle
+
     from electra_paddle.models import encoder
 
+    paddle.set_device("cpu")
     monkeypatch.setattr(runtime, "is_cpu", lambda: False)
     monkeypatch.setattr(encoder, "runs_on_cpu", lambda x: False)
 
 
-@pytest.fixture(params=["CPU", "GPU branches"])
+@pytest.fixture
+def gpu():
+    """Paddle computes on the first GPU, the same each time."""
+    import paddle
+
+    if not paddle.device.cuda.device_count():
+        pytest.skip("needs a GPU")
+    paddle.set_device("gpu")
+    runtime.start(is_deterministic=True)
+    yield
+    paddle.set_device("cpu")
+
+
+ON_GPU = pytest.param("GPU", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(params=["CPU", "GPU branches", ON_GPU])
 def both_branches(request):
-    """The test runs as on a CPU, and with `gpu_branches`."""
-    if request.param != "CPU":
+    """The test runs as on a CPU, with `gpu_branches`, and on a GPU."""
+    if request.param == "GPU branches":
         request.getfixturevalue("gpu_branches")
+    elif request.param == "GPU":
+        request.getfixturevalue("gpu")
+
+
+@pytest.fixture(params=["GPU branches", ON_GPU])
+def device(request, monkeypatch):
+    """The test runs on a GPU, and on a CPU with `gpu_branches`, half precision computed by `half_precision`."""
+    if request.param == "GPU":
+        request.getfixturevalue("gpu")
+    else:
+        import half_precision
+
+        request.getfixturevalue("gpu_branches")
+        monkeypatch.setattr(runtime, "usable_precision", lambda name: (name, None))
+        monkeypatch.setattr(runtime, "autocast", half_precision.autocast)
+        monkeypatch.setattr("electra_paddle.training.hardware.is_gpu", lambda: False)
+    return request.param
+
+
+def load_tool(name):
+    """The module tools/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+READING = ("numpy", "item", "tolist", "__float__", "__int__", "__bool__", "__index__", "__array__", "cpu")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the methods by which tensors were read."""
+    import paddle
+
+    names = []
+
+    def noting(name, method):
+        def read(self, *arguments, **options):
+            names.append(name)
+            return method(self, *arguments, **options)
+
+        return read
+
+    for name in READING:
+        if method := getattr(paddle.Tensor, name, None):
+            monkeypatch.setattr(paddle.Tensor, name, noting(name, method))
+    return names
 
 
 def assert_close(actual, expected, atol=1e-5, rtol=0.0):

@@ -1,12 +1,11 @@
 """The verdict of tools/compare_curves.py on curves that are known."""
 
-import importlib.util
 import json
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_tool
 
 CURVES = json.loads((ROOT / "tests/golden/curves.json").read_text(encoding="utf-8"))
 LOSSES = np.array(CURVES["train_loss"])  # [runs, windows]
@@ -14,10 +13,7 @@ LOSSES = np.array(CURVES["train_loss"])  # [runs, windows]
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("compare_curves", ROOT / "tools/compare_curves.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("compare_curves")
 
 
 def test_the_reference_agrees_with_itself(tool):

@@ -198,9 +198,9 @@ def debug_update(config, vocabulary):
 
     runtime.start()
     from electra_paddle.models.pretraining import ElectraForJointPretraining
-    from electra_paddle.training.loop import to_tensors
     from electra_paddle.training.optimizer import build_optimizer
     from electra_paddle.training.schedule import build_schedule
+    from electra_paddle.training.transfer import to_tensors
 
     model = ElectraForJointPretraining(*config.geometries(len(vocabulary)))
     optimizer = build_optimizer(model, build_schedule(1e-4, 1000, 10, 1.0), 0.01)

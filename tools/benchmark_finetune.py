@@ -77,8 +77,8 @@ def build(kind, vocab_size, size):
     from electra_paddle.config.geometry import discriminator_geometry
     from electra_paddle.finetuning.model import TaskModel
     from electra_paddle.models.initialization import initialize
-    from electra_paddle.training.loop import to_tensors
     from electra_paddle.training.optimizer import build_optimizer
+    from electra_paddle.training.transfer import to_tensors
 
     shape = dataclasses.asdict(discriminator_geometry(size, vocab_size, None, {}))
     network = kind.build_network(ElectraConfig(**shape, num_labels=len(kind.description.labels)))

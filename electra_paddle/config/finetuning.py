@@ -84,7 +84,10 @@ class FinetuningConfig:
     weight_decay_rate: float = entry(0.01, "weight decay of everything but biases and layer norms")
     max_bad_steps: int = entry(10, "updates in a row whose loss may be infinite or NaN before the run stops")
     gradient_accumulation_steps: int = entry(1, "parts that each process cuts its share of a batch into")
-    precision: str = entry("fp32", "of matrix products: fp32, bf16, or on a GPU tf32 or fp16 (with loss scaling)")
+    precision: str = entry(
+        "fp32",
+        "of matrix products: fp32, bf16; on a GPU also tf32, fp16 (loss scaling), bf16_o2 (bf16 weights, fp32 masters)",
+    )
     deterministic: bool = entry(False, "true: a GPU's results are the same each time, as a CPU's are; slower")
     length_batching: bool = entry(True, "batches of examples of similar length; false: drawn without regard to it")
     pad_to_max_length: bool = entry(False, "true: pad all batches to max_seq_length, as the original does")

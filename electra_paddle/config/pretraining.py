@@ -10,7 +10,7 @@ from electra_paddle.config.geometry import Geometry, discriminator_geometry, gen
 from electra_paddle.errors import ConfigError
 from electra_paddle.schedules import SCHEDULES
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32", "bf16", "bf16_o2", "fp16")
 INITIALIZATIONS = ("original", "informed")
 MASK_SAMPLINGS = ("without_replacement", "reference")
 
@@ -100,7 +100,10 @@ class PretrainingConfig:
     gradient_accumulation_steps: int = entry(
         1, "parts that each process cuts its share of a batch into", group="memory and speed"
     )
-    precision: str = entry("fp32", "of matrix products: fp32, bf16, or on a GPU tf32 or fp16 (with loss scaling)")
+    precision: str = entry(
+        "fp32",
+        "of matrix products: fp32, bf16; on a GPU also tf32, fp16 (loss scaling), bf16_o2 (bf16 weights, fp32 masters)",
+    )
     deterministic: bool = entry(
         False, "true: a GPU's results are the same each time, as a CPU's are, and a resumed run's too; slower"
     )

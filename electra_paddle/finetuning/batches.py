@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ class TrainingBatches:
     ) -> None:
         self.features, self.kind, self.batch_size, self.seed = features, kind, batch_size, seed
         self.share, self.by_length, self.length = share, by_length, length
-        self.latest = np.zeros(0, np.int64)  # example of each of this process's rows of the last batch; -1: filled up
+        # Of each batch that was made: the examples of this process's rows, -1 where it was filled up. The reader of
+        # these takes them away: more may have been made than were trained on.
+        self.examples: collections.deque[Array] = collections.deque()
 
     def iterate(self, start: int, stop: int) -> Generator[Any, None, None]:
         """Yield this process's rows of batches `start` to `stop`, every feature once an epoch."""
@@ -64,7 +67,7 @@ class TrainingBatches:
         rows = np.append(rows, np.repeat(rows[:1], num_missing))
         size = len(rows) // self.share.num_processes
         own = slice(self.share.rank * size, (self.share.rank + 1) * size)
-        self.latest = np.where(weights[own] > 0, self.features.columns["example"][rows[own]], -1)
+        self.examples.append(np.where(weights[own] > 0, self.features.columns["example"][rows[own]], -1))
         batch = self.kind.collate([self.features[number] for number in rows[own]], self.length)
         return batch._replace(weights=weights[own])
 

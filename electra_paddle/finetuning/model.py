@@ -12,7 +12,7 @@ from electra_paddle.finetuning.ensemble import choices_of
 from electra_paddle.finetuning.kinds.base import TASK, task_text
 from electra_paddle.finetuning.regularization import training_output
 from electra_paddle.models import pretrained_directory as pretrained
-from electra_paddle.models.encoder import speed_up
+from electra_paddle.models.encoder import speed_up, unpadded
 from electra_paddle.models.initialization import initialize
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ class TaskModel(nn.Layer):
         self.kind, self.network = kind, network
 
     def forward(self, batch: Any) -> Any:
-        if self.training:
-            return training_output(self.kind, self.network, batch)
-        return self.kind.forward(self.network, batch)
+        with unpadded(getattr(batch, "layout", None)):
+            if self.training:
+                return training_output(self.kind, self.network, batch)
+            return self.kind.forward(self.network, batch)
 
 
 class Ensemble(nn.Layer):

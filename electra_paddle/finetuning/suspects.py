@@ -68,7 +68,7 @@ class RowLosses(Callback):
         return self.kind.training_metrics(batch, output)
 
     def on_step(self, session: Session) -> None:
-        self._waiting.append((self.batches.latest, self._of_update))
+        self._waiting.append((self.batches.examples.popleft(), self._of_update))
         self._of_update = []
         if len(self._waiting) >= INTERVAL or session.is_last:
             self._add()
@@ -80,13 +80,17 @@ class RowLosses(Callback):
         save_file({"sums": self.sums, "counts": self.counts}, folder / FILE.format(runtime.rank()))
 
     def _add(self) -> None:
-        for numbers, parts in self._waiting:
-            if parts:
-                losses = np.concatenate([part.numpy() for part in parts])
-                is_real = numbers >= 0
-                np.add.at(self.sums, numbers[is_real], losses[is_real])
-                np.add.at(self.counts, numbers[is_real], 1)
-        self._waiting = []
+        """Fetch from the device what waits there, all together."""
+        waiting, self._waiting = [each for each in self._waiting if each[1]], []
+        if not waiting:
+            return
+        import paddle
+
+        losses = paddle.concat([part for _, parts in waiting for part in parts]).numpy()
+        numbers = np.concatenate([numbers for numbers, _ in waiting])
+        is_real = numbers >= 0
+        np.add.at(self.sums, numbers[is_real], losses[is_real])
+        np.add.at(self.counts, numbers[is_real], 1)
 
     def means(self) -> Array:
         """Mean loss of each example [N], NaN of those without one; every process gets those of all."""

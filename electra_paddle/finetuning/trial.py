@@ -21,7 +21,7 @@ from electra_paddle.models.encoder import fuse_attention
 from electra_paddle.models.pretrained_directory import load_model
 from electra_paddle.tensors import assign, read_tensors, save_tensors
 from electra_paddle.training.callbacks import Callback
-from electra_paddle.training.checkpoint import Checkpoint, Checkpoints
+from electra_paddle.training.checkpoint import Checkpoint, Checkpoints, weights_of
 from electra_paddle.training.loggers import Run
 from electra_paddle.training.monitor import Monitor
 from electra_paddle.training.optimizer import layerwise_factors
@@ -105,7 +105,7 @@ class Trial:
             rate_factors=self._layer_factors(),
             callbacks=[losses, best, *load_callbacks(config.callbacks, self.callbacks)],
         )
-        notes = [*session.notes, fuse_attention(self.model.network, session.precision)]
+        notes = [*session.notes, fuse_attention(self.model.network, session.precision, may_unpad=True)]
         if runtime.is_main():
             print("".join(note + "\n" for note in notes if note), end="")
         folder = config.output_dir / "finetuning_logs" / f"{self.job.name}_{self.number}"
@@ -174,7 +174,7 @@ class BestWeights(Callback):
         if session.is_last or session.step % interval == 0:
             averaged = session.average.applied() if session.average else contextlib.nullcontext()
             with averaged:
-                with session.monitor.paused():
+                with session.monitor.paused(), session.evaluating():
                     scores = choose_on_dev(self.trial.model, self.trial.job, self.trial.features).scores
                 self.trial.model.train()
                 session.evaluated(scores)
@@ -187,7 +187,7 @@ class BestWeights(Callback):
             if runtime.is_main():
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 partial = self.file.with_suffix(".partial")
-                save_tensors(dict(self.trial.model.named_parameters()), partial)
+                save_tensors(weights_of(self.trial.model, session.optimizer), partial)
                 os.replace(partial, self.file)
         else:
             session.progress["best"] = {**best, "num_worse": best["num_worse"] + 1}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from paddle import nn
 from paddlenlp.transformers import ElectraModel
 
 from electra_paddle import runtime
+from electra_paddle.batch import Layout
 from electra_paddle.models import cpu_ops
 
 if TYPE_CHECKING:
@@ -60,11 +62,15 @@ def runs_on_cpu(x: Tensor) -> bool:
     return paddle.in_dynamic_mode() and x.place.is_cpu_place() and x.dtype == paddle.float32
 
 
-def fuse_attention(network: nn.Layer, precision: str) -> str | None:
+def fuse_attention(network: nn.Layer, precision: str, may_unpad: bool = False) -> str | None:
     """Let a network's attention be Paddle's fused one, where device and precision have it.
 
+    Args:
+        may_unpad: whether its layers may leave padding out, where the build has a kernel for that and `unpadded` says
+            where tokens are.
+
     Returns:
-        None, or why it stays as it is on this GPU.
+        None, or what is not used on this GPU, and why.
     """
     if runtime.is_cpu():
         return None
@@ -80,27 +86,71 @@ def fuse_attention(network: nn.Layer, precision: str) -> str | None:
             return f"attention is not fused: this build of Paddle has none in {precision}, width {width}, for this GPU"
     for layer in layers:
         layer.may_fuse = True
+    if not may_unpad:
+        return None
+    for width in sorted({layer.self_attn.head_dim for layer in layers}):
+        probe, starts = paddle.zeros([8, 1, width], dtype), paddle.to_tensor([0, 8], "int32")
+        try:
+            F.flash_attention.flash_attn_unpadded(probe, probe, probe, starts, starts, 8, 8, 1.0)
+        except (AttributeError, RuntimeError):
+            build = f"this build of Paddle has no unpadded attention in {precision}, width {width}, for this GPU"
+            return f"padding is computed, too: {build}"
+    for layer in layers:
+        layer.may_unpad = True
     return None
 
 
-def encode(electra: ElectraModel, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-    """Hidden states [B, L, H] of token ids [B, L] in the segments [B, L].
+@contextlib.contextmanager
+def unpadded(layout: Layout | None) -> Iterator[None]:
+    """Context in which networks whose attention was fused for that leave out the padding of a batch.
 
     Args:
-        attention_mask: [B, L], 1 at tokens and 0 at padding; None where there is no padding.
+        layout: of the batch, with tensors; None where it is not known.
+    """
+    _layouts.append(layout)
+    try:
+        yield
+    finally:
+        _layouts.pop()
+
+
+_layouts: list[Layout | None] = []
+
+
+def usable_layout(layer: nn.Layer, attention_mask: Tensor | None) -> Layout | None:
+    """The layout of a batch with this mask, where a layer can do without its padding here and now."""
+    layout = _layouts[-1] if _layouts else None
+    if layout is None or attention_mask is None or tuple(attention_mask.shape) != layout.shape:
+        return None
+    return layout if getattr(layer, "may_unpad", False) and fused_dtype(layer) is not None else None
+
+
+def encode(electra: ElectraModel, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Hidden states [B, L, H] of token ids [B, L] in the segments [B, L]; 0 at padding that was left out.
+
+    Args:
+        attention_mask: [B, L], 1 at tokens and 0 at padding, or what `added_to_scores` made of it; None where there is
+            no padding.
     """
     positions = counting(input_ids.shape[1]).expand(input_ids.shape)
     hidden = electra.embeddings(input_ids, token_type_ids=token_type_ids, position_ids=positions)  # [B, L, E]
     if hasattr(electra, "embeddings_project"):
         hidden = electra.embeddings_project(hidden)
-    mask = None if attention_mask is None else added_to_scores(electra, attention_mask)
-    layers = list(electra.encoder.layers)
+    mask, layers = attention_mask, list(electra.encoder.layers)
+    layout = usable_layout(layers[0], attention_mask)
+    if layout:
+        hidden = paddle.gather(hidden.flatten(0, 1), layout.index)  # [T, H]
+    elif mask is not None and mask.ndim == 2:
+        mask = added_to_scores(layers[0], mask)
     if runs_on_cpu(hidden):
         for layer in layers:
             hidden = layer(hidden, mask)
         return hidden
     for layer, (weight, bias) in zip(layers, joint_projections(layers), strict=True):
-        hidden = layer(hidden, mask, weight=weight, bias=bias)
+        hidden = layer(hidden, layout or mask, weight=weight, bias=bias)
+    if layout:
+        nothing = paddle.zeros([math.prod(layout.shape), hidden.shape[1]], hidden.dtype)
+        hidden = paddle.scatter(nothing, layout.index, hidden).reshape([*layout.shape, -1])
     return hidden
 
 
@@ -115,20 +165,20 @@ def joint_projections(layers: Sequence[nn.Layer]) -> list[tuple[Tensor, Tensor]]
     weights = paddle.stack([each.weight for each in projections]).reshape(shape)  # [layers, 3, H, H]
     biases = paddle.stack([each.bias for each in projections]).reshape([*shape[:2], 1, -1])  # [layers, 3, 1, H]
     if fused_dtype(layers[0]) is None:
-        scales = query_scales(attention.head_dim)  # [3, 1, 1]
+        scales = query_scales(attention.head_dim, weights.dtype)  # [3, 1, 1]
         weights, biases = weights * scales, biases * scales
     weights = weights.transpose([0, 2, 1, 3]).reshape([len(layers), attention.embed_dim, -1])
     return list(zip(weights.unbind(), biases.reshape([len(layers), -1]).unbind(), strict=True))
 
 
-def query_scales(width: int) -> Tensor:
+def query_scales(width: int, dtype: Any) -> Tensor:
     """[3, 1, 1]: by what queries, keys and values are multiplied in heads of a width; made once."""
-    return _query_scales(width, paddle.device.get_device())
+    return _query_scales(width, dtype, paddle.device.get_device())
 
 
 @functools.lru_cache(maxsize=64)
-def _query_scales(width: int, device: str) -> Tensor:
-    return paddle.to_tensor([width**-0.5, 1.0, 1.0]).reshape([3, 1, 1])
+def _query_scales(width: int, dtype: Any, device: str) -> Tensor:
+    return paddle.to_tensor([width**-0.5, 1.0, 1.0]).reshape([3, 1, 1]).astype(dtype)
 
 
 def counting(length: int, step: int = 1, dtype: str = "int64") -> Tensor:
@@ -146,10 +196,14 @@ def projections_of(attention: nn.MultiHeadAttention) -> tuple[nn.Linear, nn.Line
     return attention.q_proj, attention.k_proj, attention.v_proj
 
 
-def added_to_scores(electra: ElectraModel, attention_mask: Tensor) -> Tensor:
-    """[B, L] -> [B, 1, 1, L], 0 at tokens and -1e9 at padding; [B, 1, L, L] as the fused attention wants it."""
+def added_to_scores(layer: nn.Layer, attention_mask: Tensor) -> Tensor:
+    """[B, L] -> [B, 1, 1, L], 0 at tokens and -1e9 at padding; [B, 1, L, L] as the fused attention wants it.
+
+    Args:
+        layer: one of those that take it.
+    """
     mask = paddle.scale(attention_mask.unsqueeze([1, 2]).astype(paddle.get_default_dtype()), 1e9, bias=-1e9)
-    dtype = fused_dtype(electra.encoder.layers[0])
+    dtype = fused_dtype(layer)
     if dtype is None:
         return mask
     batch, length = attention_mask.shape
@@ -198,31 +252,35 @@ class Dropout(nn.Dropout):
 
 
 def self_attention(
-    attention: nn.MultiHeadAttention, x: Tensor, mask: Tensor | None, weight: Tensor, bias: Tensor, dtype: Any
+    attention: nn.MultiHeadAttention, x: Tensor, mask: Tensor | Layout | None, weight: Tensor, bias: Tensor, dtype: Any
 ) -> Tensor:
     """Self-attention of x [B, L, H] up to the concatenated heads [B, L, H], one product for queries, keys and values.
 
     Args:
-        mask: of `added_to_scores`; or None.
+        mask: of `added_to_scores`; or None; or the Layout of which x are the tokens, [T, H].
         weight, bias: of `joint_projections`.
         dtype: in which the fused kernel is to run; None if it is not to.
     """
+    rate = attention.dropout if attention.training else 0.0  # Paddle 2.6 does not look at `training` without a mask
     joint = paddle.matmul(x, weight)  # [B, L, 3 H]
     joint = joint + as_type(bias, joint.dtype)
-    joint = joint.reshape([0, 0, 3, attention.num_heads, attention.head_dim])  # [B, L, 3, N, D]
-    if dtype is not None:
+    joint = joint.reshape([*x.shape[:-1], 3, attention.num_heads, attention.head_dim])  # [B, L, 3, N, D]
+    if isinstance(mask, Layout):
+        q, k, v = as_type(joint, dtype).unbind(1)  # [T, N, D] each
+        extent = mask.starts, mask.starts, mask.longest, mask.longest, attention.head_dim**-0.5
+        context, _ = F.flash_attention.flash_attn_unpadded(q, k, v, *extent, rate, training=attention.training)
+    elif dtype is not None:
         # Under automatic casts Paddle 2.6 leaves float32 here and there, which the kernel does not take.
         q, k, v = as_type(joint, dtype).unbind(2)  # [B, L, N, D] each
-        rate = attention.dropout if attention.training else 0.0  # Paddle 2.6 does not look at `training` without a mask
         context = F.scaled_dot_product_attention(q, k, v, mask, rate, training=attention.training)
     else:
         q, k, v = joint.transpose([2, 0, 3, 1, 4]).unbind(0)  # [B, N, L, D] each, queries scaled
         scores = paddle.matmul(q, k, transpose_y=True)  # [B, N, L, L]
         probs = F.softmax(scores if mask is None else scores + mask)
-        if attention.dropout:
-            probs = F.dropout(probs, attention.dropout, training=attention.training)
+        if rate:
+            probs = F.dropout(probs, rate)
         context = paddle.matmul(probs, v).transpose([0, 2, 1, 3])  # [B, L, N, D]
-    return context.reshape([0, 0, attention.embed_dim])
+    return context.reshape(x.shape)
 
 
 def as_type(tensor: Tensor, dtype: Any) -> Tensor:
@@ -248,7 +306,7 @@ class EncoderLayer(nn.TransformerEncoderLayer):
     def forward(
         self,
         src: Tensor,
-        src_mask: Tensor | None = None,
+        src_mask: Tensor | Layout | None = None,
         cache: Any = None,
         output_attentions: bool = False,
         weight: Tensor | None = None,
@@ -258,13 +316,13 @@ class EncoderLayer(nn.TransformerEncoderLayer):
 
         Args:
             src_mask: [B, 1, 1, L], float numbers that are added to the attention scores; or None. Where the fused
-                attention is used, [B, 1, L, L] in its type.
+                attention is used, [B, 1, L, L] in its type; where padding is left out, its Layout, and `src` is [T, H].
             weight, bias: this layer's of `joint_projections`, where they are known.
         """
         is_plain = cache is None and not output_attentions and not self.normalize_before and not self.dropout.p
         if not is_plain or self.activation is not F.gelu or not paddle.in_dynamic_mode():
             return super().forward(src, src_mask, cache, output_attentions)  # type: ignore[call-overload]  # PaddleNLP adds the last
-        if runs_on_cpu(src):
+        if runs_on_cpu(src) and not isinstance(src_mask, Layout):
             return self._forward_on_cpu(src, src_mask)
         if weight is None or bias is None:
             ((weight, bias),) = joint_projections([self])

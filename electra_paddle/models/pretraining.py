@@ -15,7 +15,7 @@ from paddlenlp.transformers import ElectraConfig, ElectraDiscriminator, ElectraG
 
 from electra_paddle.batch import CorruptedBatch, PretrainingOutput
 from electra_paddle.errors import ConfigError
-from electra_paddle.models.encoder import encode, speed_up
+from electra_paddle.models.encoder import added_to_scores, encode, speed_up
 from electra_paddle.models.heads import replaced_logits, vocabulary_logits
 from electra_paddle.models.initialization import initialize
 from electra_paddle.models.losses import masked_lm_loss, replaced_token_detection_loss
@@ -102,10 +102,13 @@ class ElectraForJointPretraining(nn.Layer):
             PretrainingOutput; without a discriminator what belongs to it is None.
         """
         index = flat_index(batch.masked_positions, batch.input_ids.shape[1])  # [B * P]
-        mlm_logits = self.generate(batch, index)  # [B, P, V]
+        mask = mask_of(batch)
+        if mask is not None:
+            mask = added_to_scores(self.encoder_layers()[0], mask)  # once for both networks
+        mlm_logits = self.generate(batch, index, mask)  # [B, P, V]
         mlm_loss = masked_lm_loss(mlm_logits, batch.masked_labels, batch.masked_weights, batch.mlm_normalizer)
         settings = self.settings
-        loss = settings.gen_weight * mlm_loss
+        loss = mlm_loss if settings.gen_weight == 1 else settings.gen_weight * mlm_loss
         sample, uniforms = sample_tokens, batch.sampling_uniforms
         if gumbel_uniforms is not None:
             sample, uniforms = sample_by_gumbel, gumbel_uniforms
@@ -115,7 +118,7 @@ class ElectraForJointPretraining(nn.Layer):
         if self.discriminator is None:
             return PretrainingOutput(loss, mlm_loss, None, mlm_logits, sampled_ids)
         corrupted = CorruptedBatch(*corrupt(batch, sampled_ids, index))
-        rtd_logits, rtd_states = self.discriminate(corrupted, batch)  # [B, L], [B, L, H]
+        rtd_logits, rtd_states = self.discriminate(corrupted, batch, mask)  # [B, L], [B, L, H]
         rtd_loss = replaced_token_detection_loss(
             rtd_logits, corrupted.is_replaced, batch.attention_mask, batch.rtd_normalizer
         )
@@ -127,29 +130,34 @@ class ElectraForJointPretraining(nn.Layer):
         networks = [network for network in (self.generator, self.discriminator) if network is not None]
         return list({id(layer): layer for net in networks for layer in net.electra.encoder.layers}.values())
 
-    def generate(self, batch: Any, index: Tensor | None = None) -> paddle.Tensor:
+    def generate(self, batch: Any, index: Tensor | None = None, mask: Tensor | None = None) -> paddle.Tensor:
         """Vocabulary logits at the masked positions, [B, P, V]; all alike where there is no generator.
 
         Args:
             index: the `flat_index` of the positions, where it is known.
+            mask: what `added_to_scores` made of the batch's, where it is known.
         """
         if self.generator is None:
             return paddle.zeros([*batch.masked_positions.shape, self.vocab_size])
-        hidden = encode(
-            self.generator.electra, batch.masked_input_ids, batch.token_type_ids, mask_of(batch)
-        )  # [B, L, Hg]
+        mask = mask_of(batch) if mask is None else mask
+        hidden = encode(self.generator.electra, batch.masked_input_ids, batch.token_type_ids, mask)  # [B, L, Hg]
         if index is None:
             index = flat_index(batch.masked_positions, hidden.shape[1])
         hidden = paddle.gather(hidden.reshape([-1, hidden.shape[2]]), index)  # [B * P, Hg]
         logits = vocabulary_logits(self.generator, hidden)  # [B * P, V]
         return logits.reshape([*batch.masked_positions.shape, -1])
 
-    def discriminate(self, corrupted: CorruptedBatch, batch: MaskedBatch) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """Logits of being replaced at every position, [B, L], and the last layer's states, [B, L, H]."""
+    def discriminate(
+        self, corrupted: CorruptedBatch, batch: MaskedBatch, mask: Tensor | None = None
+    ) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """Logits of being replaced at every position, [B, L], and the last layer's states, [B, L, H].
+
+        Args:
+            mask: what `added_to_scores` made of the batch's, where it is known.
+        """
         assert self.discriminator is not None  # the caller asks only where there is one
-        hidden = encode(
-            self.discriminator.electra, corrupted.input_ids, batch.token_type_ids, mask_of(batch)
-        )  # [B, L, H]
+        mask = mask_of(batch) if mask is None else mask
+        hidden = encode(self.discriminator.electra, corrupted.input_ids, batch.token_type_ids, mask)  # [B, L, H]
         return replaced_logits(self.discriminator, hidden), hidden
 
 

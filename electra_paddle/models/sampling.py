@@ -10,7 +10,7 @@ import paddle.nn.functional as F
 
 from electra_paddle import runtime
 from electra_paddle.arrays import Array
-from electra_paddle.models.encoder import counting
+from electra_paddle.models.encoder import as_type, counting
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -60,7 +60,7 @@ def sample_by_gumbel(
 
 def sampling_logits(mlm_logits: Tensor, labels: Tensor, temperature: float, disallow_correct: bool) -> Tensor:
     """Logits of the distribution to draw from, float32 [B, P, V]."""
-    logits = mlm_logits.astype("float32")
+    logits = as_type(mlm_logits, "float32")
     if temperature != 1:
         logits = logits / temperature
     return logits - 1000.0 * F.one_hot(labels, logits.shape[-1]) if disallow_correct else logits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import paddle
 
 from electra_paddle.batch import MaskedBatch, PretrainingOutput
-from electra_paddle.models.encoder import counting
+from electra_paddle.models.encoder import as_type, counting
 
 
 def pretraining_metrics(batch: MaskedBatch, output: PretrainingOutput) -> dict[str, paddle.Tensor]:
@@ -61,7 +61,7 @@ def area_under_roc(logits: paddle.Tensor, is_replaced: paddle.Tensor, tokens: pa
     Source: the rank sum of Mann and Whitney; equal logits count in the order in which they are sorted.
     """
     # Below all logits where there is padding, which so comes first.
-    keys = (logits.astype("float32") + paddle.scale(tokens, 1e30, bias=-1e30)).flatten()  # [B * L]
+    keys = (as_type(logits, "float32") + paddle.scale(tokens, 1e30, bias=-1e30)).flatten()  # [B * L]
     ascending = paddle.gather(is_replaced.flatten(), paddle.argsort(keys)).astype("float64")
     places = counting(len(keys), dtype="float64")  # [B * L] behind how many others each stands
     replaced, count = ascending.sum(), tokens.sum().astype("float64")

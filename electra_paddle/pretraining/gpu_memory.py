@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle.config import PretrainingConfig
 from electra_paddle.config.loading import build, read_hparams
 from electra_paddle.pretraining.cost import FLOAT, num_parameters
+from electra_paddle.runtime import DTYPES, MASTER_WEIGHTS
 
 if TYPE_CHECKING:
     from electra_paddle.config.geometry import Geometry
@@ -38,10 +39,13 @@ class GpuMemory:
 
     Attributes:
         context: of CUDA and of Paddle's kernels.
-        weights: in float32, also in half precision: Paddle's level O1 keeps no other master weights.
+        weights: in float32, also in half precision: Paddle's level O1 keeps no other master weights, and with bf16_o2
+            these are them.
         joined: the weights of queries, keys and values next to each other, twice, for one product of all three.
         half_copies: of the weights for products in half precision, until the backward pass has used them: at most.
-        gradients, moments: in float32.
+            With bf16_o2 the network's own weights.
+        gradients: in float32, with bf16_o2 in bfloat16.
+        moments: in float32.
         messages: gradients once more, which fleet sends while the backward pass goes on.
         activations: kept for the backward pass, with the largest gradients in it.
         logits: [sequences, masked positions, vocabulary], in all forms that exist at once.
@@ -77,7 +81,9 @@ def gpu_memory(
     sequences = config.train_batch_size // (num_processes * config.gradient_accumulation_steps)
     tokens = sequences * config.max_seq_length
     slots = sequences * config.max_predictions_per_seq
-    is_half = config.precision in ("bf16", "fp16")
+    has_masters = config.precision in MASTER_WEIGHTS
+    is_half = DTYPES[config.precision] != "float32"
+    number = HALF if has_masters else FLOAT  # bytes of a gradient
     numbers = num_parameters(config, generator, discriminator)[2]
     networks = [net for net in (generator, discriminator) if net]
     kept = sum(activation_bytes(net, config.max_seq_length, is_half, config.recompute) for net in networks)
@@ -87,11 +93,11 @@ def gpu_memory(
     return GpuMemory(
         context=CONTEXT,
         weights=FLOAT * numbers,
-        joined=sum(map(joined_bytes, networks)),
+        joined=sum(joined_bytes(net) for net in networks) * number / FLOAT,
         half_copies=HALF * numbers if is_half else 0,
-        gradients=FLOAT * numbers,
+        gradients=number * numbers,
         moments=2 * FLOAT * numbers / (num_processes if config.sharding_stage else 1),
-        messages=FLOAT * numbers if is_overlapped else 0,
+        messages=number * numbers if is_overlapped else 0,
         activations=SLACK * tokens * (kept + passing),
         logits=SLACK * LOGIT_BYTES * slots * vocab_size,
         evaluation=SLACK * LOGIT_BYTES * config.eval_rows_at_once * config.max_predictions_per_seq * vocab_size,
@@ -120,7 +126,8 @@ def layer_bytes(net: Geometry, length: int, is_half: bool = False) -> int:
     """Bytes that Paddle's operators keep of a token in one layer, attention not fused.
 
     In half precision (level O1) that are the inputs of products, each cast by itself; softmax and norms stay in
-    float32, and so does what a bias was added to. Fused attention, which Paddle 3 has, keeps less.
+    float32, and so does what a bias was added to; at level O2 it is no more than that. Fused attention, which Paddle 3
+    has, keeps less.
     """
     hidden, inner, scores = net.hidden_size, net.intermediate_size, net.num_attention_heads * length
     factors = 3 * hidden + scores + hidden + hidden + inner  # q, k, v; probabilities; inputs of three more products
@@ -176,7 +183,7 @@ def recipes_table() -> str:
 
 def table_rows() -> Iterator[list[str]]:
     for size in RECIPES:
-        for precision, recompute in (("fp32", False), ("bf16", False), ("bf16", True)):
+        for precision, recompute in (("fp32", False), ("bf16", False), ("bf16", True), ("bf16_o2", True)):
             config = published_recipe(size, precision=precision, recompute=recompute)
             batch = config.train_batch_size
             memory = gpu_memory(config, *config.geometries(VOCAB_SIZE))

@@ -48,16 +48,17 @@ def seconds_per_update(job: Job) -> float:
     if config.recompute:
         runtime.recompute(model.encoder_layers())
     clock = Clock()
-    loop = TrainingLoop(
-        runtime.distribute(model, config.recompute),
-        session.optimizer,
-        session.schedule,
-        clock,
-        job.objective.training_metrics,
-        num_accumulated=config.gradient_accumulation_steps,
-        precision=session.precision,
-        loss_scale=session.loss_scale,
-        max_bad_steps=count,
-    )
-    loop.run(job.batches.iterate(0, count))
+    with session.optimizer.updating():
+        loop = TrainingLoop(
+            runtime.distribute(model, config.recompute),
+            session.optimizer,
+            session.schedule,
+            clock,
+            job.objective.training_metrics,
+            num_accumulated=config.gradient_accumulation_steps,
+            precision=session.precision,
+            loss_scale=session.loss_scale,
+            max_bad_steps=count,
+        )
+        loop.run(job.batches.iterate(0, count))
     return statistics.median(after - before for before, after in itertools.pairwise(clock.times[NUM_FIRST - 1 :]))

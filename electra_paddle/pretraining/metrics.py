@@ -14,7 +14,7 @@ import paddle.nn.functional as F
 
 from electra_paddle.batch import CorruptedBatch
 from electra_paddle.models.sampling import corrupt
-from electra_paddle.training.loop import to_tensors
+from electra_paddle.training.transfer import to_tensors
 
 if TYPE_CHECKING:
     from electra_paddle.arrays import Array

@@ -14,8 +14,8 @@ from electra_paddle.pretraining.metrics import cloze_scores, precision_and_recal
 from electra_paddle.pretraining.samples import describe_samples
 from electra_paddle.training.callbacks import Callback
 from electra_paddle.training.evaluation import answer, evaluate, write_results
-from electra_paddle.training.loop import cut
 from electra_paddle.training.session import Session
+from electra_paddle.training.transfer import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,10 +66,11 @@ class Reports(Callback):
         def measure(batch: Any, output: Any, num_rows: int) -> dict[str, Any]:
             return objective.evaluation_sums(self.model, batch, output, num_rows)
 
-        sums = evaluate(self.model, batches, measure, self.config.eval_rows_at_once)
-        figures = objective.scores(sums)
-        if self.job.cloze and self.model.generator:
-            figures |= cloze_scores(self.model, self.job.cloze)
+        with session.evaluating():
+            sums = evaluate(self.model, batches, measure, self.config.eval_rows_at_once)
+            figures = objective.scores(sums)
+            if self.job.cloze and self.model.generator:
+                figures |= cloze_scores(self.model, self.job.cloze)
         self.scores = figures
         session.evaluated(figures)
         if "tokens" in sums:
@@ -85,7 +86,8 @@ class Reports(Callback):
     def show_samples(self, session: Session) -> None:
         """Texts of both networks' answers, to the same questions every time."""
         arrays = (self.job.eval_batches or self.job.batches)[0]
-        batch, output = answer(self.model, cut(arrays, slice(NUM_SAMPLES)))
+        with session.evaluating():
+            batch, output = answer(self.model, cut(arrays, slice(NUM_SAMPLES)))
         for number, texts in enumerate(describe_samples(batch, output, self.job.vocabulary), 1):
             lines = "\n".join(f"■ {name}: {text}" for name, text in texts.items())  # VisualDL's page joins lines
             for logger in media(session):
@@ -96,7 +98,7 @@ class Reports(Callback):
         ids, counts = np.unique(self.job.batches[0].input_ids, return_counts=True)
         ids = ids[np.argsort(-counts, kind="stable")][:NUM_WORDS]
         network: Any = self.model.discriminator or self.model.generator
-        vectors = network.electra.embeddings.word_embeddings.weight.numpy()[ids]  # [N, E]
+        vectors = network.electra.embeddings.word_embeddings.weight.astype("float32").numpy()[ids]  # [N, E]
         words = [self.job.vocabulary.tokens[number] for number in ids]
         for logger in media(session):
             logger.add_histograms("parameters", self.model, session.step)

@@ -100,6 +100,9 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
     config = job.config
     model = job.objective.build(job.generator, job.discriminator)
     reports = Reports(job, model)
+    lines = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
+    if config.initialization == "informed" and not job.checkpoint:
+        lines += inform_networks(job, model)
     session = Session(
         model,
         session_settings(config),
@@ -116,9 +119,6 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
     )
     session.progress |= job.history.progress()
     notes = [*session.notes, fuse_attention(model, session.precision)]
-    lines = fill_networks(model, job.first_weights, config.shared_prefix) if job.first_weights else []
-    if config.initialization == "informed" and not job.checkpoint:
-        lines += inform_networks(job, model)
     if runtime.is_main():
         print("".join(line + "\n" for line in lines), end="")
         announce(job, model)
@@ -150,7 +150,7 @@ def run(job: Job, callbacks: Sequence[Callback] = ()) -> PretrainingResult:
         job.batches.iterate(job.start, config.num_train_steps),
         monitor,
         job.objective.training_metrics,
-        runtime.distribute(model, config.recompute),
+        config.recompute,
     )
     folders = {name: config.model_dir / name for name, _ in job.objective.networks(model)}
     if runtime.is_main():

@@ -88,7 +88,7 @@ class Checkpoints:
             if runtime.is_main():
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(parents=True)
-                save_tensors(dict(model.named_parameters()), partial / MODEL)
+                save_tensors(weights_of(model, optimizer), partial / MODEL)
                 if average:
                     save_tensors(average.tensors, partial / AVERAGE)
                 state = {"step": step, **self.identity, "progress": progress or {}}
@@ -232,6 +232,12 @@ def differences(
             yield from differences(one, other, f"{prefix}{key}.")
         elif one != other:
             yield f"{prefix}{key}", one, other
+
+
+def weights_of(model: Layer, optimizer: AdamWithoutBiasCorrection) -> dict[str, Tensor]:
+    """A parameter's name in the model -> its weights in float32, of which the parameter may be a copy."""
+    weights = optimizer.by_parameter(optimizer.weights())
+    return {name: weights[parameter.name] for name, parameter in model.named_parameters()}
 
 
 def moments_of(model: Layer, optimizer: AdamWithoutBiasCorrection) -> dict[str, Tensor]:

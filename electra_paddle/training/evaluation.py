@@ -12,7 +12,7 @@ import paddle
 from electra_paddle import runtime
 from electra_paddle.files import replace_text
 from electra_paddle.parsing import parse_json
-from electra_paddle.training.loop import cut, to_tensors
+from electra_paddle.training.transfer import cut, to_tensors
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -52,10 +52,20 @@ def answer(model: Layer, arrays: Any, seed: int = 0) -> tuple[Any, Any]:
     with paddle.no_grad():
         paddle.seed(seed)
         batch = to_tensors(arrays)
-        output = model(batch)
+        output = in_float32(model(batch))
     if was_training:
         model.train()
     return batch, output
+
+
+def in_float32(value: Any) -> Any:
+    """Tensors of half precision as float32, which numpy knows, in tuples too; all else as it is."""
+    if isinstance(value, paddle.Tensor):
+        return value.astype("float32") if value.dtype in (paddle.bfloat16, paddle.float16) else value
+    if isinstance(value, tuple):
+        values = [in_float32(each) for each in value]
+        return value._make(values) if hasattr(value, "_make") else tuple(values)
+    return value
 
 
 def write_results(

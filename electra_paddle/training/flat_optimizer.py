@@ -7,17 +7,20 @@ gradients and whether it is finite, stays on the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
 
 from electra_paddle import runtime
-from electra_paddle.training.optimizer import CLIP_NORM, MOMENTS, AdamWithoutBiasCorrection, sum_of_squares
+from electra_paddle.training.optimizer import CLIP_NORM, MOMENTS, AdamWithoutBiasCorrection
 
 if TYPE_CHECKING:
     from paddle import Tensor
+
+    from electra_paddle.arrays import Array
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -31,6 +34,7 @@ class Block:
 
     Attributes:
         values: [N] all numbers; what Paddle's optimizer takes for a parameter.
+        copies: [N] the same in another type, of which the parameters are views then; None where they are of `values`.
         updated: [N] 1 at numbers that have a gradient and 0 at others; None where all have.
     """
 
@@ -47,9 +51,13 @@ class Block:
         self.values.optimize_attr["learning_rate"] = rate_factor
         self.updated: Tensor | None = None
         self._missing: list[bool] = []
-        self._views = self.parts(self.values)
-        self._addresses = [view.data_ptr() for view in self._views]
+        self.copies: Tensor | None = None
+        self._use(self.values)
         self.adopt()
+
+    def _use(self, tensor: Tensor) -> None:
+        self._views = self.parts(tensor)
+        self._addresses = [view.data_ptr() for view in self._views]
 
     def parts(self, tensor: Tensor) -> list[Tensor]:
         """The parts of a tensor [N] that belong to the parameters, [n] each, as views of its memory."""
@@ -57,10 +65,34 @@ class Block:
 
     def adopt(self) -> None:
         """Make the parameters views of the block, where they are not; their values stay."""
-        for parameter, view, address in zip(self.parameters, self._views, self._addresses, strict=True):
-            if parameter.data_ptr() != address:  # new, or somebody gave it other memory
-                paddle.assign(parameter.detach().flatten(), output=view)
+        for number, (parameter, view) in enumerate(zip(self.parameters, self._views, strict=True)):
+            if parameter.data_ptr() != self._addresses[number]:  # new, or somebody gave it other memory
+                numbers = parameter.detach().flatten()
+                for own in (view, self.parts(self.values)[number]) if self.copies is not None else (view,):
+                    paddle.assign(numbers.astype(own.dtype), output=own)
                 view._share_buffer_to(parameter)
+
+    def lower(self, dtype: Any) -> None:
+        """Make the parameters copies of the values in another type, until `restore`; gradients are forgotten."""
+        self.adopt()
+        self.copies = self.values.detach().astype(dtype)
+        self._share(self.copies)
+
+    def restore(self) -> None:
+        """Make the parameters the values themselves again."""
+        self.copies = None
+        self._share(self.values)
+
+    def _share(self, tensor: Tensor) -> None:
+        self._use(tensor)
+        for parameter, view in zip(self.parameters, self._views, strict=True):
+            parameter.clear_gradient(False)
+            view._share_buffer_to(parameter)  # with its type
+
+    def refresh(self) -> None:
+        """Bring the copies, if there are, up to the values."""
+        if self.copies is not None:
+            paddle.assign(self.values.astype(self.copies.dtype), output=self.copies)
 
     def gather(self) -> Tensor | None:
         """The gradients [N], zeros where a parameter has none; None if none has."""
@@ -71,7 +103,12 @@ class Block:
             self._missing, self.updated = missing, self._mask(missing) if any(missing) else None
         # Those that differ in their first axis only can be joined as they are, which spares a launch for each.
         joined = [paddle.concat([gradient_of(parameter) for parameter in group]) for group in self._groups]
-        return paddle.concat([rows.flatten() for rows in joined])
+        whole = paddle.concat([rows.flatten() for rows in joined])
+        return whole if whole.dtype == self.values.dtype else whole.astype(self.values.dtype)
+
+    def join(self, arrays: Mapping[str, Array]) -> Array:
+        """Arrays by Paddle's name of a parameter as one [N]."""
+        return np.concatenate([np.ravel(arrays[parameter.name]) for parameter in self.parameters])
 
     def _mask(self, missing: Sequence[bool]) -> Tensor:
         counts = np.diff([0, *self._ends])
@@ -87,6 +124,7 @@ def gradient_of(parameter: Any) -> Tensor:
 class FlatAdam(AdamWithoutBiasCorrection):
     """The same updates as AdamWithoutBiasCorrection's, which nothing waits for.
 
+    Weights and moments stay in float32, also where the network computes with copies of the weights in `copies_dtype`.
     The norm is added up in another order. Where it is not finite, the update is made with a learning rate of 0 and
     gradients of 0, and the moments are put back: nothing changes, as there.
     """
@@ -106,9 +144,7 @@ class FlatAdam(AdamWithoutBiasCorrection):
     def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""
         with paddle.no_grad():
-            blocks = [block for blocks in self._blocks for block in blocks]
-            for block in blocks:
-                block.adopt()
+            blocks = self._adopted()
             gradients = [block.gather() for block in blocks]
             factor, bound = self._judge([gradient for gradient in gradients if gradient is not None])
             lower = -bound
@@ -123,10 +159,12 @@ class FlatAdam(AdamWithoutBiasCorrection):
             for process, share in enumerate(self._blocks if len(self.shares) > 1 else []):
                 for block in share:
                     runtime.send_whole(process, block.values)
+            for block in blocks:
+                block.refresh()
 
     def _judge(self, gradients: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """(factor, bound): by what the gradients are multiplied, and the largest number that one may then be."""
-        total = paddle.stack([sum_of_squares(gradient) for gradient in gradients]).sum().astype("float64")
+        total = paddle.stack([paddle.dot(gradient, gradient) for gradient in gradients]).sum().astype("float64")
         norm = paddle.sqrt(total) / self.loss_scale
         is_finite = paddle.isfinite(norm).astype("float64")
         self.global_norm = norm
@@ -148,11 +186,49 @@ class FlatAdam(AdamWithoutBiasCorrection):
             kept = kept * rows.updated
             put_back = 1 - kept
             tensors.append(values)
-        before = [tensor.clone() for tensor in tensors]
+        before = [tensor * put_back for tensor in tensors]
         super()._append_optimize_op(block, param_and_grad)
         for tensor, old in zip(tensors, before, strict=True):
             tensor.multiply_(kept)
-            tensor.add_(old.multiply_(put_back))
+            tensor.add_(old)
+
+    def weights(self) -> list[Tensor]:
+        return [block.values for block in self._adopted()]
+
+    def _adopted(self) -> list[Block]:
+        """The blocks of all processes; the parameters are views of them."""
+        blocks = [block for blocks in self._blocks for block in blocks]
+        for block in blocks:
+            block.adopt()
+        return blocks
+
+    def set_weights(self, tensors: Sequence[Tensor]) -> None:
+        super().set_weights(tensors)
+        with paddle.no_grad():
+            for block in self._adopted():
+                block.refresh()
+
+    @contextlib.contextmanager
+    def updating(self) -> Iterator[None]:
+        blocks = self._adopted() if self.copies_dtype else []
+        with paddle.no_grad():
+            for block in blocks:
+                block.lower(self.copies_dtype)
+        try:
+            yield
+        finally:
+            for block in blocks:
+                block.restore()
+
+    def by_parameter(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {
+            parameter.name: part.reshape(parameter.shape)
+            for block, tensor in zip(self._adopted(), tensors, strict=True)
+            for parameter, part in zip(block.parameters, block.parts(tensor), strict=True)
+        }
+
+    def joined(self, arrays: Mapping[str, Array]) -> list[Tensor]:
+        return [paddle.to_tensor(block.join(arrays)) for block in self._adopted()]
 
     def moments(self) -> dict[str, tuple[Tensor, ...]]:
         """Paddle's name of a parameter -> its MOMENTS, for those of `share` that have been updated."""
@@ -170,8 +246,9 @@ class FlatAdam(AdamWithoutBiasCorrection):
         """Begin with moments, arrays or tensors by Paddle's name of a parameter; before the first update only."""
         joint = {}
         for block in self._own:
-            pairs = zip(*(moments[parameter.name] for parameter in block.parameters), strict=True)
-            joint[block.values.name] = [np.concatenate([np.ravel(part) for part in parts]) for parts in pairs]
+            joint[block.values.name] = [
+                block.join({name: pair[number] for name, pair in moments.items()}) for number in range(len(MOMENTS))
+            ]
         super().set_moments(joint)
 
 

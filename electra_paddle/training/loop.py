@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -10,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import paddle
 from tqdm import tqdm
 
@@ -18,6 +18,7 @@ from electra_paddle import runtime
 from electra_paddle.errors import TrainingError
 from electra_paddle.training.loss_scale import LossScale
 from electra_paddle.training.optimizer import AdamWithoutBiasCorrection
+from electra_paddle.training.transfer import on_device
 
 Metrics = dict[str, paddle.Tensor]
 
@@ -73,30 +74,38 @@ class TrainingLoop:
     _num_bad: int = dataclasses.field(default=0, init=False)  # in a row
 
     def run(
-        self, batches: Iterable[Any], start: int = 0, after_step: Callable[[int], None] = lambda step: None
+        self,
+        batches: Iterable[Any],
+        start: int = 0,
+        after_step: Callable[[int], None] = lambda step: None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         """Train on batches, NamedTuples of numpy arrays.
 
         Args:
             start: updates done before.
             after_step: called with the number of updates done.
+            is_over: whether no update is to follow, though there are batches.
 
         Raises:
             TrainingError: more than `max_bad_steps` updates in a row without finite gradients.
         """
         self.model.train()
         self._num_bad = 0
-        for step, arrays in enumerate(batches, start):
-            metrics = self._accumulate(step, arrays)
-            self.optimizer.step()
-            self.optimizer.clear_grad(set_to_zero=False)  # zeros would be written, kept and added to
-            norm = self.optimizer.global_norm
-            self._waiting.append(Update(step + 1, metrics, norm, self.loss_scale.value, self.schedule.get_lr()))
-            self.loss_scale.update(norm)
-            if (step + 1) % self.report_steps == 0:
-                self.report()
-            self.schedule.step()
-            after_step(step + 1)
+        with contextlib.closing(on_device(batches, self.num_accumulated)) as ready:
+            for step, parts in enumerate(ready, start):
+                if is_over():
+                    break
+                metrics = self._accumulate(step, parts)
+                self.optimizer.step()
+                self.optimizer.clear_grad(set_to_zero=False)  # zeros would be written, kept and added to
+                norm = self.optimizer.global_norm
+                self._waiting.append(Update(step + 1, metrics, norm, self.loss_scale.value, self.schedule.get_lr()))
+                self.loss_scale.update(norm)
+                if (step + 1) % self.report_steps == 0:
+                    self.report()
+                self.schedule.step()
+                after_step(step + 1)
         self.report()
 
     def report(self) -> None:
@@ -118,13 +127,12 @@ class TrainingLoop:
                     self._report_bad_step(update)
                 self.monitor.pass_over(update.step)
 
-    def _accumulate(self, step: int, arrays: Any) -> Metrics:
-        """Leave the gradients of a batch in the parameters; the means of its parts' metrics."""
+    def _accumulate(self, step: int, parts: Sequence[Any]) -> Metrics:
+        """Leave the gradients of a batch, given as its parts, in the parameters; the means of the parts' metrics."""
         self.optimizer.loss_scale = self.loss_scale.value
         metrics = []
-        for number, part in enumerate(parts(arrays, self.num_accumulated), 1):
+        for number, batch in enumerate(parts, 1):
             runtime.seed_dropout(self.seed, step, number)
-            batch = to_tensors(part)
             with runtime.averaged_gradients(self.model, is_last=number == self.num_accumulated):
                 with runtime.autocast(self.precision):
                     output = self.model(batch)
@@ -175,19 +183,6 @@ def read(updates: Sequence[Update]) -> list[Update]:
     ]
 
 
-def parts(arrays: Any, count: int) -> list[Any]:
-    """A NamedTuple of arrays cut into equal parts along the rows; scalars are the same in all."""
-    if count == 1:
-        return [arrays]
-    size = len(arrays[0]) // count
-    return [cut(arrays, slice(number * size, (number + 1) * size)) for number in range(count)]
-
-
-def cut(arrays: Any, rows: slice) -> Any:
-    """Some rows of a NamedTuple of arrays, with all of its scalars."""
-    return arrays._make(array[rows] if np.ndim(array) else array for array in arrays)
-
-
 def mean(metrics: Sequence[Metrics]) -> Metrics:
     """The mean of dicts with equal keys."""
     if len(metrics) == 1:
@@ -196,9 +191,3 @@ def mean(metrics: Sequence[Metrics]) -> Metrics:
         return {
             name: functools.reduce(operator.add, [row[name] for row in metrics]) / len(metrics) for name in metrics[0]
         }
-
-
-def to_tensors(arrays: Any) -> Any:
-    """A NamedTuple of numpy arrays as one of tensors; `is_full` is filled in where there is such a field."""
-    tensors = arrays._make(value if isinstance(value, np.bool_) else paddle.to_tensor(value) for value in arrays)
-    return tensors._replace(is_full=np.all(arrays.attention_mask)) if "is_full" in arrays._fields else tensors

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import paddle
@@ -14,6 +15,7 @@ from electra_paddle import runtime
 if TYPE_CHECKING:
     from paddle import Tensor
 
+    from electra_paddle.arrays import Array
 
 NO_DECAY = ("norm", "bias")  # parts of parameter names
 CLIP_NORM = 1.0
@@ -34,6 +36,7 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
     Args:
         parameters: of the whole model.
         shard: whether the processes share the work.
+        copies_dtype: in which the network computes with copies of the float32 weights; "" where with these themselves.
 
     Attributes:
         shares: a list of parameters for each process that has moments; `share` is this one's.
@@ -42,10 +45,11 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
         loss_scale: what the loss was multiplied with, a number or such a tensor; the gradients are divided by it.
     """
 
-    def __init__(self, parameters: Sequence[Any], shard: bool = False, **options: Any) -> None:
+    def __init__(self, parameters: Sequence[Any], shard: bool = False, copies_dtype: str = "", **options: Any) -> None:
         self.all_parameters = list(parameters)
         self.shares = share_out(self.all_parameters, runtime.num_processes() if shard else 1)
         self.share = self.shares[runtime.rank() if shard else 0]
+        self.copies_dtype = copies_dtype
         self.global_norm: float | Tensor = 0.0
         self.loss_scale: float | Tensor = 1.0
         super().__init__(**self._prepare(options))
@@ -83,6 +87,29 @@ class AdamWithoutBiasCorrection(paddle.optimizer.AdamW):
             for power in ("beta1_pow_acc", "beta2_pow_acc"):
                 state[f"{name}_{power}_0"] = paddle.zeros([1])
         self.set_state_dict(state)
+
+    def weights(self) -> list[Tensor]:
+        """All weights, in as few float32 tensors as hold them."""
+        return self.all_parameters
+
+    def set_weights(self, tensors: Sequence[Tensor]) -> None:
+        """Replace the weights by tensors that are laid out as `weights` are."""
+        with paddle.no_grad():
+            for weight, tensor in zip(self.weights(), tensors, strict=True):
+                paddle.assign(tensor, output=weight)
+
+    @contextlib.contextmanager
+    def updating(self) -> Iterator[None]:
+        """Context of a run's updates, in which the model's parameters may be copies of the weights."""
+        yield
+
+    def by_parameter(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Paddle's name of a parameter -> its part of tensors that are laid out as `weights` are."""
+        return {parameter.name: tensor for parameter, tensor in zip(self.all_parameters, tensors, strict=True)}
+
+    def joined(self, arrays: Mapping[str, Array]) -> list[Tensor]:
+        """Arrays by Paddle's name of a parameter as tensors that are laid out as `weights` are."""
+        return [paddle.to_tensor(arrays[parameter.name]) for parameter in self.all_parameters]
 
     def step(self) -> None:
         """Clip and update, unless the global norm is not finite."""
@@ -139,6 +166,7 @@ def build_optimizer(
     weight_decay_rate: float = 0.01,
     layer_factors: Mapping[str, float] | None = None,
     shard: bool = False,
+    copies_dtype: str = "",
 ) -> AdamWithoutBiasCorrection:
     """The original's optimizer: betas 0.9 and 0.999, epsilon 1e-6, decay of all but biases and norms, clip at norm 1.
 
@@ -147,6 +175,7 @@ def build_optimizer(
         schedule: an LRScheduler or a float.
         layer_factors: parameter name -> factor of the learning rate, for every parameter; see `layerwise_factors`.
         shard: whether the moments are divided among the processes.
+        copies_dtype: in which the network computes with copies of the float32 weights, on GPUs; "": it has none.
     """
     names = {}
     for name, parameter in model.named_parameters():
@@ -159,6 +188,7 @@ def build_optimizer(
     return kind(
         model.parameters(),
         shard,
+        copies_dtype,
         learning_rate=schedule,
         beta1=0.9,
         beta2=0.999,

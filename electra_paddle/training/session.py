@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
@@ -94,14 +94,19 @@ class Session:
             self.ending,
         )
         self.schedule.step(self.step)
-        self.optimizer = build_optimizer(
-            model, self.schedule, settings.weight_decay_rate, rate_factors, shard=settings.sharding_stage == 1
-        )
         self.precision, reason = runtime.usable_precision(settings.precision)
+        self.optimizer = build_optimizer(
+            model,
+            self.schedule,
+            settings.weight_decay_rate,
+            rate_factors,
+            shard=settings.sharding_stage == 1,
+            copies_dtype=runtime.DTYPES[self.precision] if self.precision in runtime.MASTER_WEIGHTS else "",
+        )
         runtime.allow_tf32(self.precision == "tf32")
         self.notes = [f"precision fp32: {reason}"] if reason else []
         self.loss_scale = LossScale(is_active=self.precision == "fp16")
-        self.average = WeightAverage(model, settings.ema_decay) if settings.ema_decay else None
+        self.average = WeightAverage(model, self.optimizer, settings.ema_decay) if settings.ema_decay else None
         if checkpoint:
             checkpoints.restore(checkpoint, model, self.optimizer, self.average)
             self.loss_scale.restore(loss_scale)
@@ -125,7 +130,7 @@ class Session:
         batches: Generator[Any, None, None],
         monitor: Monitor,
         compute_metrics: Callable[[Any, Any], Metrics],
-        trained: Layer | None = None,
+        recomputes: bool = False,
     ) -> None:
         """Make one update for each batch until the run ends.
 
@@ -133,7 +138,7 @@ class Session:
             batches: NamedTuples of numpy arrays, from the one after `step` updates on; closed at the end.
             monitor: is told of every update; closed at the end.
             compute_metrics: function of (batch, output) that returns scalar tensors by name.
-            trained: the model as fleet trains it, see `runtime.distribute`; default: that of `model`.
+            recomputes: whether layers of the model went through `runtime.recompute`.
 
         Raises:
             Interrupted: by SIGTERM or Ctrl-C; a checkpoint is written.
@@ -142,25 +147,29 @@ class Session:
         self.monitor = monitor
         monitor.restore(self.progress.pop("interval", {}))
         settings = self.settings
-        loop = self._loop = TrainingLoop(
-            trained if trained is not None else runtime.distribute(self.model),
-            self.optimizer,
-            self.schedule,
-            monitor,
-            compute_metrics,
-            seed=settings.seed,
-            num_accumulated=settings.gradient_accumulation_steps,
-            precision=self.precision,
-            loss_scale=self.loss_scale,
-            max_bad_steps=settings.max_bad_steps,
-            report_steps=1 if runtime.is_cpu() else monitor.log_steps,
-        )
-        with contextlib.closing(monitor), contextlib.closing(batches), self._interruption:
+        with contextlib.closing(monitor), contextlib.closing(batches), self._interruption, self.optimizer.updating():
+            loop = self._loop = TrainingLoop(
+                runtime.distribute(self.model, recomputes),
+                self.optimizer,
+                self.schedule,
+                monitor,
+                compute_metrics,
+                seed=settings.seed,
+                num_accumulated=settings.gradient_accumulation_steps,
+                precision=self.precision,
+                loss_scale=self.loss_scale,
+                max_bad_steps=settings.max_bad_steps,
+                report_steps=1 if runtime.is_cpu() else monitor.log_steps,
+            )
             for callback in self.callbacks:
                 callback.on_start(self)
-            loop.run(self._until_end(batches), self.step, self._after_step)
+            loop.run(batches, self.step, self._after_step, lambda: self.is_last)
             for callback in self.callbacks:
                 callback.on_end(self)
+
+    def evaluating(self) -> contextlib.AbstractContextManager[Any]:
+        """A context for evaluations: on a GPU they compute in the precision of the training."""
+        return contextlib.nullcontext() if runtime.is_cpu() else runtime.autocast(self.precision)
 
     def evaluated(self, scores: Mapping[str, float]) -> None:
         """Tell callbacks and loggers of an evaluation after this update."""
@@ -168,13 +177,6 @@ class Session:
             self.monitor.add_evaluation(self.step, scores)
         for callback in self.callbacks:
             callback.on_evaluation(self, scores)
-
-    def _until_end(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """Batches as long as the run has not come to its end, which may move."""
-        for batch in batches:
-            if self.is_last:
-                return
-            yield batch
 
     def _after_step(self, step: int) -> None:
         """Callbacks; a checkpoint now and then, at the end, and when the run is asked to end."""

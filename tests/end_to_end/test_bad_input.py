@@ -87,7 +87,7 @@ def listing(folder):
         ([*FRESH, "--vocab-file", "foreign/vocab.txt"], "manifest.json: found shards of another vocabulary"),
         ([*FRESH, "--pretrain-shards", "cut_shards"], "cut_shards/shard_00000.tokens.npy: found a damaged or missing shard"),
         ([*FRESH, "--train-batch-size", "8", "--gradient-accumulation-steps", "3"], "train_batch_size: found 8, expected a multiple of the 1 processes x 3 parts"),
-        ([*FRESH, "--precision", "fp8"], "precision: found 'fp8', expected fp32 or tf32 or bf16 or fp16"),
+        ([*FRESH, "--precision", "fp8"], "precision: found 'fp8', expected fp32 or tf32 or bf16 or bf16_o2 or fp16"),
         ([*FRESH, "--sharding-stage", "3"], "sharding_stage: found 3, expected 0 or 1"),
         ([*FRESH, "--init-step", "5"], "init_step: found 5, expected 0, or less than num_train_steps 1000000 and an init_from"),
         ([*FRESH, "--initialization", "clever"], "initialization: found 'clever', expected original or informed"),

@@ -101,7 +101,7 @@ def test_loss_is_that_of_places_and_of_types(tmp_path):
     import paddle
 
     from electra_paddle.models.reading_comprehension import ReadingScores, reading_loss
-    from electra_paddle.training.loop import to_tensors
+    from electra_paddle.training.transfer import to_tensors
 
     kind = reader(max_seq_length=20)
     questions, _ = read(kind, tmp_path, *ALL)

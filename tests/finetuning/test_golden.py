@@ -12,9 +12,10 @@ from electra_paddle.conversion.names import name_table, task_table
 from electra_paddle.finetuning.description import load_description
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.finetuning.model import TaskModel
-from electra_paddle.training.loop import TrainingLoop, to_tensors
+from electra_paddle.training.loop import TrainingLoop
 from electra_paddle.training.optimizer import build_optimizer, layerwise_factors
 from electra_paddle.training.schedule import build_schedule
+from electra_paddle.training.transfer import to_tensors
 
 pytestmark = pytest.mark.usefixtures("both_branches")
 

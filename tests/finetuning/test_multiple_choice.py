@@ -93,7 +93,7 @@ def test_each_choice_is_a_sequence_with_the_text_and_the_question():
 def test_loss_is_the_cross_entropy_over_a_question_s_own_choices():
     import paddle
 
-    from electra_paddle.training.loop import to_tensors
+    from electra_paddle.training.transfer import to_tensors
 
     description = TaskDescription("quiz", "multiple_choice", columns={"text_a": 0, "text_b": 1})
     kind = make_kind(description, FinetuningConfig())

@@ -173,7 +173,7 @@ def test_unlabelled_rows_and_rows_of_weight_0_have_no_loss():
     from paddlenlp.transformers import ElectraConfig
 
     from electra_paddle.models.initialization import initialize
-    from electra_paddle.training.loop import to_tensors
+    from electra_paddle.training.transfer import to_tensors
 
     kind = reader()
     shape = {"embedding_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}

@@ -110,14 +110,15 @@ def test_adversarial_step_has_its_length_along_each_rows_gradient():
     assert float(kind.forward(network, paddle.to_tensor([[0, 1]])).loss) == 25  # and nothing is moved afterwards
 
 
-def test_average_of_weights_is_that_computed_by_hand():
+def test_average_of_weights_is_that_computed_by_hand(both_branches):
     import paddle
 
     from electra_paddle.training.averaging import WeightAverage
+    from electra_paddle.training.optimizer import build_optimizer
 
     layer = paddle.nn.Linear(1, 1, bias_attr=False)
     layer.weight.set_value(np.array([[1.0]], "float32"))
-    average = WeightAverage(layer, 0.75)
+    average = WeightAverage(layer, build_optimizer(layer, 0.1), 0.75)
     for value in (5.0, 3.0):
         layer.weight.set_value(np.array([[value]], "float32"))
         average.update()

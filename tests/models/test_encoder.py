@@ -1,6 +1,7 @@
 """The faster layers beside Paddle's own: same values, same gradients, dropout of the right rate and scale."""
 
 import copy
+import itertools
 
 import numpy as np
 import paddle
@@ -9,6 +10,7 @@ from conftest import assert_close
 from paddlenlp.transformers import ElectraConfig, ElectraModel
 
 from electra_paddle import runtime
+from electra_paddle.batch import Layout
 from electra_paddle.kernels.plain import Plain
 from electra_paddle.models import cpu_ops, encoder
 from electra_paddle.models.encoder import EncoderLayer, speed_up
@@ -258,6 +260,86 @@ def test_fused_attention_passes_gradients_to_what_paddlenlp_calls_the_projection
         found = dict(faster.named_parameters())[name].grad.numpy().astype("f8")
         if "k_proj.bias" not in name:  # it is 0 but for rounding
             assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected), name
+
+
+class UnpaddedKernel:
+    """In place of Paddle's unpadded attention: its arithmetic, a sequence at a time, and what it was called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, q, k, v, starts, starts_k, longest, longest_k, scale, dropout=0.0, causal=False, training=True):
+        if q.shape[1:2] == [1]:  # the probe of `fuse_attention`
+            return v, None
+        assert starts is starts_k and longest == longest_k and not causal
+        self.calls.append((str(q.dtype).split(".")[-1], q.shape[0], longest, dropout))
+        rows = []
+        for first, end in itertools.pairwise(starts.numpy().tolist()):
+            own = [each.astype("float32")[first:end].transpose([1, 0, 2]) for each in (q, k, v)]  # [N, l, D]
+            probs = paddle.nn.functional.softmax(paddle.matmul(own[0] * scale, own[1], transpose_y=True))
+            rows.append(paddle.matmul(probs, own[2]).transpose([1, 0, 2]))
+        return paddle.concat(rows), None
+
+
+@pytest.fixture
+def unpadded_kernel(monkeypatch, kernel):
+    """An UnpaddedKernel; the type to which products are cast is float32, so that nothing is rounded."""
+    unpadded_kernel = UnpaddedKernel()
+    monkeypatch.setattr(paddle.nn.functional.flash_attention, "flash_attn_unpadded", unpadded_kernel)
+    monkeypatch.setattr(runtime, "autocast_dtype", lambda: "float32")
+    return unpadded_kernel
+
+
+def layout_of(mask):
+    layout = Layout.of(mask.numpy())
+    return layout._replace(index=paddle.to_tensor(layout.index), starts=paddle.to_tensor(layout.starts))
+
+
+def test_layout_tells_where_the_tokens_of_sequences_are():
+    layout = Layout.of(np.array([[[1, 1, 0], [1, 0, 0]], [[1, 1, 1], [0, 0, 0]]]))  # two questions of two choices
+    assert layout.index.tolist() == [0, 1, 3, 6, 7, 8] and layout.starts.tolist() == [0, 2, 3, 6, 6]
+    assert (layout.longest, layout.shape, layout.starts.dtype) == (3, (4, 3), np.int32)
+
+
+def test_without_padding_hidden_states_and_gradients_are_those_with_it(networks, kernel, unpadded_kernel):
+    own, faster = networks
+    assert encoder.fuse_attention(faster, "bf16", may_unpad=True) is None
+    ids, mask = inputs()
+    weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
+    weights = weights * mask.unsqueeze(-1).astype("float32")
+    expected, expected_gradients = run(own, weights)
+    with encoder.unpadded(layout_of(mask)):
+        hidden, gradients = run(faster, weights)
+    assert unpadded_kernel.calls == [("float32", sum(LENGTHS), 9, 0.0)] * 2 and not kernel.calls
+    is_token = mask.numpy().astype(bool)
+    assert_close(hidden.numpy()[is_token], expected.numpy()[is_token])
+    assert not hidden.numpy()[~is_token].any()
+    for name, gradient in expected_gradients.items():
+        assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))
+
+
+def test_padding_is_computed_where_the_layout_is_not_that_of_the_batch(networks, kernel, unpadded_kernel, monkeypatch):
+    _, faster = networks
+    encoder.fuse_attention(faster, "bf16", may_unpad=True)
+    ids, mask = inputs()
+    with encoder.unpadded(layout_of(mask[:2])):
+        run(faster, paddle.ones([3, 9, 32]))
+    with encoder.unpadded(None):
+        run(faster, paddle.ones([3, 9, 32]))
+    assert not unpadded_kernel.calls and len(kernel.calls) == 4
+    encoder.fuse_attention(networks[0], "bf16")
+    monkeypatch.setattr(runtime, "autocast_dtype", lambda: None)  # as in an evaluation
+    with encoder.unpadded(layout_of(mask)):
+        run(faster, paddle.ones([3, 9, 32]))
+    assert not unpadded_kernel.calls
+
+
+def test_reason_why_padding_is_computed_is_told(networks, kernel, monkeypatch):
+    _, faster = networks
+    monkeypatch.delattr(paddle.nn.functional.flash_attention, "flash_attn_unpadded")
+    note = encoder.fuse_attention(faster, "bf16", may_unpad=True)
+    assert note.startswith("padding is computed, too: ") and "no unpadded attention in bf16, width 8" in note
+    assert encoder.fuse_attention(faster, "bf16") is None and encoder.fused_dtype(faster.encoder.layers[0])
 
 
 def test_fused_attention_is_left_where_nothing_is_cast(networks, kernel, monkeypatch):

@@ -69,6 +69,14 @@ def test_half_precision_adds_copies_of_the_weights_and_processes_share_the_rest(
     assert tiny(gradient_accumulation_steps=4).activations == whole.activations / 4
 
 
+def test_master_weights_leave_half_of_the_gradients():
+    half, masters = tiny(precision="bf16"), tiny(precision="bf16_o2")
+    assert (masters.weights, masters.half_copies, masters.moments) == (half.weights, half.half_copies, half.moments)
+    assert (masters.gradients, masters.joined) == (half.gradients / 2, half.joined / 2)
+    assert (masters.activations, masters.logits) == (half.activations, half.logits)
+    assert tiny(2, precision="bf16_o2").messages == masters.gradients
+
+
 def test_layers_keep_what_paddle_s_operators_save(monkeypatch):
     """With the layers of a GPU, whose arithmetic is Paddle's own."""
     import paddle

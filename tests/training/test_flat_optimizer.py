@@ -5,7 +5,8 @@ import paddle
 import pytest
 
 from electra_paddle import runtime
-from electra_paddle.training.checkpoint import Checkpoints
+from electra_paddle.training.averaging import WeightAverage
+from electra_paddle.training.checkpoint import Checkpoints, weights_of
 from electra_paddle.training.flat_optimizer import FlatAdam
 from electra_paddle.training.optimizer import build_optimizer
 
@@ -136,3 +137,90 @@ def test_checkpoint_of_either_optimizer_goes_on_in_this_one(monkeypatch, tmp_pat
     for each in (both[source], other):
         update(*each, 3)
     assert_same(state(*both[source]), state(*other), **({} if source else {"rtol": 2e-6, "atol": 1e-7}))
+
+
+def lowered(model, options=None):
+    """An optimizer that keeps float32 masters of bfloat16 weights."""
+    return build_optimizer(model, 0.1, copies_dtype="bfloat16", **(options or {}))
+
+
+def in_bfloat16(array):
+    return paddle.to_tensor(array).astype("bfloat16").astype("float32").numpy()
+
+
+def test_master_weights_and_moments_are_those_of_float32_with_the_same_gradients(monkeypatch):
+    """Gradients are rounded to bfloat16 for both; the model's own weights are the masters, rounded."""
+    _, (reference, expected) = pair(monkeypatch)
+    model = Network()
+    optimizer = lowered(model)
+    with optimizer.updating():
+        assert all(parameter.dtype == paddle.bfloat16 for parameter in model.parameters())
+        for step in range(5):
+            rng = np.random.default_rng(step)
+            for one, other in zip(reference.parameters(), model.parameters(), strict=True):
+                gradient = paddle.to_tensor(rng.standard_normal(one.shape).astype("float32")).astype("bfloat16")
+                one.grad, other.grad = gradient.astype("float32"), gradient
+            for each in (expected, optimizer):
+                each.step()
+                each.clear_grad(set_to_zero=False)
+        masters = weights_of(model, optimizer)
+        for name, parameter in model.named_parameters():
+            np.testing.assert_array_equal(
+                parameter.astype("float32").numpy(), in_bfloat16(masters[name].numpy()), err_msg=name
+            )
+    assert all(parameter.dtype == paddle.float32 for parameter in model.parameters())
+    assert_same(state(reference, expected), state(model, optimizer))
+    assert any((masters[name].numpy() != in_bfloat16(masters[name].numpy())).any() for name in masters)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_update_of_master_weights_whose_norm_is_not_finite_changes_no_bit(monkeypatch, value):
+    monkeypatch.setattr(runtime, "is_cpu", lambda: False)
+    model = Network()
+    optimizer = lowered(model)
+    with optimizer.updating():
+        for number in (0.5, value):
+            before = {name: tensor.numpy().copy() for name, tensor in weights_of(model, optimizer).items()}
+            for parameter in model.parameters():
+                parameter.grad = paddle.full(parameter.shape, number).astype("bfloat16")
+            optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert (parameter.numpy() == before[name]).all(), name
+
+
+def test_checkpoint_of_master_weights_goes_on_in_float32_and_back(monkeypatch, tmp_path):
+    _, (reference, expected) = pair(monkeypatch)
+    model = Network()
+    optimizer = lowered(model)
+    checkpoints = Checkpoints(tmp_path, {})
+    with optimizer.updating():
+        for parameter in model.parameters():
+            parameter.grad = paddle.ones(parameter.shape, "bfloat16")
+        optimizer.step()
+        checkpoints.save(1, model, optimizer)
+    checkpoints.restore(checkpoints.latest(), reference, expected)
+    assert_same(state(model, optimizer), state(reference, expected))
+    update(reference, expected, 1)
+    checkpoints.save(2, reference, expected)
+    again = Network()
+    optimizer = lowered(again)
+    checkpoints.restore(checkpoints.latest(), again, optimizer)
+    assert_same(state(reference, expected), state(again, optimizer))
+
+
+def test_averages_are_of_the_master_weights_and_reach_the_copies(monkeypatch):
+    monkeypatch.setattr(runtime, "is_cpu", lambda: False)
+    model = Network()
+    optimizer = lowered(model)
+    average = WeightAverage(model, optimizer, 0.5)
+    with optimizer.updating():
+        before = model.first.weight.numpy().copy()  # bits
+        for parameter in model.parameters():
+            parameter.grad = paddle.ones(parameter.shape, "bfloat16")
+        optimizer.step()
+        average.update()
+        own = model.first.weight.numpy().copy()
+        with average.applied():
+            expected = in_bfloat16(average.tensors["first.weight"].numpy())
+            np.testing.assert_array_equal(model.first.weight.astype("float32").numpy(), expected)
+        assert (model.first.weight.numpy() == own).all() and (own != before).any()

@@ -6,10 +6,11 @@ import pytest
 
 from electra_paddle.errors import TrainingError
 from electra_paddle.training import loss_scale as loss_scale_module
-from electra_paddle.training.loop import TrainingLoop, parts
+from electra_paddle.training.loop import TrainingLoop
 from electra_paddle.training.loss_scale import INITIAL_SCALE, LossScale
 from electra_paddle.training.optimizer import build_optimizer, clip_gradients, share_out
 from electra_paddle.training.schedule import build_schedule
+from electra_paddle.training.transfer import parts
 
 
 class Batch(NamedTuple):

@@ -42,8 +42,11 @@ def test_older_gpus_stay_with_fp32_and_say_so(tmp_path, gpu_branches, monkeypatc
     assert one.notes == ([] if expected == "tf32" else ["precision fp32: this GPU has no tf32"])
 
 
-def test_cpu_stays_with_fp32_and_says_so(tmp_path):
-    assert session(tmp_path, "tf32").notes == ["precision fp32: tf32 needs a GPU: it changes nothing here"]
+@pytest.mark.parametrize("precision", ["tf32", "bf16_o2"])
+def test_cpu_stays_with_fp32_and_says_so(tmp_path, precision):
+    one = session(tmp_path, precision)
+    assert one.notes == [f"precision fp32: {precision} needs a GPU: it changes nothing here"]
+    assert one.precision == "fp32" and not one.optimizer.copies_dtype
 
 
 @pytest.mark.parametrize("is_fast", [True, False])
