@@ -135,6 +135,13 @@ def assert_close(actual, expected, atol=1e-5, rtol=0.0):
     np.testing.assert_allclose(np.asarray(actual, "float64"), np.asarray(expected, "float64"), atol=atol, rtol=rtol)
 
 
+def bf16(array):
+    """Rounded to the nearest bfloat16, and its bits."""
+    bits = array.view(np.uint32)
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return (rounded << 16).view(np.float32), rounded.astype(np.uint16)
+
+
 def shared_file(name):
     """A file beside the project that is too large to be copied here; the test is skipped without it."""
     path = SHARED / name

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import paddle
 import pytest
-from conftest import assert_close
+from conftest import assert_close, bf16
 from paddlenlp.transformers import ElectraConfig, ElectraModel
 
 from electra_paddle import runtime
@@ -88,8 +88,8 @@ def test_in_bfloat16_only_factors_of_products_are_rounded():
         y = encoder.linear(x, weight, bias)
     (y * gradient).sum().backward()  # rounded as the forward pass was, though its context is over
     rounded_x, rounded_weight, rounded_gradient = (
-        each.detach().astype("bfloat16").astype("float32") for each in (x, weight, gradient)
-    )
+        paddle.to_tensor(bf16(each.detach().numpy())[0]) for each in (x, weight, gradient)
+    )  # Paddle 2.6 itself cuts the bits off
     assert_close(y, paddle.matmul(rounded_x, rounded_weight) + bias)
     assert_close(x.grad, paddle.matmul(rounded_gradient, rounded_weight, transpose_y=True))
     assert_close(weight.grad, paddle.matmul(rounded_x, rounded_gradient, transpose_x=True))

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import bf16
 from scipy.special import erf
 
 from electra_paddle.kernels import onednn
@@ -25,13 +26,6 @@ def kernels(request):
 
 def normal(*shape):
     return rng.standard_normal(shape).astype(np.float32)
-
-
-def bf16(array):
-    """Rounded to the nearest bfloat16, and its bits."""
-    bits = array.view(np.uint32)
-    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
-    return (rounded << 16).view(np.float32), rounded.astype(np.uint16)
 
 
 def test_paddle_on_this_system_brings_onednn():
