@@ -67,7 +67,8 @@ def can_show(text: str) -> bool:
     for path in (*known_fonts((*families, *CHINESE_FONTS)), *fontconfig_fonts(text)):
         if {ord(char) for char in text} <= FT2Font(path).get_charmap().keys():
             font_manager.fontManager.addfont(path)  # matplotlib's own list may be older than the font
-            matplotlib.rcParams["font.sans-serif"] = [font_manager.FontProperties(fname=path).get_name(), *families]
+            family = font_manager.FontProperties(fname=path).get_name()
+            matplotlib.rcParams["font.sans-serif"] = [family, *(name for name in families if name != family)]
             return True
     return False
 

@@ -12,7 +12,7 @@ from electra_paddle.finetuning import pictures
 
 @pytest.fixture(autouse=True)
 def settings():
-    with matplotlib.rc_context():
+    with matplotlib.rc_context({"font.sans-serif": ["DejaVu Sans"]}):
         yield
 
 
