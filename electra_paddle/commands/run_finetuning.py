@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ DESCRIPTION = "Fine-tune a pre-trained model on tasks and report its scores; the
 def add_arguments(parser: ArgumentParser) -> None:
     add_entries(parser, FinetuningConfig)
     parser.add_argument("--task", help="the same as --task-names: a name, or a file that describes a task")
+    parser.add_argument(
+        "--check-data", action="store_true", help="only read the tasks' files and report on them, as check-data does"
+    )
     parser.add_argument(
         "--suite", type=Path, help="run the tasks of this file, configs/suite/chinese.yaml for instance"
     )
@@ -48,6 +52,9 @@ def run(arguments: Namespace) -> None:
     if arguments.search:
         run_searches(arguments, [load_description(task) for task in tasks])
         return
+    if arguments.check_data:
+        report_data(arguments, [load_description(task) for task in tasks])
+        return
     jobs = []
     for task in tasks:
         description = load_description(task)
@@ -66,6 +73,15 @@ def run(arguments: Namespace) -> None:
         for job, result in zip(jobs, results, strict=True):
             say_what_now(job, result)
     runtime.leave()
+
+
+def report_data(arguments: Namespace, descriptions: Sequence[TaskDescription]) -> None:
+    """Print what is in the files of each task."""
+    from electra_paddle.finetuning.data_check import check_data, lines_of
+
+    for description in descriptions:
+        config, _ = config_for(arguments, description, {})
+        print("\n".join(lines_of(check_data(description, dataclasses.replace(config, on_error="skip")))))
 
 
 def run_searches(arguments: Namespace, descriptions: Sequence[TaskDescription]) -> None:

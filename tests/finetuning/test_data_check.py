@@ -73,3 +73,11 @@ def test_no_files_are_one_line(task, capsys):
     (task / "finetuning_data" / "chnsenticorp").mkdir(parents=True)
     assert main(command) == 2
     assert "finetuning_data/chnsenticorp: found none of its files, expected train.tsv" in capsys.readouterr().err
+
+
+def test_run_finetuning_reads_the_same_and_stops(task, capsys):
+    report = check(task, capsys)
+    options = ["--task", str(task / "mood.yaml"), "--data-dir", str(task), "--max-seq-length", "30"]
+    assert main(["run-finetuning", *options, "--check-data"]) == 0
+    assert capsys.readouterr().out == report
+    assert sorted(path.name for path in task.iterdir()) == ["finetuning_data", "mood.yaml"]

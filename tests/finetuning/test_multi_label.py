@@ -285,3 +285,10 @@ def test_interrupted_trial_goes_on_to_the_same_model(finetune, results):
     assert again.trials[0] == results.trials[0]
     for name in ("model.safetensors", "task.json"):
         assert (again.models[0] / name).read_bytes() == (results.models[0] / name).read_bytes()
+
+
+def test_thresholds_of_other_kinds_are_refused():
+    classes = TaskDescription(name="moods", kind="classification", labels=["0", "1"])
+    for name in ("threshold", "qa_na_threshold"):
+        with pytest.raises(ConfigError, match=f"{name}: found 0.3, expected none for moods"):
+            make_kind(classes, FinetuningConfig(**{name: 0.3}))

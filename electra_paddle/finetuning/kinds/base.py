@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TASK = "task.json"  # in a fine-tuned directory: what one has to know to use it
 TRAINING_OPTIONS = ("class_weights", "label_smoothing", "focal_gamma", "r_drop_alpha")  # not of every kind
+THRESHOLDS = ("threshold", "qa_na_threshold")  # not of every kind either
 TASK_ENTRIES = ("name", "kind", "labels", "is_pair", "settings")
 
 
@@ -98,8 +99,15 @@ def read_task(folder: str | Path) -> dict[str, Any]:
 
 
 def make_kind(description: TaskDescription, config: FinetuningConfig) -> AnyKind:
-    """The kind that a task's description names; its module is loaded now, and Paddle is not."""
+    """The kind that a task's description names; its module is loaded now, and Paddle is not.
+
+    Raises:
+        ConfigError: the configuration has something that this kind has not.
+    """
     kind: AnyKind = load_class(KINDS[description.kind].finetuning)(description, config)
+    for name in THRESHOLDS:
+        if getattr(config, name) is not None and name not in kind.chosen:
+            raise ConfigError(name, getattr(config, name), f"none for {description.name}, whose answers have none")
     return kind
 
 
