@@ -78,9 +78,11 @@ def run(arguments: Namespace) -> None:
 def report_data(arguments: Namespace, descriptions: Sequence[TaskDescription]) -> None:
     """Print what is in the files of each task."""
     from electra_paddle.finetuning.data_check import check_data, lines_of
+    from electra_paddle.finetuning.recommendation import recommended_for
 
     for description in descriptions:
-        config, _ = config_for(arguments, description, {})
+        length = recommended_for(description, "base").get("max_seq_length", 128)
+        config = resolve(FinetuningConfig, arguments, {"max_seq_length": length})
         print("\n".join(lines_of(check_data(description, dataclasses.replace(config, on_error="skip")))))
 
 
