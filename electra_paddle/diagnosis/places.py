@@ -17,11 +17,11 @@ ENOUGH, LEAST = 3 * GB, 0.2 * GB  # for the largest published model, and the sma
 
 
 def cached_models() -> list[str]:
-    """Names of the published networks on this computer."""
+    """Names of the published networks that were fetched to this computer."""
     repositories = [
         model.repository(component) for model in published_models.MODELS for component in published_models.COMPONENTS
     ]
-    return [each for each in repositories if state_of(each) != "no"]
+    return [each for each in repositories if state_of(each) not in ("no", "shipped")]
 
 
 def check_hub(endpoint: str, is_offline: bool, problem: tuple[str, str] | None, num_cached: int) -> list[Finding]:

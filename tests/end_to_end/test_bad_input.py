@@ -117,7 +117,7 @@ def listing(folder):
         ([*FINETUNE, "--search", "none.yaml"], "none.yaml: found No such file or directory"),
         ([*FINETUNE, "--search", '{"space": {"seed": [0, 1]}}'], "space.seed: found an unknown key, expected"),
         ([*FINETUNE, "--search", '{"space": {"doc_stride": [9, 8]}}', "--doc-stride", "7"], "--doc-stride: found 7, expected no value: doc_stride is searched"),
-        ([*FINETUNE, "--init-checkpoint", "corpus"], "corpus: found no config.json"),
+        ([*FINETUNE, "--init-checkpoint", "corpus"], "corpus: found no such file or folder"),
         (["tools/export_hub_module.py", "models/none", "out", "--name", "a-b"], "models/none: found no such file or folder"),
         (["tools/export_hub_module.py", "models/base", "out", "--name", "A.b"], "--name: found 'A.b', expected lower-case words"),
         (["tools/install_hub_module.py", "corpus.txt"], "corpus.txt: found no readable archive ("),
