@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from electra_paddle.cuda_code import CudaCode, read_library
 from electra_paddle.errors import ConfigError
 from electra_paddle.kernels import kernels
+from electra_paddle.shared_room import SharedRoom, make_file
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -325,7 +326,13 @@ def averaged_gradients(model: Layer, is_last: bool = True) -> Iterator[None]:
 
 
 def average_in_buckets(tensors: Sequence[Tensor], bucket_bytes: int = 4 << 20) -> None:
-    """Replace tensors by their means over the processes, some megabytes in a message."""
+    """Replace tensors by their means over the processes: in shared memory, or some megabytes in a message."""
+    room = shared_room() if is_cpu() else None
+    if room is not None:
+        from electra_paddle.kernels.memory import values
+
+        room.average([values(tensor).reshape(-1) for tensor in tensors])
+        return
     bucket: list[Tensor] = []
     size = 0
     for number, tensor in enumerate(tensors, 1):
@@ -334,6 +341,24 @@ def average_in_buckets(tensors: Sequence[Tensor], bucket_bytes: int = 4 << 20) -
         if size >= bucket_bytes or number == len(tensors):
             average(bucket)
             bucket, size = [], 0
+
+
+@functools.cache
+def shared_room() -> SharedRoom | None:
+    """Memory that the job's processes share; None where they are on several machines, or it cannot be had.
+
+    Every process must call it at the same step.
+    """
+    if int(os.environ.get("PADDLE_LOCAL_SIZE", 0)) != num_processes():
+        return None
+    file = gather(make_file(num_processes()) if is_main() else None)[0]
+    room = None
+    with contextlib.suppress(OSError, TypeError):  # no file, or this process is in another container
+        room = SharedRoom(file, rank(), num_processes(), barrier)
+    has_none = is_any(room is None)
+    if is_main() and file:
+        Path(file).unlink()  # it lives on as long as a process has it mapped
+    return None if has_none else room
 
 
 def recompute(layers: Iterable[Layer]) -> None:

@@ -11,7 +11,7 @@ LEVELS = [
     {"arrays"},
     {"errors", "batch", "cuda_code", "files", "parsing", "unpickling"},
     {"registry", "locks"},
-    {"kernels", "modelscope"},
+    {"kernels", "modelscope", "shared_room"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},
     {"data", "models", "training"},

@@ -11,7 +11,6 @@ Shapes: B batch, L sequence, N heads, D width of a head, H = N * D hidden, I int
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from paddle.autograd import PyLayer
 
 from electra_paddle import runtime
 from electra_paddle.kernels import kernels
+from electra_paddle.kernels.memory import DTYPES, values
 
 if TYPE_CHECKING:
     from paddle import Tensor
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 LEVELS = 1 << 16  # of the random numbers that dropout compares with: its rate is rounded to 1 / 65536
 ONE = {np.dtype(np.float32): 1.0, np.dtype(np.uint16): 0x3F80}  # as bfloat16
-CTYPES: dict[Any, tuple[Any, Any]] = {
-    paddle.float32: (ctypes.c_float, np.float32),
-    paddle.bfloat16: (ctypes.c_uint16, np.uint16),
-}
 ROWS_AT_A_TIME = 512  # of a feed-forward network without gradients: 2 MB between its products at I = 1024
 
 
@@ -296,7 +292,7 @@ def factor(x: Tensor) -> Tensor:
 def rounded(gradient: Tensor, like: Tensor) -> Array:
     """The memory of a gradient in the type of a factor; until the next call."""
     gradient = gradient if gradient.is_contiguous() else gradient.contiguous()
-    return converted("gradient", values(gradient), CTYPES[like.dtype][1])
+    return converted("gradient", values(gradient), DTYPES[like.dtype][1])
 
 
 def converted(name: str, array: Array, dtype: Any) -> Array:
@@ -360,20 +356,10 @@ def dropped(ctx: Any, probs: Tensor, like: Tensor) -> Array:
     if ctx.kept is not None:
         array = np.multiply(array, ctx.kept, out=scratch("probs", array.shape, array.dtype))
         array *= ctx.keeper.scale
-    return converted("dropped", array, CTYPES[like.dtype][1])
+    return converted("dropped", array, DTYPES[like.dtype][1])
 
 
 def sum_of_rows(rows: Array) -> Tensor:
     """[R, M] -> [M], as a matrix product: Paddle's own sum takes ten times as long and more."""
     ones = np.full((1, len(rows)), ONE[rows.dtype], rows.dtype)
     return product(ones, rows).reshape([-1])
-
-
-def values(tensor: Tensor) -> Array:
-    """The memory of a float32 or bfloat16 tensor as an array, which keeps the tensor alive; bfloat16 as uint16."""
-    assert tensor.is_contiguous()
-    size = math.prod(tensor.shape)
-    kind, dtype = CTYPES[tensor.dtype]
-    memory: Any = (kind * size).from_address(tensor.data_ptr())
-    memory.owner = tensor
-    return np.frombuffer(memory, dtype).reshape(tensor.shape)
