@@ -25,6 +25,7 @@ with tempfile.TemporaryDirectory() as folder:
     vocabulary = Vocabulary.load(settings["vocabulary"])
     save_pretrained(network, Path(folder) / "model", vocabulary, True, "")
     model = ElectraModule("seq-cls", pretrained=Path(folder) / "model")
+    model.name = "benchmark"  # as a module's folder has one
     engine, _, precision = settings["engine"].partition("_")
     if engine != "eager":
         model.export(Path(folder) / "network", ENGINES[engine], precision or "fp32")
