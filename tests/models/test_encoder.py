@@ -54,28 +54,28 @@ def run(network, weights):
     return hidden, {name: parameter.grad for name, parameter in network.named_parameters()}
 
 
-@pytest.mark.usefixtures("both_branches")
-def test_faster_layers_compute_what_paddlenlp_computes(networks):
-    own, faster = networks
-    assert all(type(layer) is EncoderLayer for layer in faster.encoder.layers)
+def assert_same(own, faster):
+    """Two networks with equal hidden states and gradients."""
     weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
     expected, expected_gradients = run(own, weights)
     hidden, gradients = run(faster, weights)
     assert_close(hidden, expected)
     for name, gradient in expected_gradients.items():
         assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))
+
+
+@pytest.mark.usefixtures("both_branches")
+def test_faster_layers_compute_what_paddlenlp_computes(networks):
+    own, faster = networks
+    assert all(type(layer) is EncoderLayer for layer in faster.encoder.layers)
+    assert_same(own, faster)
 
 
 def test_without_onednn_layers_compute_the_same(networks, monkeypatch):
     own, faster = networks
     plain = Plain()
     monkeypatch.setattr(cpu_ops, "kernels", lambda: plain)
-    weights = paddle.to_tensor(np.random.default_rng(2).normal(size=(3, 9, 32)).astype("float32"))
-    expected, expected_gradients = run(own, weights)
-    hidden, gradients = run(faster, weights)
-    assert_close(hidden, expected)
-    for name, gradient in expected_gradients.items():
-        assert_close(gradients[name], gradient, atol=1e-5 * max(1, float(gradient.abs().max())))
+    assert_same(own, faster)
 
 
 @needs_bf16
