@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 FIRST_ITEMS, MOST_ITEMS = 32, 1024  # of a chunk
 
 
-PREDICT_OPTIONS = ("max_seq_len", "batch_size", "top_k", "use_gpu", "engine", "threshold", "min_score", "output")
+PREDICT_OPTIONS = (
+    *("max_seq_len", "batch_size", "top_k", "use_gpu", "engine", "threshold", "min_score", "candidates", "output"),
+)
 
 
 class Awaiting:
@@ -124,7 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split_char", metavar="C", help="stands between the tokens of a text of token-cls [\\002]")
     parser.add_argument("--max_seq_len", type=int, help="tokens of a sequence [as in fine-tuning, else 128]")
     parser.add_argument("--batch_size", type=int, default=32, help="sequences at a time [32]")
-    parser.add_argument("--top_k", type=int, default=5, help="candidates of fill-mask [5]")
+    parser.add_argument("--top_k", type=int, default=5, help="candidates of a place, of the generator [5]")
     parser.add_argument(
         "--output",
         default="plain",
@@ -132,6 +134,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threshold", type=float, help="probability of a label, or of a character's being wrong [0.5]")
     parser.add_argument("--min_score", type=float, help="probability of a correction in text-correction [0.5]")
+    parser.add_argument(
+        "--candidates",
+        action="store_const",
+        const=True,
+        help="of replaced-token-detection: also what the generator finds more probable where a character is suspected",
+    )
     parser.add_argument("--engine", default="eager", help="eager, inference or onnx [eager]")
     parser.add_argument("--exported", metavar="DIR", help="the exported network that inference or onnx computes")
     parser.add_argument("--use_gpu", action="store_true", help="compute on a GPU")

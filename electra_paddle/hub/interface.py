@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EARLIER = ("2.0.0", "2.0.1")  # of the official modules
 PREDICT_OPTIONS = (
     *("max_seq_len", "split_char", "batch_size", "use_gpu", "return_prob", "top_k", "engine"),
-    *("output", "pooling", "on_error", "threshold", "min_score"),
+    *("output", "pooling", "on_error", "threshold", "min_score", "candidates"),
 )
 
 

@@ -82,7 +82,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
     name: ClassVar[str]  # PaddleHub sets these, from the arguments of @moduleinfo
     summary: ClassVar[str]
     directory: str  # of its files, where they are installed
-    second_assets: Path  # folder of the weights of the other network, for tasks that work with both
+    generator: nn.Layer  # of tasks that work with both networks, see `generator_of`
     # The published model whose weights are used; None for modules with their own in assets/.
     weights: ClassVar[str | None] = None
 
@@ -113,10 +113,8 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         if name is not None and name not in tasks():
             raise ConfigError("task", repr(task), "None or " + " or ".join(map(repr, tasks())))
         num_classes = whole_number("num_classes", num_classes, 1)
-        handler, folder = tasks()[name or "embedding"], pretrained_dir if pretrained is None else pretrained
-        self.assets = find_weights(self, folder, handler.component)
-        if handler.second_component is not None:
-            self.second_assets = find_weights(self, folder, handler.second_component)
+        self.pretrained = pretrained_dir if pretrained is None else pretrained
+        self.assets = find_weights(self, self.pretrained, tasks()[name or "embedding"].component)
         self._build(name, label_map, num_classes, checkpoint, kwargs)
         self.class_weights = choose_class_weights(class_weights, self.label_map, self.handler)
         self.exported: Path | None = None if exported is None else Path(exported)
@@ -227,6 +225,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         on_error: str = "stop",
         threshold: float | None = None,
         min_score: float | None = None,
+        candidates: bool | None = None,
     ) -> Any:
         """Answers to texts, the same ones whatever the batch size.
 
@@ -238,7 +237,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
                 or taken in windows of that length in "question-answering" and in tasks that answer token by token.
             split_char: stands between the tokens of a text of "token-cls".
             return_prob: whether the probabilities of all classes come back too.
-            top_k: number of candidates of "fill-mask".
+            top_k: number of candidates of "fill-mask", and of each suspected character where `candidates` is set.
             engine: what computes the network: "eager", Paddle's layers; or what `export` wrote, by Paddle Inference
                 ("inference") or ONNX Runtime ("onnx").
             output: "plain" answers are those below; "dict" gives each as a dict with named fields, see `Task.as_dict`.
@@ -246,9 +245,11 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
             on_error: what an item does that cannot be answered, such as an empty text: "stop", or "skip" for None as
                 its answer, and a warning.
             threshold: of probabilities. "text-correction" looks at the characters that look wrong with this probability
-                or a higher one [0.5]; tasks with several labels give those that reach it [as fine-tuning chose it,
-                else 0.5].
+                or a higher one [0.5], "replaced-token-detection" where `candidates` are asked for; tasks with several
+                labels give those that reach it [as fine-tuning chose it, else 0.5].
             min_score: probability of a correction that "text-correction" makes at least [0.5].
+            candidates: of "replaced-token-detection": whether the generator says what stands better where a character
+                is suspected; its weights are needed then.
 
         Returns:
             one answer for each item, in a list; with `return_prob` a pair of such lists: labels, probabilities (a
@@ -265,7 +266,9 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
             - question-answering: {"text": str, "score": float, "start": int, "end": int}, where context[start:end] is
               the text; "" where there is no answer; "answer" is the text once more, as earlier versions called it
             - fill-mask: for each [MASK] of the text the best candidates, {"token": str, "score": float}
-            - replaced-token-detection: for each character the probability that it is not what once stood there
+            - replaced-token-detection: for each character the probability that it is not what once stood there; with
+              `candidates` {"characters", "probabilities", "suspects": [{"start", "original", "candidates": [{"token",
+              "score"}]}]}, where text[start] is the original character
             - text-correction: {"text", "corrected", "edits": [{"start", "original", "suggestion", "score"}]}, where
               text[start] is the original character and corrected[start] the better one, with its probability
 
@@ -273,7 +276,14 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
             ConfigError, DataError: an argument or item is not as it should be; nothing is computed then.
         """
         options = self._options(
-            max_seq_len, split_char, whole_number("batch_size", batch_size, 1), top_k, pooling, threshold, min_score
+            max_seq_len,
+            split_char,
+            whole_number("batch_size", batch_size, 1),
+            top_k,
+            pooling,
+            threshold,
+            min_score,
+            None if candidates is None else truth("candidates", candidates),
         )
         how = How(
             options.batch_size,
@@ -421,6 +431,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         pooling: str | None,
         threshold: float | None,
         min_score: float | None,
+        candidates: bool | None,
     ) -> Options:
         most = self.config.max_position_embeddings
         if max_seq_len is None:
@@ -429,7 +440,8 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
         top_k = whole_number("top_k", top_k, 1)
         if not isinstance(split_char, str) or not split_char:
             raise ConfigError("split_char", repr(split_char), "a string that stands between tokens")
-        options = Options(max_seq_len, split_char, top_k, self.settings, batch_size, threshold, min_score, pooling)
+        chosen = (threshold, min_score, pooling, candidates)
+        options = Options(max_seq_len, split_char, top_k, self.settings, batch_size, *chosen)
         self.handler.check_options(options)
         return options
 

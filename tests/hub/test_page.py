@@ -79,6 +79,7 @@ def server(hub, port, tiny_run, tiny_shape, tmp_path_factory):
     write_reader(folder / "reader", tiny_shape, "independent")
     modules = {task: {"task": task} for task in TASKS}
     modules["question-answering"]["pretrained"] = str(folder / "reader")
+    modules["alone"] = {"task": "replaced-token-detection", "pretrained": str(tiny_run / "discriminator")}
     with hub.serving(modules, port, folder, OMP_NUM_THREADS="2") as process:
         yield process
 
@@ -90,8 +91,8 @@ def page(tmp_path_factory):
         yield page
 
 
-def predict(port, task, texts=None):
-    body = {"data": [texts or TYPED[task]], "output": "dict"}
+def predict(port, task, texts=None, **options):
+    body = {"data": [texts or TYPED[task]], "output": "dict", **options}
     answer = requests.post(f"http://127.0.0.1:{port}/predict/{task}", json=body, timeout=600).json()
     assert answer["status"] == "000"
     return answer["results"][0]
@@ -125,7 +126,12 @@ def test_answer_can_be_read_in_the_page(server, page, port, task, tmp_path):
         alphas = [float(color.rstrip(")").split(",")[-1]) for color in page.value(MARKS)]
         assert alphas == pytest.approx(expected["probabilities"], abs=0.01)
         most = max(expected["probabilities"])
-        assert f"{round(most, 4):g}" in page.value("document.querySelector('#shown td.number:last-child').innerText")
+        assert f"{round(most, 4):g}" in page.value("document.querySelector('#shown td:nth-child(3)').innerText")
+        suspects = predict(port, task, candidates=True, threshold=0.1)["suspects"]
+        best = [each["candidates"][0] for each in suspects if each["candidates"][0]["score"] >= 0.2]
+        labels = [f"→ {each['token']} {each['score']:.2f}" for each in best]
+        assert labels
+        assert page.value("[...document.querySelectorAll('#shown mark small')].map(each => each.innerText)") == labels
     if task == "question-answering" and expected["text"]:
         assert page.value("document.querySelector('#shown mark').innerText") == expected["text"]
     is_untrained = TASKS[task].is_learned and task != "question-answering"
@@ -156,7 +162,36 @@ def test_mistakes_are_told_in_a_person_s_words(server, page, port):
     use(page, f"http://127.0.0.1:{port}/gradio/fill-mask", [TEXT])
     wait_for(lambda: "Please put at least one [MASK] into the text" in page.value(PAGE_TEXT), "the message")
     use(page, f"http://127.0.0.1:{port}/gradio/multiple-choice", [TEXT, TEXT])  # one choice
-    wait_for(lambda: "Something went wrong: data[0]: found" in page.value(PAGE_TEXT), "what the service says")
+    wait_for(lambda: "Please give two choices at least" in page.value(PAGE_TEXT), "the message")
+    use(page, f"http://127.0.0.1:{port}/gradio/alone", [TEXT])  # a discriminator without its generator
+    wait_for(lambda: "There is no generator at hand" in page.value(PAGE_TEXT), "the answer")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("message", "chinese"),
+    [
+        ("data[0]: found choices '一', expected two at least", "请至少给出两个选项"),
+        ("data[3]: found an empty second text, expected texts with at least one character", "请填写“第二个文本”。"),
+        ("data[3]: found 1 text, expected 2", "这里有 1 个文本"),
+        ("data[3]: found 3 texts, expected 2 as in the first item", "这里有 3 个文本"),
+        ("data[1]: found a text without [MASK] ('好'), expected [MASK] where", "请在文本里放至少一个 [MASK]"),
+        ("data: found an answer of 40,000,000 values, expected 33,554,432 at most", "内容太长"),
+        ("data: found 5,000 items, expected 4,096 at most; send them in parts", "内容太长"),
+        ("Module x is not available.", "请刷新页面"),
+        ("The server encountered an internal error and was unable to complete your request.", "服务内部出错"),
+        ("something new", "出错了，服务给出的原因（英文）：something new"),
+    ],
+)
+def test_reasons_of_the_service_are_told_in_chinese(chinese_page, message, chinese):
+    assert chinese in chinese_page.value(f"reason({json.dumps(message)})")
+
+
+@pytest.fixture(scope="module")
+def chinese_page(server, port, tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("profile"), "--accept-lang=zh-CN") as page:
+        show(page, f"http://127.0.0.1:{port}/gradio/fill-mask")
+        yield page
 
 
 @pytest.mark.slow

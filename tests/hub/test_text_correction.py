@@ -11,7 +11,7 @@ from hub.test_tasks import assert_same, ids_of
 
 from electra_paddle.errors import ElectraPaddleError
 from electra_paddle.hub.module import ElectraModule
-from electra_paddle.hub.tasks.text_correction import apart
+from electra_paddle.hub.tasks.candidates import apart
 from electra_paddle.text import Vocabulary
 
 TEXT, LONG = "".join(WORDS[5:13]), "".join(WORDS[5:50] * 2)
@@ -117,11 +117,47 @@ def test_nothing_is_changed_where_no_character_is_suspected_and_by_default_only_
     assert_same(model.predict([[LONG]]), model.predict([[LONG]], threshold=0.5, min_score=0.5))
 
 
+def test_detection_names_what_the_generator_finds_more_probable_at_each_suspected_place(make, model):
+    detection, (corrected,) = make("replaced-token-detection"), model.predict([[TEXT]], **ALL)
+    (probabilities,) = detection.predict([[TEXT]])
+    assert not hasattr(detection, "generator")  # it is read when it is asked for
+    (answer,) = detection.predict([[TEXT]], candidates=True, threshold=0, top_k=2)
+    assert answer["characters"] == list(TEXT)
+    assert_close(answer["probabilities"], probabilities)
+    assert [suspect["start"] for suspect in answer["suspects"]] == list(range(len(TEXT)))
+    for suspect in answer["suspects"]:
+        (first, second), original = suspect["candidates"], TEXT[suspect["start"]]
+        assert suspect["original"] == original not in (first["token"], second["token"])
+        assert first["score"] >= second["score"] and {first["token"], second["token"]} <= set(WORDS[5:])
+    best = {suspect["start"]: suspect["candidates"][0] for suspect in answer["suspects"]}
+    assert corrected["edits"]
+    for edit in corrected["edits"]:
+        assert best[edit["start"]]["token"] == edit["suggestion"]
+        assert_close(best[edit["start"]]["score"], edit["score"])
+    middle = float(np.median(probabilities))
+    (some,) = detection.predict([[TEXT]], candidates=True, threshold=middle, output="dict")
+    assert [each["start"] for each in some["suspects"]] == [n for n, p in enumerate(probabilities) if p >= middle]
+    assert len(some["suspects"][0]["candidates"]) == 5
+    (none,) = detection.predict([[TEXT]], candidates=True, threshold=1)
+    assert none["suspects"] == []
+    (plain,) = detection.predict([[TEXT]], output="dict", candidates=False)
+    assert plain.keys() == {"characters", "probabilities"}
+
+
+def test_detection_without_a_generator_answers_what_it_can(make, tiny_run):
+    alone = make("replaced-token-detection", pretrained=tiny_run / "discriminator")
+    with pytest.raises(ElectraPaddleError, match="found no generator, expected one"):
+        alone.predict([[TEXT]], candidates=True)
+    assert len(alone.predict([[TEXT]])[0]) == len(TEXT)
+
+
 def test_command_prints_and_dict_is_the_answer(model, tiny_run):
     from electra_paddle.hub import command
 
     arguments = ["--task", "text-correction", "--pretrained", str(tiny_run), "--input_text", TEXT]
     line = command.run(Tiny, [*arguments, "--threshold", "0", "--min_score", "0"])
+    detection = ["--task", "replaced-token-detection", *arguments[2:], "--candidates", "--threshold", "0"]
+    assert [each["start"] for each in json.loads(command.run(Tiny, detection))["suspects"]] == list(range(len(TEXT)))
     (answer,) = model.predict([[TEXT]], **ALL)
     assert_same(json.loads(line), answer)
     assert model.handler.as_dict(model, [TEXT], answer, None) is answer
@@ -150,7 +186,9 @@ def test_networks_with_two_vocabularies_are_refused(make, tiny_run, tmp_path):
         ("text-correction", {"threshold": 2}, "threshold: found 2, expected a number from 0 to 1"),
         ("text-correction", {"min_score": "0.5"}, "min_score: found '0.5', expected a number from 0 to 1"),
         ("text-correction", {"min_score": float("nan")}, "min_score: found nan"),
-        ("replaced-token-detection", {"threshold": 0.5}, "threshold: found 0.5, expected None, this task has no use"),
+        ("replaced-token-detection", {"min_score": 0.5}, "min_score: found 0.5, expected None, this task has no use"),
+        ("replaced-token-detection", {"candidates": "perhaps"}, "candidates: found 'perhaps', expected true or false"),
+        ("text-correction", {"candidates": True}, "candidates: found True, expected None, this task has no use"),
         ("multi-label-cls", {"min_score": 0.5}, "min_score: found 0.5, expected None"),
         ("multi-label-cls", {"threshold": True}, "threshold: found True"),
     ],

@@ -33,7 +33,7 @@ SPLIT_CHAR = "\002"  # stands between the tokens of a text, where PaddleHub's da
 
 
 NO_LIMIT = 1 << 30  # tokens of a sequence
-TAKEN_BY_SOME = ("threshold", "min_score", "pooling")  # Options
+TAKEN_BY_SOME = ("threshold", "min_score", "pooling", "candidates")  # Options
 Positions = Sequence["Tensor | None"]
 
 
@@ -48,6 +48,7 @@ class Options(NamedTuple):
     threshold: float | None = None  # these are for the tasks that take them, see Task.takes; None for their defaults
     min_score: float | None = None
     pooling: str | None = None
+    candidates: bool | None = None
 
 
 class Example(NamedTuple):
@@ -64,7 +65,6 @@ class Task:
 
     Attributes:
         component: whose weights it works with, "discriminator" or "generator".
-        second_component: whose weights it works with besides; their folder is the module's `second_assets`.
         takes: the options among TAKEN_BY_SOME that it has a use for.
         num_texts: how many texts an item may have.
         text_names: what they are.
@@ -78,7 +78,6 @@ class Task:
     """
 
     component: ClassVar[str] = "discriminator"
-    second_component: ClassVar[str | None] = None
     takes: ClassVar[tuple[str, ...]] = ()
     num_texts: ClassVar[tuple[int, ...]] = (1,)
     text_names: ClassVar[tuple[str, ...]] = ("text", "second text")

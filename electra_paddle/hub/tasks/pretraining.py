@@ -1,23 +1,23 @@
 """The tasks of pre-training: filling masks, and finding replaced tokens.
 
-Shapes: B batch, L sequence, H hidden, E embedding, M masks of a batch, V vocabulary.
+Shapes: B batch, L sequence, H hidden, M masks of a batch, V vocabulary.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import paddle
 import paddle.nn.functional as F
 from paddlenlp.transformers import ElectraDiscriminator, ElectraGenerator
 
 from electra_paddle.errors import DataError
-from electra_paddle.hub.tasks.base import Example, Positions, encode
-from electra_paddle.hub.tasks.tokens import TokenTask, Windows
+from electra_paddle.hub.tasks.base import Example, Positions, check_probability, encode
+from electra_paddle.hub.tasks.candidates import find_candidates, probabilities_at_masks
+from electra_paddle.hub.tasks.tokens import TokenTask
 from electra_paddle.models.heads import replaced_logits, vocabulary_logits
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from electra_paddle.batch import TokenBatch
     from electra_paddle.hub.module import ElectraModule
     from electra_paddle.hub.tasks.base import Options
-    from electra_paddle.text import Tokenizer, Vocabulary
+    from electra_paddle.hub.tasks.tokens import Windows
+    from electra_paddle.text import Tokenizer
 
 MASK = "[MASK]"
 
@@ -37,14 +38,21 @@ MASK = "[MASK]"
 class ReplacedTokenDetection(TokenTask):
     """The probability that a character is not what once stood there, for every character of the text.
 
-    Characters of one token share its probability; white space and other characters without a token have 0.
+    Characters of one token share its probability; white space and other characters without a token have 0. Asked for
+    candidates, the generator says what it finds more probable where a Chinese character is suspected, see
+    `find_candidates`; it is always computed by the module's own layers.
     """
 
     has_pretrained_head = True
+    takes = ("candidates", "threshold")
 
     def build(self, module: ElectraModule, config: ElectraConfig, parameter_names: Sequence[str]) -> Layer:
         module.model = ElectraDiscriminator(config)
         return module.model.electra
+
+    def check_options(self, options: Options) -> None:
+        super().check_options(options)
+        check_probability("threshold", options.threshold)
 
     def tokens(self, tokenizer: Tokenizer, text: str, options: Options) -> tuple[list[int], Array]:
         ids, starts, ends = tokenizer.encode_with_offsets(text)
@@ -61,15 +69,46 @@ class ReplacedTokenDetection(TokenTask):
     def compute(self, module: ElectraModule, *batches: TokenBatch) -> tuple[Tensor, ...]:
         return (F.sigmoid(self.forward(module, *batches)),)  # [B, L]
 
-    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> list[float]:
-        probabilities = np.append(self.join(example, values), 0)  # the last for places of -1
-        return probabilities[example.notes.places].tolist()
+    def num_values(self, module: ElectraModule, example: Example, options: Options) -> int:
+        return super().num_values(module, example, options) * (1 + options.top_k if options.candidates else 1)
+
+    def keep(self, module: ElectraModule, options: Options, arrays: Sequence[Array], *batches: TokenBatch) -> list[Any]:
+        """Keep (probabilities [L], candidates) of each row."""
+        if not options.candidates:
+            return [(row, {}) for row in arrays[0]]
+        found = find_candidates(module, options, arrays[0], batches[0], options.top_k + 1)
+        return list(zip(arrays[0], found, strict=True))
+
+    def answer(self, module: ElectraModule, example: Example, values: Sequence[Any], options: Options) -> Any:
+        """A probability for each character; with candidates what `as_dict` gives."""
+        rows, candidates = zip(*values, strict=True)
+        probabilities = np.append(self.join(example, rows), 0)  # the last for places of -1
+        answer = probabilities[example.notes.places].tolist()
+        if not options.candidates:
+            return answer
+        better, tokens = by_token(example.notes, candidates), module.text_tokenizer.vocabulary.tokens
+        text, shown = example.notes.text, []
+        for start in np.flatnonzero(np.isin(example.notes.places, list(better))).tolist():
+            pairs = [(tokens[token], score) for token, score in better[int(example.notes.places[start])]]
+            others = [{"token": token, "score": score} for token, score in pairs if token != text[start]]
+            shown.append({"start": start, "original": text[start], "candidates": others[: options.top_k]})
+        return {"characters": list(text), "probabilities": answer, "suspects": shown}
 
     def show(self, tokenizer: Tokenizer, texts: Sequence[str], answer: Any) -> Any:
-        return [list(pair) for pair in zip(texts[0], answer, strict=True)]
+        return answer if isinstance(answer, dict) else [list(pair) for pair in zip(texts[0], answer, strict=True)]
 
     def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
-        return {"characters": list(texts[0]), "probabilities": answer}
+        return answer if isinstance(answer, dict) else {"characters": list(texts[0]), "probabilities": answer}
+
+
+def by_token(windows: Windows, values: Sequence[Mapping[int, Any]]) -> dict[int, Any]:
+    """Number of a token in its text -> the value of its place in the window that answers for it, where there is one."""
+    return {
+        start + place - 1: found
+        for value, (start, _, first, last) in zip(values, windows.parts, strict=True)
+        for place, found in value.items()
+        if first <= start + place - 1 < last
+    }
 
 
 class FillMask(TokenTask):
@@ -98,7 +137,7 @@ class FillMask(TokenTask):
         places = example.notes.places
         is_asked = [((first <= places) & (places < last)).any() for _, _, first, last in example.notes.parts]
         parts, rows = (list(compress(each, is_asked)) for each in (example.notes.parts, example.rows))
-        return Example(rows, Windows(parts, places))
+        return Example(rows, example.notes._replace(parts=parts))
 
     def forward(self, module: ElectraModule, *batches: TokenBatch, position_ids: Positions = (None, None)) -> Tensor:
         """Logits [B, L, V]."""
@@ -133,10 +172,3 @@ class FillMask(TokenTask):
 
     def as_dict(self, module: ElectraModule, texts: Sequence[str], answer: Any, options: Options) -> dict[str, Any]:
         return {"masks": answer}
-
-
-def probabilities_at_masks(generator: Layer, batch: TokenBatch, vocabulary: Vocabulary) -> Tensor:
-    """Those of all tokens [M, V] at the masks of a TokenBatch of tensors, in the order of rows and places."""
-    hidden = encode(generator.electra, batch)  # [B, L, H]
-    masks = paddle.nonzero(batch.input_ids == vocabulary.mask)  # [M, 2]
-    return F.softmax(vocabulary_logits(generator, paddle.gather_nd(hidden, masks)), axis=-1)

@@ -24,6 +24,7 @@ class Windows(NamedTuple):
 
     parts: list[tuple[int, int, int, int]]  # as `windows` returns them
     places: Array  # of each thing that is answered for, the number of its token, -1 if it has none
+    text: str
 
 
 class TokenTask(Task):
@@ -34,7 +35,7 @@ class TokenTask(Task):
         parts = windows(len(ids), options.max_seq_len - 2)
         vocabulary = tokenizer.vocabulary
         sequences = [[vocabulary.cls, *ids[start:end], vocabulary.sep] for start, end, _, _ in parts]
-        return Example([((sequence, len(sequence)),) for sequence in sequences], Windows(parts, places))
+        return Example([((sequence, len(sequence)),) for sequence in sequences], Windows(parts, places, texts[0]))
 
     def tokens(self, tokenizer: Tokenizer, text: str, options: Options) -> tuple[list[int], Array]:
         """(ids, places as in Windows) of a text."""
