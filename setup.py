@@ -36,6 +36,7 @@ setup(
             "hub/page.html",
             "hub/packaging/template/*",
             "finetuning/template/*",
+            "demo/templates/*",
             "pretrained/*/*",
         ],
         **{name: ["*.yaml", "*.md", "*.txt"] for name in BROUGHT},

@@ -23,6 +23,7 @@ _PUBLIC = {
     "from_pretrained": "electra_paddle.conversion.published",
     "from_finetuned": "electra_paddle.finetuning.finetuned",
     "load_encoder": "electra_paddle.models.pretrained_directory",
+    "load_module": "electra_paddle.hub.loading",
     "load_task": "electra_paddle.finetuning.description",
     "pretrain": "electra_paddle.pretraining.run",
     "search": "electra_paddle.finetuning.search",

@@ -16,6 +16,7 @@ from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
 
 PROGRAM = "electra-paddle"
 COMMANDS = (
+    "demo",
     "mix_corpus",
     "build_pretraining_data",
     "inspect_shards",
@@ -59,7 +60,8 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     command = importlib.import_module(f"electra_paddle.commands.{name}")
     parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
-    warnings.filterwarnings("ignore", "Setuptools is replacing distutils")  # as Paddle is imported
+    for told in ("Setuptools is replacing distutils", "No ccache found"):  # as Paddle is imported
+        warnings.filterwarnings("ignore", told)
     try:
         command.run(parser.parse_args([with_dashes(argument) for argument in arguments]))
         sys.stdout.flush()

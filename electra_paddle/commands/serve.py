@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-
-    from electra_paddle.hub.module import ElectraModule
 
 DESCRIPTION = "Answer over HTTP: POST /predict/NAME as `hub serving` has it, and a page for the browser at /."
 TOKEN = "ELECTRA_PADDLE_TOKEN"  # environment variable
@@ -38,6 +35,7 @@ def run(arguments: Namespace) -> None:
     import sys
 
     from electra_paddle.errors import ConfigError, reason
+    from electra_paddle.hub.loading import load_module
     from electra_paddle.hub.serving import LOCAL, listen, make_server
 
     if arguments.max_body <= 0 or arguments.max_items < 1:
@@ -47,7 +45,7 @@ def run(arguments: Namespace) -> None:
     token = arguments.token or os.environ.get(TOKEN) or None
     if token is not None and not re.fullmatch("[!-~]+", token):
         raise ConfigError("--token", "spaces or characters beyond ASCII", "what a header carries: letters and digits")
-    module = find_module(arguments.model, arguments.task)
+    module = load_module(arguments.model, arguments.task)
     name = arguments.name or module.name
     if not hasattr(module, "service"):
         advice = f"hub serving start -m {arguments.model}"
@@ -64,31 +62,3 @@ def run(arguments: Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # at once: nothing is half-written, and Paddle takes long to end
         signal.signal(number, lambda *_: os._exit(0))
     make_server(app, listener).serve_forever()
-
-
-def find_module(model: str, task: str | None) -> ElectraModule:
-    """The module of a directory, a published name or an installed module.
-
-    Raises:
-        ConfigError, CheckpointError, DataError: there is none, or it does not do the task.
-    """
-    from electra_paddle.conversion.published import published_name
-    from electra_paddle.errors import ConfigError, ElectraPaddleError, reason
-    from electra_paddle.hub.module import ElectraModule
-
-    path = Path(model)
-    if not (path / "module.py").is_file() and (path.exists() or published_name(model)):
-        name = path.resolve().name if path.exists() else model.rpartition("/")[2]
-        kind = type("Served", (ElectraModule,), {"name": name, "summary": "", "directory": ""})
-        module: ElectraModule = kind(task=task, pretrained=model)
-        return module
-    import paddlehub
-
-    source = {"directory": str(path)} if path.is_dir() else {"name": model}
-    try:
-        return paddlehub.Module(**source, task=task)
-    except ElectraPaddleError:
-        raise
-    except Exception as error:  # PaddleHub knows no such module, cannot ask its server, or the module's code fails
-        expected = "a directory of weights, a published name or an installed module"
-        raise ConfigError("MODEL", f"{model} ({type(error).__name__}: {reason(error)})", expected) from error

@@ -8,9 +8,9 @@ import pytest
 from hub.conftest import NAME, WORDS
 
 from electra_paddle.cli import run_command
-from electra_paddle.commands.serve import find_module
 from electra_paddle.errors import DataError
 from electra_paddle.hub import serving
+from electra_paddle.hub.loading import load_module
 from electra_paddle.hub.module import ElectraModule
 from electra_paddle.hub.packaging.module_archive import export_module
 
@@ -83,7 +83,7 @@ def test_python_has_no_such_limits(tiny_run):
 
 def test_installed_module_tells_mistakes_and_cuts_though_its_code_is_a_copy(tiny_run, tmp_path):
     folder = export_module(tiny_run, tmp_path / "chinese_electra_copied")
-    client = find_module(str(folder), "similarity").service("copied").test_client()
+    client = load_module(str(folder), "similarity").service("copied").test_client()
     wrong = client.post("/predict/copied", json={"data": [1]})
     assert wrong.status_code == 200 and wrong.json["msg"].startswith("data[0]: found a value of type int")
     cut = client.post("/predict/copied", json={"data": [[TEXT * 9, TEXT]], "max_seq_len": 8}).json
