@@ -1,4 +1,4 @@
-# The main commands: `make demo`, `make test`, `make hub-modules`. They make the environment from its lock when it is
+# The main commands: `make demo`, `make test`, `make demo-pretraining`, `make hub-modules`. They make the environment from its lock when it is
 # missing.
 # STACK=paddle33 (default) is Paddle 3.3.1 with PaddleNLP 3.0.0b4; STACK=paddle26 is Paddle 2.6.2 with
 # PaddleNLP 2.8.1. Each has its own environment.
@@ -8,10 +8,14 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-slow test-gpu lint hub-modules peers lock clean
+.PHONY: demo demo-pretraining test test-slow test-gpu lint hub-modules peers lock clean
 
 demo: $(VENV)/.complete
-	$(RUN) tools/demo.py --run-dir runs/demo
+	$(RUN) -m electra_paddle demo --run-dir runs/demo
+
+# The whole way from text to a module, on the embedded sample, with two processes.
+demo-pretraining: $(VENV)/.complete
+	$(RUN) tools/demo_pretraining.py --run-dir runs/demo_pretraining
 
 test: $(VENV)/.complete
 	$(PYTEST) -m "not slow and not gpu"
