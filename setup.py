@@ -85,17 +85,24 @@ setup(
         "convert": ["google-crc32c"],  # for TensorFlow's checkpoints, which are read without TensorFlow
         "onnx": ONNX,  # for networks exported in that format
         "dev": [
+            "build",
             "google-crc32c",
             "hypothesis",
+            "ipykernel",  # runs the notebooks of examples/
             "mypy>=1.11,<1.16",
             "modelscope>=1.40",
             "nanotoken>=0.1",  # measured beside ours
+            "nbmake",
             *ONNX,
             "opencc==1.1.9",
             "optuna>=3.6",
+            "pypinyin",
             "pytest>=8,<9",
+            "pytest-cov",
             "pytest-timeout",
+            "pytest-xdist",
             "ruff",
+            "sklearn-crfsuite",
             "tensorboardX",
             "wandb",
             "websockets>=12",

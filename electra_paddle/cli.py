@@ -24,6 +24,7 @@ COMMANDS = (
     "run_pretrain",
     "begin_decay",
     "init_task",
+    "prepare_task",
     "check_data",
     "run_finetuning",
     "predict",

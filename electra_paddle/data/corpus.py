@@ -1,9 +1,9 @@
 """Corpus files, and the plan that cuts them into parts.
 
 A document of a text ends at a blank line and at the end of the file; of JSON, each object is one document, on a line of
-its own or in one array. Which of them a file is, is told from its contents. Files may be plain or compressed. The plan
-cuts a corpus into parts of about the same size at document boundaries; it depends on the files alone, so any number of
-workers makes the same parts.
+its own or in one array; of WikiExtractor's output, each article between `<doc ...>` and `</doc>`. Which of them a file
+is, is told from its contents. Files may be plain or compressed. The plan cuts a corpus into parts of about the same
+size at document boundaries; it depends on the files alone, so any number of workers makes the same parts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from electra_paddle.config import ShardSettings
 from electra_paddle.data.compression import BLOCK, COMPRESSIONS, DamagedFileError, decompressed
-from electra_paddle.data.recognition import LONGEST_FIRST_LINE, SAMPLE_BYTES, recognise
+from electra_paddle.data.recognition import ARTICLE_END, LONGEST_FIRST_LINE, SAMPLE_BYTES, recognise
 from electra_paddle.errors import ConfigError, DataError, reason, some_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ DEFAULTS = ShardSettings()
 EXPECTED = "a .txt or .jsonl file, a folder of them, or a pattern"
 EXPANSION = 4  # what a compressed byte is reckoned to become, where the plan needs a size
 SMALLEST_PART, MOST_PARTS = 8_000_000, 512  # bytes of text; beyond that many parts each becomes larger
+END_OF_ARTICLE = re.compile(rb"(?m)^" + ARTICLE_END + rb"[ \t\r]*\n")
 BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 
 
@@ -42,13 +43,13 @@ class CorpusFile(NamedTuple):
     size: int  # bytes on the disk
     changed: int  # when, in nanoseconds
     compression: str  # one of COMPRESSIONS, or nothing
-    layout: str = "text"  # or "lines" or "array" of JSON objects
+    layout: str = "text"  # or "lines" or "array" of JSON objects, or "articles"
     encoding: str = "utf-8"
     has_cr_lines: bool = False  # lines end with a carriage return alone
 
     @property
     def is_json(self) -> bool:
-        return self.layout != "text"
+        return self.layout in ("lines", "array")
 
     @property
     def is_stream(self) -> bool:
@@ -78,7 +79,7 @@ def corpus_files(paths: Sequence[Path] | Path, settings: ShardSettings = DEFAULT
 
     Args:
         paths: one or several files, folders (all files below them that end in .txt, .jsonl or .json, or in nothing
-            and hold JSON; plain or compressed) or patterns such as `news/*.txt.xz`.
+            and hold JSON or WikiExtractor's articles; plain or compressed) or patterns such as `news/*.txt.xz`.
         settings: its `encoding` and `text_field` are compared with what the files hold.
 
     Raises:
@@ -90,7 +91,7 @@ def corpus_files(paths: Sequence[Path] | Path, settings: ShardSettings = DEFAULT
         path = Path(path)
         if path.is_dir():
             found = [corpus_file(file, file.relative_to(path).as_posix(), settings) for file in files_below(path)]
-            found = [file for file in found if corpus_format(file.path)[0] or file.is_json]
+            found = [file for file in found if corpus_format(file.path)[0] or file.layout != "text"]
             if not found:
                 raise DataError(
                     path,
@@ -183,7 +184,11 @@ def beginning(file: CorpusFile) -> tuple[bytes, bool]:
 def notes_about(files: Sequence[CorpusFile]) -> list[str]:
     """Lines that tell the user what was recognised in files, and which were given twice."""
     notes = []
-    kinds = {"lines": "JSON lines by their contents", "array": "arrays of JSON objects"}
+    kinds = {
+        "lines": "JSON lines by their contents",
+        "array": "arrays of JSON objects",
+        "articles": "WikiExtractor's articles, one a document",
+    }
     for layout, text in kinds.items():
         names = [file.name for file in files if file.layout == layout and corpus_format(file.path)[0] != ".jsonl"]
         if names:
@@ -271,6 +276,9 @@ def boundary(file: CorpusFile, position: int, settings: ShardSettings) -> int | 
 
 def document_end(data: bytes, file: CorpusFile, blanks_separate_docs: bool) -> int:
     """Length of the bytes up to the first document boundary; 0 if there is none."""
+    if file.layout == "articles":
+        match = END_OF_ARTICLE.search(data)
+        return match.end() if match else 0
     if file.is_json or not blanks_separate_docs:
         return data.find(b"\n") + 1
     match = BLANK_LINE.search(data)

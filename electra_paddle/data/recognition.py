@@ -8,6 +8,7 @@ from typing import NamedTuple
 from electra_paddle.parsing import parse_json
 
 SAMPLE_BYTES = 50_000  # read of every file of a corpus before the work begins
+ARTICLE, ARTICLE_END = b"<doc id=", b"</doc>"  # how lines begin around an article, as WikiExtractor writes it
 LONGEST_FIRST_LINE = 50_000_000  # of a file of JSON lines
 COMMON = frozenset("的一是不了人在有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后")
 COMMON_TRADITIONAL = frozenset(
@@ -20,7 +21,7 @@ CONFIDENT = 0.05  # share of common characters among all; in Chinese text it is 
 class Contents(NamedTuple):
     """What was recognised."""
 
-    layout: str  # "text", "lines" (of JSON objects) or "array" (of them)
+    layout: str  # "text", "lines" (of JSON objects), "array" (of them) or "articles" (of WikiExtractor)
     has_cr_lines: bool = False  # lines end with a carriage return alone
     likely_encoding: str | None = None  # where it is not UTF-8 and the guess is good
 
@@ -38,8 +39,10 @@ def recognise(sample: bytes, is_whole: bool) -> Contents:
 
 
 def layout_of(sample: bytes, is_whole: bool) -> str:
-    """Whether the text is JSON objects, one a line or as one array."""
+    """Whether the text is JSON objects, one a line or as one array, or articles between tags."""
     text = sample.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith(ARTICLE):
+        return "articles"
     if text[:1] == b"[" and text[1:].lstrip()[:1] == b"{":
         return "array"
     if text[:1] != b"{":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from electra_paddle.data.compression import BLOCK, DamagedFileError, decompressed
 from electra_paddle.data.corpus import Span, boundary, place_at, reckoned_size
+from electra_paddle.data.recognition import ARTICLE, ARTICLE_END
 from electra_paddle.errors import DataError
 from electra_paddle.parsing import look_up
 
@@ -36,6 +38,7 @@ def read_span(
     """
     position = span.start
     decode = decode_json if span.file.is_json else decode_text
+    decode = decode_articles if span.file.layout == "articles" else decode
     try:
         for data in line_blocks(span_chunks(span), is_cut=not span.file.is_json):
             on_bytes(len(data))
@@ -112,6 +115,20 @@ def decode_text(data: bytes, file: CorpusFile, position: int, settings: ShardSet
         except UnicodeDecodeError:
             skipped["lines of invalid UTF-8"] += 1
     return "\n".join(lines)
+
+
+def decode_articles(
+    data: bytes, file: CorpusFile, position: int, settings: ShardSettings, skipped: Counter[str]
+) -> str:
+    """Bytes of whole lines of WikiExtractor's output as text: of each article its lines, the title first, then a blank
+    one. WikiExtractor writes `&lt;` for `<`, a blank line behind the title, and tags around an article."""
+    lines = []
+    for line in decode_text(data, file, position, settings, skipped).split("\n"):
+        if line.startswith(ARTICLE_END.decode()):
+            lines.append("\n")
+        elif line.strip() and not line.startswith(ARTICLE.decode()):
+            lines.append(html.unescape(line) + "\n")
+    return "".join(lines)
 
 
 def invalid_utf8(file: CorpusFile, offset: int) -> DataError:

@@ -134,7 +134,7 @@ def test_large_compressed_file_is_laid_down_part_by_part_where_wanted(tmp_path):
 )
 def test_spans_do_not_depend_on_how_the_bytes_arrive(data, size, chunk):
     class File:
-        is_json = False
+        layout, is_json = "text", False
 
     def spans(step):
         pieces, span = [], b""
@@ -268,3 +268,56 @@ def test_surrogates_of_json_reach_the_tokenizer_without_harm(tmp_path):
     write(tmp_path / "a.jsonl", '{"text": "\\ud800一"}\n')
     (file,) = corpus_files(tmp_path)
     assert decode_json((tmp_path / "a.jsonl").read_bytes(), file, 0, STOP, Counter()) == "\ud800一\n\n"
+
+
+ARTICLES = """<doc id="13" url="https://zh.wikipedia.org/wiki?curid=13" title="数学">
+数学
+
+数学是研究数量、结构以及空间等概念的一门学科。
+若 a &lt; b，则 b &gt; a &amp; a ≠ b。
+
+</doc>
+<doc id="14" url="https://zh.wikipedia.org/wiki?curid=14" title="空">
+空
+
+</doc>
+<doc id="18" url="https://zh.wikipedia.org/wiki?curid=18" title="哲学">
+哲学
+
+哲学是研究普遍的、基本问题的学科。
+
+</doc>
+"""
+ARTICLES_AS_TEXT = [
+    "数学\n数学是研究数量、结构以及空间等概念的一门学科。\n若 a < b，则 b > a & a ≠ b。\n\n",
+    "空\n\n",
+    "哲学\n哲学是研究普遍的、基本问题的学科。\n\n",
+]
+
+
+@pytest.mark.parametrize("compression", COMPRESS)
+def test_folder_that_wikiextractor_wrote_is_read_article_by_article(tmp_path, compression):
+    (tmp_path / "AA").mkdir()
+    write(tmp_path / "AA/wiki_00", ARTICLES, compression)
+    write(
+        tmp_path / "AA/wiki_01", json.dumps({"id": "1", "title": "逻辑", "text": "逻辑\n\n逻辑学"}) + "\n", compression
+    )
+    files = corpus_files(tmp_path)
+    assert [(file.name, file.layout) for file in files] == [
+        (f"AA/wiki_00{compression}", "articles"),
+        (f"AA/wiki_01{compression}", "lines"),
+    ]
+    (text,) = text_of(plan_parts(files[:1], 10_000, STOP, tmp_path))
+    assert text == "".join(ARTICLES_AS_TEXT)
+
+
+@pytest.mark.parametrize("compression", ["", ".xz"])
+@pytest.mark.parametrize("size", [1, 200, 280, 600])  # bytes; articles end at 205, 288 and 430
+def test_articles_are_cut_into_parts_at_their_ends_only(tmp_path, compression, size):
+    write(tmp_path / "wiki_00", ARTICLES, compression)
+    parts = []
+    for part in plan_parts(corpus_files(tmp_path / f"wiki_00{compression}"), size, STOP, tmp_path):
+        parts += text_of([part])
+    assert "".join(parts) == "".join(ARTICLES_AS_TEXT)
+    assert all(part.endswith("\n\n") for part in parts)
+    assert len(parts) == {1: 3, 200: 2, 280: 2, 600: 1}[size]

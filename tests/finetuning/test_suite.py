@@ -48,7 +48,10 @@ def test_page_escapes_what_names_may_hold():
 
 def test_chinese_suite_runs_all_tasks_and_its_values_are_as_written():
     suite = load_suite(str(ROOT / "configs/suite/chinese.yaml"))
-    assert {*suite.tasks} == {*built_in_tasks()} - {"cail2018_multi"}  # whose cases are not those that are published
+    assert {*suite.tasks} == {*built_in_tasks()} - {
+        "cail2018_multi",  # whose cases are not those that are published
+        "peoples_daily",  # for which no scores of ELECTRA are published
+    }
     assert suite.published["xnli"]["ELECTRA-large"] == {"dev": 81.5, "test": "81.0"}
     assert suite.hparams_of("drcd")["num_trials"] == 10
 

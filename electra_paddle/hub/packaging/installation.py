@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from electra_paddle.archives import Header
 from electra_paddle.errors import CheckpointError, ConfigError, reason
 from electra_paddle.files import brought_folder, hub_home, replace_folder
 from electra_paddle.hub.packaging.module_archive import export_module
@@ -141,17 +142,6 @@ def find_folder(source: Path, place: Path, max_size: float = MAX_SIZE) -> Path:
     if name in PUBLISHED and not source.exists():
         return export_module(brought_folder("hub_modules") / name, place / name)
     return unpack(source, place / "unpacked", max_size)
-
-
-class Header(tarfile.TarInfo):
-    """A member's header. `tarfile` reads long names and attributes into memory, however long they claim to be."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
-        header = super().frombuf(buf, encoding, errors)
-        if header.size > 1 << 20 and not (header.isreg() or header.islnk() or header.issym()):
-            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
-        return header
 
 
 def unpack(archive: Path, place: Path, max_size: float = MAX_SIZE) -> Path:
