@@ -13,8 +13,9 @@ import pytest
 from electra_paddle import runtime
 
 runtime.prepare_cpu()
-# No test may touch the user's modules.
-os.environ.setdefault("HUB_HOME", str(Path(tempfile.gettempdir()) / "electra-paddle-tests-hub-home"))
+# No test may touch the user's modules, nor those of tests beside it.
+HUB_HOME = f"electra-paddle-tests-hub-home-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+os.environ.setdefault("HUB_HOME", str(Path(tempfile.gettempdir()) / HUB_HOME))
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -103,6 +103,8 @@ def read_checkpoint(path: str | Path | None) -> Checkpoint:
     if path is None:
         return Checkpoint()
     path = find_parameters(Path(path))
+    if path.exists() and not path.is_file():  # a pipe would wait for whoever writes into it
+        raise CheckpointError(path, "something other than a file", "a file of parameters")
     arrays = read_state(path)
     content = arrays.pop(ENTRY, None)
     return Checkpoint(path, arrays, {} if content is None else parse_description(content, path))

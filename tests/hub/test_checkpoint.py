@@ -1,6 +1,7 @@
 """Checkpoints of `hub.Trainer`: what they bring along, and modules that are made of them."""
 
 import json
+import os
 import tarfile
 import warnings
 
@@ -84,6 +85,12 @@ def test_checkpoint_brings_its_task_labels_and_settings(make, trained, name):
     assert_close(answers[1], expected[1])
     assert make("seq-cls", load_checkpoint=folder / name, label_map={0: 7, 1: 8, 2: 9}).label_map[2] == 9
     assert make("embedding", load_checkpoint=folder / name).task is None
+
+
+def test_pipe_is_refused_instead_of_waited_for(make, tmp_path):
+    os.mkfifo(tmp_path / "pipe.pdparams")
+    with pytest.raises(ElectraPaddleError, match="found something other than a file, expected a file of parameters"):
+        make("seq-cls", load_checkpoint=tmp_path / "pipe.pdparams")
 
 
 def test_state_is_set_again_without_a_warning(make, trained):
