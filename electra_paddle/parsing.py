@@ -6,9 +6,12 @@ with a structure that is small in memory and endless when it is printed (aliases
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from typing import Any
 
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MOST_NODES = 1_000_000  # of a YAML text, aliases counted as often as they stand
 
 
@@ -33,13 +36,16 @@ def parse_json(text: str | bytes) -> Any:
 def parse_yaml(text: str) -> Any:
     """The value of a YAML text, in types that JSON has and dates.
 
+    Whole numbers are those that one writes so in JSON: 010 and 12:30 stay the words that they look like, which YAML 1.1
+    reads as 8 and 750.
+
     Raises:
         ParseError: it is none, nested too deeply, or more than MOST_NODES large.
     """
     import yaml
 
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=loader())
     except RecursionError as error:
         raise ParseError("nested too deeply") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -48,6 +54,25 @@ def parse_yaml(text: str) -> Any:
         raise ParseError(place + str(getattr(error, "problem", None) or in_one_line(error))) from error
     check_size(value)
     return value
+
+
+@functools.cache
+def loader() -> type:
+    """PyYAML's safe loader, for which only decimal numbers are numbers."""
+    import yaml
+
+    class DecimalLoader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if tag not in NUMBERS]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    DecimalLoader.add_implicit_resolver(NUMBERS[0], re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789"))
+    digits, exponent = r"[0-9][0-9_]*", r"(?:[eE][-+]?[0-9]+)?"
+    point = rf"[-+]?(?:{digits}\.[0-9_]*|\.{digits}){exponent}"
+    special = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    DecimalLoader.add_implicit_resolver(NUMBERS[1], re.compile(f"(?:{point}|{special})$"), list("-+0123456789."))
+    return DecimalLoader
 
 
 def check_size(value: Any) -> None:

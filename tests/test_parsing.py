@@ -31,6 +31,19 @@ def test_faulty_yaml_is_refused_in_a_few_words(text, message):
     assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[("010", "010"), ("12:30:45", "12:30:45"), ("0x1F", "0x1F"), ("0b11", "0b11"), ("190:20.5", "190:20.5")],
+        *[("10", 10), ("-3", -3), ("0", 0), ("1_000", 1000), ("1e-3", "1e-3"), ("2.5E+3", 2500.0), ("-.5", -0.5)],
+        *[("3.", 3.0), (".inf", float("inf")), ("true", True), ("null", None), ("1e", "1e"), ("1.2.3", "1.2.3")],
+    ],
+)
+def test_numbers_in_yaml_are_those_that_people_write(text, value):
+    (found,) = parse_yaml(f"[{text}]")
+    assert found == value and type(found) is type(value)
+
+
 def test_faulty_json_is_refused_in_a_few_words():
     for text in ("[" * 100_000, '{"a": ' * 100_000, "{", "1" * 5000, b"\xff", b"\x00"):
         with pytest.raises(ValueError):

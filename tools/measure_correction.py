@@ -10,28 +10,27 @@ import collections
 import itertools
 import json
 import random
+import re
 import sys
 from pathlib import Path
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+CHINESE = re.compile("[\u4e00-\u9fff]")
 MIN_SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("sentences", type=Path, help="text file, one sentence a line, that the networks have not seen")
+    parser.add_argument("corpus", type=Path, help="file or folder of texts that the networks have not seen")
     parser.add_argument("--model", default="chinese-electra-nano", help="directory or published name")
     parser.add_argument("--number", type=int, default=1000, help="sentences of each of the two sets [1000]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    lines = [line.strip() for line in arguments.sentences.read_text(encoding="utf-8").splitlines()]
-    lines = list(dict.fromkeys(line for line in lines if 10 <= len(line) <= 60))
+    lines = list(dict.fromkeys(sentences(arguments.corpus)))
     if len(lines) < 2 * arguments.number:
-        found, expected = f"{len(lines):,} different lines of 10 to 60 characters", f"{2 * arguments.number:,}"
-        print(
-            f"error: {arguments.sentences}: found {found}, expected {expected}; or a smaller --number", file=sys.stderr
-        )
+        found, expected = f"{len(lines):,} different sentences of 10 to 60 characters", f"{2 * arguments.number:,}"
+        print(f"error: {arguments.corpus}: found {found}, expected {expected}; or a smaller --number", file=sys.stderr)
         return 2
     chance = random.Random(arguments.seed)
     same_sound = homophones(lines)
@@ -50,11 +49,24 @@ def main():
     return 0
 
 
+def sentences(corpus):
+    """Those of 10 to 60 characters in a file or folder of texts, most of whose characters are Chinese."""
+    from electra_paddle.data.corpus import files_below
+    from electra_paddle.data.mixture import documents
+
+    for path in files_below(corpus) if corpus.is_dir() else [corpus]:
+        for document in documents(path):
+            for sentence in re.split(r"(?<=[。！？])|\n", document):
+                sentence = sentence.strip()
+                if 10 <= len(sentence) <= 60 and 3 * len(CHINESE.findall(sentence)) > 2 * len(sentence):
+                    yield sentence
+
+
 def homophones(lines):
     """Character -> the characters of the texts that sound the same, tones aside, with their counts."""
     from pypinyin import lazy_pinyin
 
-    counts = collections.Counter(character for line in lines for character in line if "\u4e00" <= character <= "\u9fff")
+    counts = collections.Counter(character for line in lines for character in CHINESE.findall(line))
     by_sound = collections.defaultdict(list)
     for character in counts:
         by_sound[lazy_pinyin(character)[0]].append(character)
