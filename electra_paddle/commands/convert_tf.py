@@ -54,9 +54,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def tolerance(text: str) -> float:
     """A number between 0 and 1."""
-    value = float(text)
+    from argparse import ArgumentTypeError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"found {text}, expected a number above 0 and below 1")
     return value
 
 
