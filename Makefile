@@ -57,7 +57,7 @@ $(VENV)/.complete:
 
 # The locks: the newest versions of the day on which each stack is known to import. Needs `pip install uv`. SwanLab is
 # younger than the older stack's day.
-COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-version 3.10 --quiet \
+COMPILE = uv pip compile pyproject.toml --extra cpu --extra dev --universal --python-version 3.10 --quiet \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	--exclude-newer-package modelscope=2026-11-01 --exclude-newer-package modelscope-hub=2026-11-01 \
 	--exclude-newer-package nanotoken=2026-11-01

@@ -16,6 +16,7 @@ from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
 
 PROGRAM = "electra-paddle"
 COMMANDS = (
+    "demo",
     "mix_corpus",
     "build_pretraining_data",
     "inspect_shards",
