@@ -8,7 +8,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-slow test-gpu lint hub-modules peers lock clean
+.PHONY: demo test test-slow test-gpu coverage lint hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) tools/demo.py --run-dir runs/demo
@@ -23,6 +23,12 @@ test-slow: $(VENV)/.complete
 # with the GPU's branches. Where there is no GPU nothing would be tested: that is a failure.
 test-gpu: $(VENV)/.complete
 	@$(PYTEST) -m gpu
+
+# How much of the package the fast tests reach, file by file; htmlcov/index.html shows the lines. FOLDERS=tests/text
+# measures with some tests only.
+FOLDERS ?= tests
+coverage: $(VENV)/.complete
+	$(PYTEST) $(FOLDERS) -m "not slow and not gpu" --cov --cov-report=term --cov-report=html
 
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
@@ -68,4 +74,4 @@ lock:
 	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30
 
 clean:
-	rm -rf runs
+	rm -rf runs build htmlcov .coverage
