@@ -1,5 +1,5 @@
-# The main commands: `make demo`, `make test`, `make demo-pretraining`, `make hub-modules`. They make the environment from its lock when it is
-# missing.
+# The main commands: `make demo`, `make test`, `make demo-pretraining`, `make hub-modules`. They make the environment
+# from its lock when it is missing.
 # STACK=paddle33 (default) is Paddle 3.3.1 with PaddleNLP 3.0.0b4; STACK=paddle26 is Paddle 2.6.2 with
 # PaddleNLP 2.8.1. Each has its own environment.
 STACK ?= paddle33
@@ -8,7 +8,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo demo-pretraining test test-slow test-gpu lint hub-modules peers lock clean
+.PHONY: demo demo-pretraining test test-slow test-gpu coverage lint hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) -m electra_paddle demo --run-dir runs/demo
@@ -27,6 +27,12 @@ test-slow: $(VENV)/.complete
 # with the GPU's branches. Where there is no GPU nothing would be tested: that is a failure.
 test-gpu: $(VENV)/.complete
 	@$(PYTEST) -m gpu
+
+# How much of the package the fast tests reach, file by file; htmlcov/index.html shows the lines. FOLDERS=tests/text
+# measures with some tests only.
+FOLDERS ?= tests
+coverage: $(VENV)/.complete
+	$(PYTEST) $(FOLDERS) -m "not slow and not gpu" --cov --cov-report=term --cov-report=html
 
 lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
@@ -61,7 +67,7 @@ $(VENV)/.complete:
 
 # The locks: the newest versions of the day on which each stack is known to import. Needs `pip install uv`. SwanLab is
 # younger than the older stack's day.
-COMPILE = uv pip compile setup.py --extra cpu --extra dev --universal --python-version 3.10 --quiet \
+COMPILE = uv pip compile pyproject.toml --extra cpu --extra dev --universal --python-version 3.10 --quiet \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	--exclude-newer-package modelscope=2026-11-01 --exclude-newer-package modelscope-hub=2026-11-01 \
 	--exclude-newer-package nanotoken=2026-11-01
@@ -72,4 +78,4 @@ lock:
 	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30
 
 clean:
-	rm -rf runs
+	rm -rf runs build htmlcov .coverage

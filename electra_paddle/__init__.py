@@ -7,7 +7,7 @@ mistake in a configuration must not pay for them. The public names below load on
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 _PUBLIC = {
     "ElectraClassifier": "electra_paddle.models.heads",

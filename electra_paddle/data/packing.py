@@ -9,6 +9,7 @@ used once.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -108,7 +109,7 @@ class Packer:
         """Deal out whole sentences until they reach the target; returns where the next example begins."""
         stop = min(last, bisect_left(ends, start + self.target_length, first) + 1)
         bounds = [start, *ends[first:stop]]
-        segments = self.deal(list(zip(bounds, bounds[1:], strict=False)), self._first_length(), self.uniform)
+        segments = self.deal(list(itertools.pairwise(bounds)), self._first_length(), self.uniform)
         one, length = truncate(segments[0], self.max_seq_length - 2)
         two, more = truncate(segments[1], max(0, self.max_seq_length - length - 3))
         self._finish(examples, one, two, length + more)
@@ -123,7 +124,7 @@ class Packer:
         end = min(start + room, ends[last - 1])
         stop = bisect_left(ends, end, first)
         bounds = [start, *ends[first:stop], end]
-        pieces = list(zip(bounds, bounds[1:], strict=False))
+        pieces = list(itertools.pairwise(bounds))
         count = len(deal_google(pieces, first_length, self.uniform, in_order=True)[0])
         self._finish(examples, pieces[:count], pieces[count:], end - start)
         return end, stop + (ends[stop] == end)

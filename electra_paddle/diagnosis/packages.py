@@ -1,4 +1,4 @@
-"""The Python packages: their versions beside setup.py's bounds, and whether they can be imported."""
+"""The Python packages: their versions beside pyproject.toml's bounds, and whether they can be imported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def installed_version(package: str) -> str | None:
 
 
 def declared() -> tuple[str | None, list[str]]:
-    """What setup.py declares, as pip noted it: (bounds of Python, requirements); (None, []) where it noted nothing."""
+    """(bounds of Python, requirements) of pyproject.toml, as pip noted them; (None, []) where it noted nothing."""
     from importlib import metadata
 
     try:

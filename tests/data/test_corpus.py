@@ -1,4 +1,5 @@
 import gzip
+import itertools
 import json
 import lzma
 from collections import Counter
@@ -245,7 +246,7 @@ def test_blocks_hold_whole_lines_unless_a_line_is_very_long(chunks, longest):
     for block in blocks:
         block.decode()  # no character is cut
         assert block
-    for block, following in zip(blocks, blocks[1:], strict=False):
+    for block, following in itertools.pairwise(blocks):
         assert block.endswith(b"\n") or (len(block) > longest - 8 and not following.startswith(b"\n"))
 
 

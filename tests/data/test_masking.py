@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -229,7 +231,7 @@ def test_whole_words_are_masked_within_the_budget(batch, mask_prob, num_slots, s
         assert (masked.masked_labels[row][used] == batch.input_ids[row, chosen]).all()
         assert not masked.masked_positions[row][~used].any() and not masked.masked_labels[row][~used].any()
         bounds = [*np.flatnonzero(starts[row]), lengths[row]]
-        words = [set(range(*pair)) for pair in zip(bounds, bounds[1:], strict=False)]
+        words = [set(range(*pair)) for pair in itertools.pairwise(bounds)]
         words = [word for word in words if not special[row, min(word)]]
         shown = set(np.flatnonzero(masked.masked_input_ids[row] != batch.input_ids[row]))
         assert shown <= set(chosen) and (masked.masked_input_ids[row, list(shown)] == MASK).all()

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from small_corpus import WORDS, build, random_text
@@ -23,8 +25,8 @@ def counted_by_hand(part):
     vocabulary, expected = Vocabulary(WORDS), np.zeros((len(WORDS), len(WORDS)), int)
     special = {vocabulary.pad, vocabulary.unk, vocabulary.cls, vocabulary.sep, vocabulary.mask}
     ids, lengths, *_ = part.read(np.arange(len(part)), 64)
-    for row, length in zip(ids.tolist(), lengths.tolist(), strict=True):
-        for first, second in zip(row[: length - 1], row[1:length], strict=True):
+    for row, _length in zip(ids.tolist(), lengths.tolist(), strict=True):
+        for first, second in itertools.pairwise(row):
             expected[first, second] += not {first, second} & special
     return expected
 

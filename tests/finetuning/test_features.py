@@ -99,7 +99,10 @@ def test_killed_worker_is_an_error_and_no_endless_wait():
 
 def ids_of(batches):
     return sorted(
-        tuple(row[row > 0]) for batch in batches for row, weight in zip(batch.input_ids, batch.weights) if weight
+        tuple(row[row > 0])
+        for batch in batches
+        for row, weight in zip(batch.input_ids, batch.weights, strict=True)
+        if weight
     )
 
 

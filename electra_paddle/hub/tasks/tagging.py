@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ def layout(tokenizer: Tokenizer, text: str, split_char: str) -> tuple[str, list[
     if split_char in text:
         words = text.split(split_char)
         ends = np.cumsum([0, *map(len, words)]).tolist()
-        return "".join(words), list(zip(ends[:-1], ends[1:], strict=True)), [True] * len(words)
+        return "".join(words), list(itertools.pairwise(ends)), [True] * len(words)
     ids, starts, ends = tokenizer.encode_with_offsets(text)
     spans = list(zip(starts, ends, strict=True)) or [(0, len(text))]  # the label of [UNK]
     tokens = tokenizer.vocabulary.tokens
