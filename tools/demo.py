@@ -221,7 +221,7 @@ def write_report(run_dir, times, total):
         "",
         "Next: watch the run with",
         f"    visualdl --logdir {model_dir / 'visualdl'}",
-        "then pre-train on your own text and fine-tune on a real task: README.md, 'On real text'.",
+        "then pre-train on your own text and fine-tune on a real task: docs/first-steps.md, 'On real text'.",
     ]
     report = "\n".join(lines) + "\n"
     (run_dir / "report.md").write_text(report.lstrip(), encoding="utf-8")
