@@ -8,7 +8,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo demo-pretraining test test-slow test-gpu coverage lint hub-modules peers lock clean
+.PHONY: demo demo-pretraining test test-slow test-gpu coverage lint docs hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) -m electra_paddle demo --run-dir runs/demo
@@ -38,6 +38,15 @@ lint: $(VENV)/.complete
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# The manual in docs/ as a site in site/; a link that leads nowhere is an error. Neither Paddle nor this package is imported.
+docs: .venv-docs/.complete
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+
+.venv-docs/.complete: requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
+	@touch $@
 
 # An archive for `hub install` of each published model; its weights are fetched when it is first used.
 hub-modules: $(VENV)/.complete
@@ -78,4 +87,4 @@ lock:
 	$(COMPILE) -c requirements/paddle26.in -o requirements/paddle26.txt --exclude-newer 2024-09-30
 
 clean:
-	rm -rf runs build htmlcov .coverage
+	rm -rf runs build site htmlcov .coverage

@@ -1,6 +1,7 @@
 """`python tools/benchmark.py pretrain`: whole updates of ours beside its peers'.
 
-Every side is a process of its own (ours: one for each core, as README recommends) that waits until it has its turn.
+Every side is a process of its own (ours: one for each core, as docs/pretraining.md recommends) that waits until it has
+its turn.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ def description_text(entries: dict[str, Any], reasons: dict[str, str]) -> str:
     """A task's YAML, with a comment on what was guessed."""
     import yaml
 
-    lines = ["# Guessed from the data; every line may be changed. Keys: docs/finetuning.md"]
+    lines = ["# Guessed from the data; every line may be changed. Keys: docs/own-task.md"]
     for name, value in entries.items():
         text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=10_000, sort_keys=False).split(
             "\n"

@@ -86,7 +86,7 @@ def build_shards(
     Raises:
         DataError, ConfigError: something does not fit; finished parts are kept.
 
-    Example:
+    Examples:
         >>> build_shards("news/", "runs/mine/vocab.txt", "runs/mine/pretrain_shards", build_vocab=8000)
     """
     whole = build_config(ShardSettings, None, settings)

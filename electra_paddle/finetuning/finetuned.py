@@ -86,7 +86,7 @@ def evaluate(
     Raises:
         ElectraPaddleError: the folder is not whole, or the file does not fit the task.
 
-    Example:
+    Examples:
         >>> evaluate("models/base/finetuning_models/chnsenticorp_model_1", "reviews.tsv").scores["accuracy"]
     """
     finetuned = model if isinstance(model, Finetuned) else from_finetuned(model)
@@ -166,7 +166,7 @@ class Finetuned:
             with_probabilities: append the probability of every class.
             top_k: append so many of the best.
 
-        Example:
+        Examples:
             >>> for row in model.predict_rows(csv.DictReader(open("reviews.csv"))):
             ...     print(row["label"], row["score"])
         """

@@ -56,7 +56,7 @@ def finetune(
         ElectraPaddleError: something does not fit; nothing is overwritten.
         Interrupted: by SIGTERM or Ctrl-C; a checkpoint is written.
 
-    Example:
+    Examples:
         >>> results = finetune("chnsenticorp", data_dir="runs", init_checkpoint="chinese-electra-small", num_trials=3)
         >>> print(results.summary["test"]["mean"])
         >>> from_finetuned(results.models[0]).predict(["位置很好，服务也不错。"])

@@ -73,7 +73,7 @@ def search(
         ElectraPaddleError: something does not fit; nothing is overwritten.
         Interrupted: by SIGTERM or Ctrl-C; a checkpoint is written.
 
-    Example:
+    Examples:
         >>> found = search("lcqmc", {"space": {"learning_rate": [1e-4, 3e-4]}}, data_dir="runs", num_trials=3)
         >>> print(found.best, found.results.summary["dev"]["mean"])
     """

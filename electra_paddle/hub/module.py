@@ -188,7 +188,7 @@ class ElectraModule(nn.Layer, HubInterface, metaclass=ModuleClass):
 
         Of "regression" and "pair-regression" numbers [B, 1] in their place.
 
-        Without a task: the last hidden states [B, L, H], and those of [CLS] [B, H]. For the other tasks without
+        Without a task: the last hidden states [B, L, H], and those of `[CLS]`, [B, H]. For the other tasks without
         labels: logits, as the tasks describe them.
 
         Args:

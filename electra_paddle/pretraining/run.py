@@ -58,7 +58,7 @@ def pretrain(
         ElectraPaddleError: something does not fit; nothing is overwritten.
         Interrupted: by SIGTERM or Ctrl-C; a checkpoint is written.
 
-    Example:
+    Examples:
         >>> result = pretrain(data_dir="runs/wiki", model_name="mine", num_train_steps=1000)
         >>> from_pretrained(result.discriminator)
     """

@@ -2,17 +2,15 @@
 test_transformers.py for the real writers."""
 
 import dataclasses
-import io
 import json
-import pickle
 import shutil
-import zipfile
 
 import numpy as np
 import paddle
 import pytest
 from conftest import assert_close
 from safetensors.numpy import load_file, save_file
+from torch_files import Tensor, torch_zip
 
 import electra_paddle
 from electra_paddle.cli import main
@@ -75,63 +73,6 @@ def shard(folder, suffix=".safetensors"):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
 
-def torch_zip(path, state):
-    """Write a file as torch.save does, without PyTorch."""
-    arrays = []
-
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, value):
-            if isinstance(value, Stored):
-                arrays.append(value.array)
-                return ("storage", FloatStorage, str(len(arrays) - 1), "cpu", value.array.size)
-            return None
-
-    content = io.BytesIO()
-    Pickler(content, 2).dump(state)
-    data = content.getvalue().replace(b"ctest_double_torch\nFloatStorage", b"ctorch\nFloatStorage")
-    data = data.replace(b"ctest_double_torch\n_rebuild_tensor_v2", b"ctorch._utils\n_rebuild_tensor_v2")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", data)
-        for number, array in enumerate(arrays):
-            archive.writestr(f"archive/data/{number}", array.tobytes())
-
-
-class Stored:
-    def __init__(self, array):
-        self.array = np.ascontiguousarray(array, np.float32)
-
-
-class FloatStorage:
-    pass
-
-
-def _rebuild_tensor_v2(*arguments):
-    return arguments
-
-
-class Tensor:
-    def __init__(self, array):
-        self.array = np.asarray(array, np.float32)
-
-    def __reduce__(self):
-        strides = tuple(stride // 4 for stride in np.ascontiguousarray(self.array).strides)
-        return _rebuild_tensor_v2, (Stored(self.array), 0, self.array.shape, strides, False, {})
-
-
-FloatStorage.__module__ = _rebuild_tensor_v2.__module__ = "test_double_torch"
-FloatStorage.__qualname__, _rebuild_tensor_v2.__qualname__ = "FloatStorage", "_rebuild_tensor_v2"
-
-
-@pytest.fixture
-def doubles(monkeypatch):
-    """Makes pickle find the names that are replaced by PyTorch's."""
-    import sys
-    from types import SimpleNamespace
-
-    module = SimpleNamespace(FloatStorage=FloatStorage, _rebuild_tensor_v2=_rebuild_tensor_v2)
-    monkeypatch.setitem(sys.modules, "test_double_torch", module)
-
-
 def test_shards_are_read_like_one_file(theirs, ours):
     shard(theirs)
     assert_close(hidden(theirs), hidden(ours / "discriminator"), 0)
@@ -155,7 +96,7 @@ def test_prefixes_are_taken_off(theirs, ours, prefix):
 
 @pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict"])
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt"])
-def test_files_of_trainings_are_read(theirs, ours, key, suffix, doubles):
+def test_files_of_trainings_are_read(theirs, ours, key, suffix):
     arrays = load_file(theirs / "model.safetensors")
     (theirs / "model.safetensors").unlink()
     state = {f"model.{name}": Tensor(array) for name, array in arrays.items()}

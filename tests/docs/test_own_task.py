@@ -1,4 +1,4 @@
-"""The examples of docs/python.md, run as they are printed; pages in both languages show the same."""
+"""What stands in the manual on tasks of one's own and on cards is so."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 from conftest import ROOT
-from small_corpus import random_text
 
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.finetuning.description import BUILT_IN_KINDS, entries_table, load_description
@@ -15,55 +14,18 @@ from electra_paddle.pretraining.gpu_memory import recipes_table
 from electra_paddle.text import SPECIAL_TOKENS
 
 
-def blocks_of(page):
-    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def test_examples_in_python_run_in_their_order(tmp_path):
-    (tmp_path / "news").mkdir()
-    (tmp_path / "news/corpus.txt").write_text(random_text(0, num_documents=60), encoding="utf-8")
-    moods = tmp_path / "runs/finetuning_data/moods"
-    moods.mkdir(parents=True)
-    for split in ("train", "dev"):
-        (moods / f"{split}.tsv").write_text("good\t这里很好。\nbad\t太吵了。\n" * 8, encoding="utf-8")
-    script = []
-    for block in blocks_of("python.md"):
-        if block.startswith("# parts.py"):
-            (tmp_path / "parts.py").write_text(block, encoding="utf-8")
-        else:
-            script.append(block)
-    (tmp_path / "example.py").write_text("\n".join(script), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", tmp_path)))}
-    result = subprocess.run(
-        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    assert "runs/moods/finetuning_models/moods_model_" in result.stdout
-    assert "pretrain/state_length" in (tmp_path / "runs/models/with-parts/table.tsv").read_text()
-
-
-def test_both_languages_show_the_same_examples():
-    assert blocks_of("python.md") == blocks_of("python_zh.md")
-    for name in ("finetuning", "conversion", "gpu"):
-        pages = [(ROOT / f"docs/{name}{language}.md").read_text(encoding="utf-8") for language in ("", "_zh")]
-        blocks = [re.findall(r"```(python|bash)\n(.*?)```", page, re.DOTALL) for page in pages]
-        assert blocks[0] == blocks[1] and len(blocks[0]) >= 3
-        headings = [re.findall(r"^#+", page, re.MULTILINE) for page in pages]
-        assert headings[0] == headings[1]
-
-
 def test_keys_of_a_task_s_description_are_those_that_there_are():
-    for name in ("finetuning.md", "finetuning_zh.md"):
+    for name in ("own-task.md", "own-task.zh.md"):
         assert entries_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def test_estimates_for_cards_are_the_function_s():
-    for name in ("gpu.md", "gpu_zh.md"):
+    for name in ("gpu.md", "gpu.zh.md"):
         assert recipes_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def test_each_kind_has_an_example_that_is_a_description_of_a_task(tmp_path):
-    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("finetuning.md", "finetuning_zh.md")]
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("own-task.md", "own-task.zh.md")]
     blocks = [dict(re.findall(r"```yaml\n# (\w+\.yaml)[^\n]*\n(kind: .*?)```", page, re.DOTALL)) for page in pages]
     assert blocks[0] == blocks[1]
     descriptions = []
@@ -75,8 +37,8 @@ def test_each_kind_has_an_example_that_is_a_description_of_a_task(tmp_path):
 
 
 def test_a_stranger_s_csv_is_learned_and_predicted_with_the_commands_of_the_page(tmp_path):
-    """docs/finetuning.md's first commands and its Python, with a debug network in place of a published one."""
-    page = (ROOT / "docs/finetuning.md").read_text(encoding="utf-8")
+    """docs/own-task.md's first commands and its Python, with a debug network in place of a published one."""
+    page = (ROOT / "docs/own-task.md").read_text(encoding="utf-8")
     description = re.search(r"```yaml\n# reviews.yaml\n(.*?)```", page, re.DOTALL)[1]
     (tmp_path / "reviews.yaml").write_text(description, encoding="utf-8")
     data = tmp_path / "runs/finetuning_data/reviews"
@@ -106,7 +68,7 @@ def test_a_stranger_s_csv_is_learned_and_predicted_with_the_commands_of_the_page
 
 
 def test_a_task_that_is_guessed_is_trained_with_the_command_that_is_printed(tmp_path):
-    page = (ROOT / "docs/finetuning.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/own-task.md").read_text(encoding="utf-8")
     guess = next(block for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "init-task" in block)
     rows = [f"{'好' if number % 2 else '差'},这里{'很好' * (number % 7 + 1)}" for number in range(24)]
     for name in ("reviews.csv", "dev.csv"):
