@@ -10,6 +10,7 @@ DEMO = [sys.executable, str(ROOT / "tools/demo.py"), "--run-dir"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_demo_starts_clean_and_leaves_what_its_report_says(tmp_path):
     run_dir = tmp_path / "demo"
     run_dir.mkdir()
