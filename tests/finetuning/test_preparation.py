@@ -62,6 +62,7 @@ def test_archive_is_read_without_a_name_of_it_leading_anywhere(tmp_path, ending)
     }
     assert (tmp_path / "out/finetuning_data/lcqmc/train.tsv").read_text(encoding="utf-8") == PAIRS
     assert lines[0] == "train: 2 examples; labels: 0 1, 1 1"
+    assert lines[-2:] == [f"not read: {archive}:readme.md", "not given: test"]
 
 
 def test_links_of_a_tar_are_no_files(tmp_path):
@@ -69,7 +70,7 @@ def test_links_of_a_tar_are_no_files(tmp_path):
         link = tarfile.TarInfo("train.tsv")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    with pytest.raises(DataError, match=r"^FILES: found , expected LCQMC_train\.json"):
+    with pytest.raises(DataError, match=r"^FILES: found no file, expected LCQMC_train\.json"):
         prepare_task("lcqmc", [tmp_path / "lcqmc.tar"], tmp_path / "out")
 
 
