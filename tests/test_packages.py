@@ -135,7 +135,20 @@ def test_installed_wheel_predicts_with_the_network_that_it_brings(installed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_installed_wheel_shows_its_demo(installed):
     told = installed("electra-paddle", "demo", "--epochs", "0.1")
     assert "[7/7]" in told and "linear model: dev" in told
     assert (installed.folder / "electra-demo/report.html").is_file()
+
+
+def test_one_version_stands_everywhere():
+    version = electra_paddle.__version__
+    assert f"\n## [{version}] - 20" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_hooks_of_a_commit_check_with_the_ruff_of_the_lock():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    (revision,) = re.findall(r"ruff-pre-commit\n    rev: v(\S+)", hooks)
+    assert f"\nruff=={revision}\n" in (ROOT / "requirements/paddle33.txt").read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ def test_sentence_is_shown_with_its_most_suspicious_character_and_its_edits():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_demo_starts_clean_shows_every_step_and_leaves_a_report_that_needs_no_other_file(tmp_path):
     run_dir = tmp_path / "demo"
     run_dir.mkdir()

@@ -2,10 +2,12 @@
 
 import io
 import json
+import re
 import tarfile
 import zipfile
 
 import pytest
+from conftest import ROOT
 
 from electra_paddle.cli import main
 from electra_paddle.config import FinetuningConfig
@@ -60,6 +62,7 @@ def test_archive_is_read_without_a_name_of_it_leading_anywhere(tmp_path, ending)
     }
     assert (tmp_path / "out/finetuning_data/lcqmc/train.tsv").read_text(encoding="utf-8") == PAIRS
     assert lines[0] == "train: 2 examples; labels: 0 1, 1 1"
+    assert lines[-2:] == [f"not read: {archive}:readme.md", "not given: test"]
 
 
 def test_links_of_a_tar_are_no_files(tmp_path):
@@ -67,7 +70,7 @@ def test_links_of_a_tar_are_no_files(tmp_path):
         link = tarfile.TarInfo("train.tsv")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    with pytest.raises(DataError, match=r"^FILES: found , expected LCQMC_train\.json"):
+    with pytest.raises(DataError, match=r"^FILES: found no file, expected LCQMC_train\.json"):
         prepare_task("lcqmc", [tmp_path / "lcqmc.tar"], tmp_path / "out")
 
 
@@ -205,3 +208,25 @@ def test_command_says_what_was_found_and_what_to_do_next(tmp_path, capsys):
     assert lines[0] == f"{tmp_path}/train.txt -> {tmp_path}/out/finetuning_data/lcqmc/train.tsv: 2 examples"
     assert lines[1] == "  another number than published, 238,766"
     assert lines[-1].endswith(f"--task-names lcqmc --data-dir {tmp_path}/out --model-name chinese-electra-nano")
+
+
+def table_rows(page):
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith("| ") and not line.startswith("| `NAME`")]
+
+
+def test_both_pages_name_the_same_files_numbers_and_addresses():
+    english, chinese = table_rows("datasets.md"), table_rows("datasets_zh.md")
+    assert len(english) == len(chinese) > 18
+    for one, other in zip(english, chinese, strict=True):
+        for pattern in (r"`[^`]+`", r"https?://[^)`\s]+", r"\d(?:[\d,.]*\d)"):
+            assert sorted(re.findall(pattern, one)) == sorted(re.findall(pattern, other)), one
+
+
+@pytest.mark.parametrize("task", PUBLISHED)
+def test_page_names_the_files_and_sizes_that_are_known(task):
+    (row,) = (row for row in table_rows("datasets.md") if f"`{task}`" in row.split("|")[1])
+    assert f"`{PUBLISHED[task].names['train'][0].rpartition('/')[2]}`" in row
+    sizes = load_description(task).published_sizes or {"train": min(PUBLISHED[task].sizes["train"])}
+    for size in sizes.values():
+        assert f"{size:,}" in row

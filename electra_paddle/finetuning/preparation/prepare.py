@@ -62,7 +62,7 @@ def prepare_task(
         any_size: take files also with other numbers of examples than any published version has.
 
     Returns:
-        (what was written, what `check_data` found in it, as lines).
+        (what was written; what `check_data` found in it, and what was left or lacks, as lines).
 
     Raises:
         ConfigError: an unknown task, or a file that exists already.
@@ -71,13 +71,13 @@ def prepare_task(
     if name not in PUBLISHED:
         raise ConfigError("NAME", repr(name), " or ".join(PUBLISHED))
     published, description = PUBLISHED[name], load_description(name)
-    sources = find_sources(published, files)
+    sources, left = find_sources(published, files)
     folder = description.folder_in(Path(output_dir))
     targets = {split: folder / target_name(description, split) for split in sources}
-    for target in targets.values():
-        if target.exists():
-            raise ConfigError(target, "a file that exists", "none", "choose another --output-dir, or remove it")
     with only_writer(folder):
+        for target in targets.values():
+            if target.exists():
+                raise ConfigError(target, "a file that exists", "none", "choose another --output-dir, or remove it")
         staging = partial_of(folder)
         try:
             prepared, lines = stage(description, published, sources, staging, any_size)
@@ -88,11 +88,20 @@ def prepare_task(
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     lines = [line.replace(str(staged), str(folder)) for line in lines]
+    if left:
+        lines.append(f"not read: {some_of(left)}")
+    missing = [
+        split
+        for split in published.names
+        if split not in sources and not (folder / target_name(description, split)).exists()
+    ]
+    if missing:
+        lines.append(f"not given: {', '.join(missing)}")
     return [item._replace(path=folder / item.path.name) for item in prepared], lines
 
 
-def find_sources(published: Published, files: Sequence[str | Path]) -> dict[str, Offered]:
-    """Split -> its file, of those that were given.
+def find_sources(published: Published, files: Sequence[str | Path]) -> tuple[dict[str, Offered], list[str]]:
+    """(split -> its file, the others), of those that were given.
 
     Raises:
         DataError: one that is not there; none of the task's; two that are equally good for a split.
@@ -114,13 +123,14 @@ def find_sources(published: Published, files: Sequence[str | Path]) -> dict[str,
     found = {split: choose(names, offered, split) for split, names in published.names.items()}
     sources = {**{split: file for split, file in found.items() if file}, **named}
     if not {*SPLITS} & {*sources}:
-        left = {PurePosixPath(file.name).name for file in offered}
-        for name in sorted(left & {*published.advice}):
+        given = {PurePosixPath(file.name).name for file in offered}
+        for name in sorted(given & {*published.advice}):
             raise DataError(name, "only this file", "a file of the task's splits", published.advice[name])
         wanted = ", ".join(names[0] for names in published.names.values())
         expected = f"{wanted}, as their owners call them"
-        raise DataError("FILES", some_of(sorted(left)), expected, "say which is which: train=FILE")
-    return {split: sources[split] for split in (*SPLITS, LABELS) if split in sources}
+        raise DataError("FILES", some_of(sorted(given)) or "no file", expected, "say which is which: train=FILE")
+    left = sorted(file.shown for file in offered if file not in sources.values())
+    return {split: sources[split] for split in (*SPLITS, LABELS) if split in sources}, left
 
 
 def split_named(file: str, published: Published) -> tuple[str | None, Path]:
