@@ -7,6 +7,7 @@ from conftest import ROOT, load_tool
 
 FAST = ("docs/installation.md", "docs/corpora.md")
 PYTHON = "docs/python.md"
+ALONE = ("README.md", "docs/first-steps.md")  # make themselves what others find
 
 examples = load_tool("run_examples")
 
@@ -42,8 +43,8 @@ def test_python_s_page_trains_answers_and_takes_parts_of_one_s_own(bare, copied)
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", [page for page in pages() if page not in (*FAST, PYTHON)])
-def test_examples_run(page, stocked, copied):
-    run_page(copied(stocked), page)
+def test_examples_run(page, request, copied):
+    run_page(copied(request.getfixturevalue("bare" if page in ALONE else "stocked")), page)
 
 
 def test_blocks_that_are_not_run_say_why():

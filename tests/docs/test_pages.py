@@ -84,6 +84,14 @@ def test_pages_of_commands_and_settings_are_those_that_the_script_writes():
         assert text_of(ROOT / "docs" / name) == text, f"{name}: mend with python tools/make_reference.py"
 
 
+def test_a_sentence_without_chinese_is_named(monkeypatch):
+    sentences = reference.read_sentences()
+    del sentences["No options."]
+    monkeypatch.setattr(reference, "read_sentences", lambda: sentences)
+    with pytest.raises(SystemExit, match="found no Chinese for these sentences:\nNo options.$"):
+        reference.pages()
+
+
 def test_each_page_is_in_the_site_s_menu_and_in_the_list_of_pages():
     menu = text_of(ROOT / "mkdocs.yml")
     for page in PAGES:
