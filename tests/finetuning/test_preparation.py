@@ -216,7 +216,7 @@ def table_rows(page):
 
 
 def test_both_pages_name_the_same_files_numbers_and_addresses():
-    english, chinese = table_rows("datasets.md"), table_rows("datasets_zh.md")
+    english, chinese = table_rows("datasets.md"), table_rows("datasets.zh.md")
     assert len(english) == len(chinese) > 18
     for one, other in zip(english, chinese, strict=True):
         for pattern in (r"`[^`]+`", r"https?://[^)`\s]+", r"\d(?:[\d,.]*\d)"):
