@@ -18,7 +18,7 @@ demo-pretraining: $(VENV)/.complete
 	$(RUN) tools/demo_pretraining.py --run-dir runs/demo_pretraining
 
 test: $(VENV)/.complete
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(VENV)/.complete
 	$(PYTEST) -m "slow and not gpu"

@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=Path("electra-demo"),
         help="where everything is written; cleared first if an earlier demo made it [electra-demo]",
     )
-    parser.add_argument("--epochs", type=float, default=6, help="of fine-tuning [6]")
+    parser.add_argument("--epochs", type=float, default=4, help="of fine-tuning [4]")
     parser.add_argument("--no-browser", action="store_true", help="do not open the report")
 
 

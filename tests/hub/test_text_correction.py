@@ -223,9 +223,18 @@ def test_exported_discriminator_corrects_with_the_module_s_generator(make, model
     assert_same(exported, model.predict(items, max_seq_len=24, **ALL))
 
 
-def test_model_of_this_package_corrects_a_real_mistake():
+def test_network_of_this_package_finds_a_real_mistake_and_knows_better():
     text = "窗外的雪下得越来越大，路上几呼没有行人。"
-    nano_module = Tiny("text-correction", pretrained="chinese-electra-nano")
-    (answer,) = nano_module.predict([[text]], threshold=0.2, min_score=0.5)  # small and unfinished, it is rarely sure
-    assert answer["corrected"] == "窗外的雪下得越来越大，路上几乎没有行人。"
-    assert [(edit["start"], edit["original"], edit["suggestion"]) for edit in answer["edits"]] == [(14, "呼", "乎")]
+    detection = Tiny("replaced-token-detection", pretrained="chinese-electra-nano")
+    (answer,) = detection.predict([[text]], candidates=True, threshold=0.1)
+    assert max(answer["probabilities"]) == answer["probabilities"][14]
+    (suspect,) = (each for each in answer["suspects"] if each["start"] == 14)
+    assert suspect["original"] == "呼" and suspect["candidates"][0]["token"] == "乎"
+
+
+def test_network_of_this_package_fills_a_mask_and_orders_texts_by_meaning():
+    (masks,) = Tiny("fill-mask", pretrained="chinese-electra-nano").predict([["中国的首都是北[MASK]。"]])
+    assert masks[0][0]["token"] == "京"
+    pairs = [["怎么修改登录密码？", "登录密码在哪里改？"], ["怎么修改登录密码？", "今天会下雨吗？"]]
+    alike, other = Tiny("similarity", pretrained="chinese-electra-nano").predict(pairs)
+    assert alike > other
