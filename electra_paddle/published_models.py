@@ -71,6 +71,7 @@ NANO = PublishedModel(
     vocab_size=8000,
     shape=(("num_hidden_layers", 4),),
     model_size="small",
+    licence="CC BY-SA 4.0",  # that of some of the texts
     is_shipped=True,
 )
 MODELS.append(NANO)

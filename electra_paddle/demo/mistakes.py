@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from electra_paddle.published_models import NANO
 
-THRESHOLD, MIN_SCORE = 0.2, 0.2  # of suspicion, and of a correction: a small network is rarely sure
+THRESHOLD, MIN_SCORE = 0.2, 0.4  # of suspicion, and of a correction: a small network is rarely sure
 MASKED = "哈尔滨是[MASK]龙江省的省会。"
 SENTENCES = (  # with one wrong character each, and as they should be
     ("窗外的雪下得越来越大，路上几呼没有行人。", "窗外的雪下得越来越大，路上几乎没有行人。"),
