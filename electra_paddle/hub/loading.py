@@ -24,7 +24,7 @@ def load_module(model: str | Path, task: str | None = None, **arguments: Any) ->
     Raises:
         ConfigError, CheckpointError, DataError: there is none, or it does not do the task.
 
-    Example:
+    Examples:
         >>> load_module("chinese-electra-nano", "fill-mask").predict("哈尔滨是[MASK]龙江省的省会。", top_k=3)
     """
     from electra_paddle.hub.module import ElectraModule

@@ -5,6 +5,8 @@ import re
 import pytest
 from conftest import ROOT, load_tool
 
+import electra_paddle
+
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if not path.name.endswith(".zh.md"))
 PAIRS = [(ROOT / "README.md", ROOT / "README_zh.md"), *((page, page.with_suffix(".zh.md")) for page in PAGES)]
 BOTH = [path for pair in PAIRS for path in pair]
@@ -74,6 +76,13 @@ def test_a_page_links_to_pages_of_its_own_language_and_once_to_the_other(english
         links = [link for link in links if link.endswith(".md") and link not in IN_BOTH_LANGUAGES]
         assert links.count(other.name) == 1
         assert all(link.endswith(".zh.md") == own for link in links if link != other.name)
+
+
+@pytest.mark.parametrize("name", ["api.md", "api.zh.md"])
+def test_api_s_page_names_all_that_is_public(name):
+    shown = {line.rpartition(".")[2] for line in text_of(ROOT / "docs" / name).splitlines() if line.startswith(":::")}
+    entries = {"FinetuningConfig", "PretrainingConfig", "TaskDescription"}  # which have pages of their own
+    assert set(electra_paddle.__all__) - shown == {"__version__"} | entries
 
 
 @pytest.mark.parametrize("name", ["README.md", "README_zh.md"])
