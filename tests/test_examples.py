@@ -31,7 +31,7 @@ def test_notebook_was_run_from_top_to_bottom_and_is_small(path):
     outputs = [output for cell in code for output in cell["outputs"]]
     assert outputs and not [output for output in outputs if output["output_type"] == "error"]
     text = json.dumps(outputs, ensure_ascii=False)
-    assert not [place for place in ("/root", "/home", "/tmp", "/work") if place in text]
+    assert re.findall(r"(?<![\w/:.~])/[a-z]+/", text) == []  # no folder of the machine on which they ran
     for cell in cells:
         if cell["cell_type"] == "markdown":  # both languages
             source = "".join(cell["source"])
