@@ -10,7 +10,7 @@ from conftest import ROOT
 LEVELS = [
     {"arrays"},
     {"errors", "batch", "cuda_code", "files", "parsing", "unpickling"},
-    {"archives", "registry", "locks"},
+    {"archives", "registry", "locks", "processes"},
     {"kernels", "modelscope", "shared_room"},
     {"published_models", "task_kinds", "schedules"},
     {"config", "runtime", "text", "tensors"},

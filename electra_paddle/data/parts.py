@@ -24,6 +24,7 @@ from electra_paddle.data.text_blocks import read_span
 from electra_paddle.data.words import WordSegmenter
 from electra_paddle.errors import DataError, ElectraPaddleError
 from electra_paddle.files import replace_text, sha256
+from electra_paddle.processes import Worker
 from electra_paddle.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -53,9 +54,6 @@ class Progress:
 class Workers:
     """Makes parts, in this process or in several others.
 
-    Each of the others has a connection of its own. A pool's queues and a counter in common would have locks, and who
-    is killed while it holds one leaves everybody waiting.
-
     Args:
         setup: (ShardSettings, Vocabulary, folder of the parts).
     """
@@ -63,15 +61,14 @@ class Workers:
     def __init__(self, num_workers: int, setup: tuple[ShardSettings, Vocabulary, Path], progress: Progress) -> None:
         self.num_workers, self.setup, self.progress = num_workers, setup, progress
         self._maker: PartMaker | None = None
-        self._workers: list[Worker] = []
+        self._workers: list[PartWorker] = []
 
     def __enter__(self) -> Workers:
         if self.num_workers == 1:
             self._maker = PartMaker(*self.setup)
         else:
-            self._workers = [Worker() for _ in range(self.num_workers)]
-            for worker in self._workers:
-                worker.send(self.setup)
+            for _ in range(self.num_workers):
+                self._workers.append(PartWorker(self.setup))
         return self
 
     def submit(self, part: Part, key: str) -> None:
@@ -80,16 +77,14 @@ class Workers:
             self._maker.make(part, key, self.progress.add)
             return
         self._wait(2 * self.num_workers - 1)
-        worker = min(self._workers, key=lambda worker: worker.num_parts)
-        worker.num_parts += 1
-        worker.send((part, key))
+        min(self._workers, key=lambda worker: worker.num_parts).give(part, key)
 
     def _wait(self, most: int) -> None:
         while sum(worker.num_parts for worker in self._workers) > most:
             ready = multiprocessing.connection.wait([worker.connection for worker in self._workers])
             for worker in self._workers:
                 if worker.connection in ready:
-                    self.progress.add(worker.receive())
+                    self.progress.add(worker.progress())
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         at_once = True
@@ -104,52 +99,27 @@ class Workers:
                 worker.join(at_once)
 
 
-class Worker:
+class PartWorker(Worker):
     """A process that makes parts, one after the other.
 
     Attributes:
         num_parts: parts that it has been given and has not finished.
     """
 
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=make_parts, args=(theirs,), daemon=True)
-        self.process.start()
-        theirs.close()  # its death then ends the connection
+    def __init__(self, setup: tuple[ShardSettings, Vocabulary, Path]) -> None:
+        super().__init__(make_parts, setup, "--num-processes")
         self.num_parts = 0
 
-    def send(self, message: Any) -> None:
-        try:
-            self.connection.send(message)
-        except OSError as broken:
-            raise self._lost() from broken
+    def give(self, part: Part, key: str) -> None:
+        self.num_parts += 1
+        self.send((part, key))
 
-    def receive(self) -> int:
+    def progress(self) -> int:
         """The number of bytes that were done since the last message."""
-        try:
-            message = self.connection.recv()
-        except (EOFError, OSError) as broken:
-            raise self._lost() from broken
-        if isinstance(message, Exception):
-            raise message
+        message = self.receive()
         if message is None:
             self.num_parts -= 1
         return message or 0
-
-    def join(self, at_once: bool) -> None:
-        if at_once:
-            self.process.terminate()
-        self.process.join()
-        self.connection.close()
-
-    def _lost(self) -> DataError:
-        return DataError(
-            "--num-processes",
-            "a worker that was killed, perhaps for want of memory",
-            "all of them alive",
-            "give the same command again, perhaps with fewer processes",
-        )
 
 
 def make_parts(connection: multiprocessing.connection.Connection) -> None:

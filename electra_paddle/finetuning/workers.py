@@ -1,16 +1,12 @@
-"""A function's results for several arguments, each in a process of its own.
+"""A function's results for several arguments, each in a process of its own."""
 
-Each process has a connection of its own and shares no lock with others, so that one that is killed ends the work
-with an error rather than leave the others waiting.
-"""
-
-import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from electra_paddle.errors import DataError, ElectraPaddleError
+from electra_paddle.errors import ElectraPaddleError
+from electra_paddle.processes import Worker
 
 Result = TypeVar("Result")
 
@@ -27,37 +23,21 @@ def in_processes(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...
         DataError: a process was killed.
         ElectraPaddleError: what the function raised.
     """
-    context = multiprocessing.get_context("spawn")
-    connections, processes = [], []
+    workers: list[Worker] = []
     try:
         for task in tasks:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, function), daemon=True)
-            process.start()
-            theirs.close()  # its death then ends the connection
-            connections.append(ours)
-            processes.append(process)
-            ours.send(task)
-        return [receive(connection) for connection in connections]
-    except (EOFError, OSError) as broken:
-        raise DataError(option, "a process that was killed, perhaps for want of memory", "all alive") from broken
+            workers.append(Worker(work, (function, task), option))
+        return [worker.receive() for worker in workers]
     finally:
-        for process in processes:
-            process.terminate()
-            process.join()
+        for worker in workers:
+            worker.join(at_once=True)
 
 
-def receive(connection: Connection) -> Any:
-    result = connection.recv()
-    if isinstance(result, ElectraPaddleError):
-        raise result
-    return result
-
-
-def work(connection: Connection, function: Callable[..., Any]) -> None:
-    """Receive one task, do it and send the result; the body of a process."""
+def work(connection: Connection) -> None:
+    """Receive a function and its arguments, call it and send the result; the body of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the work
+    function, arguments = connection.recv()
     try:
-        connection.send(function(*connection.recv()))
+        connection.send(function(*arguments))
     except ElectraPaddleError as error:
         connection.send(error)

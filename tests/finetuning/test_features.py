@@ -93,7 +93,7 @@ def kill_yourself(number):
 
 
 def test_killed_worker_is_an_error_and_no_endless_wait():
-    with pytest.raises(DataError, match="num_processes: found a process that was killed"):
+    with pytest.raises(DataError, match="num_processes: found a worker that was killed"):
         in_processes(kill_yourself, [(0,), (1,)], "num_processes")
 
 
