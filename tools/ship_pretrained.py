@@ -1,6 +1,10 @@
-"""The networks of a pre-training run in one file of half precision, as the package ships chinese-electra-nano."""
+"""The networks of a pre-training run in one file of half precision, as the package ships chinese-electra-nano.
+
+Positions that the run's sequences were too short for continue the waves of the informed initialisation.
+"""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -33,6 +37,8 @@ def ship(run, folder):
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
+    from electra_paddle.models.informed import MOST_FREQUENCIES, continue_positions
+
     checkpoints = sorted((run / "checkpoints").glob("step_*"))
     if not checkpoints:
         raise CheckpointError(run, "no checkpoint", "the folder of a pre-training run")
@@ -40,6 +46,16 @@ def ship(run, folder):
     new, old = load_file(checkpoint / "model.safetensors"), load_file(folder / "model.safetensors")
     if {name: array.shape for name, array in new.items()} != {name: array.shape for name, array in old.items()}:
         raise CheckpointError(checkpoint, "other parameters", f"those of {folder}")
+    num_trained = json.loads((run / "pretraining_config.json").read_text(encoding="utf-8"))["max_seq_length"]
+    for name in new:
+        if name.endswith("position_embeddings.weight"):
+            table, share = continue_positions(new[name], num_trained, MOST_FREQUENCIES)
+            if table is None:
+                found = f"positions of whose variance waves explain {share:.0%}"
+                raise CheckpointError(
+                    checkpoint, found, "those of an informed initialisation", "train with all lengths"
+                )
+            new[name] = table
     worst = max(float(np.abs(array).max()) for array in new.values())
     if not worst < LARGEST:
         raise CheckpointError(checkpoint, f"the number {worst:g}", f"numbers below {LARGEST:g}, for half precision")

@@ -82,7 +82,18 @@ def find_source(config: FinetuningConfig) -> tuple[Path | None, dict[str, Any], 
     check_shape(config, network, source / pretrained.CONFIG)
     dropout = {name: config.model_hparam_overrides[name] for name in DROPOUT if name in config.model_hparam_overrides}
     encoder = {name: value for name, value in network.items() if name not in OF_HEADS}
+    if config.do_train and config.max_seq_length > encoder.get(pretrained.TRAINED_POSITIONS, config.max_seq_length):
+        note_untrained(config, source, encoder.pop(pretrained.TRAINED_POSITIONS))
     return source, {**encoder, **dropout}, vocabulary
+
+
+def note_untrained(config: FinetuningConfig, source: Path, num_trained: int) -> None:
+    """Say that the network begins with positions that no pre-training has seen."""
+    if runtime.is_main():
+        found = (
+            f"max_seq_length {config.max_seq_length}, and {source} was pre-trained with at most {num_trained} tokens"
+        )
+        print(f"NOTE: {found}: later positions begin untrained", file=sys.stderr)
 
 
 def check_shape(config: FinetuningConfig, network: Mapping[str, Any], path: Path) -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 AMPLITUDE = 0.04  # of positions, before the layer norm of the embeddings
 DAMPING = 0.1  # of word and type embeddings in the dimensions of positions
+EXPLAINED = 0.5  # share of the variance of trained positions that waves have to explain to be continued
 NUM_LAYERS = 2  # that look at their neighbours
 MOST_FREQUENCIES, LEAST_FREQUENCIES = 16, 4
 SCORE = 8.0  # of the offset that a head looks at
@@ -86,6 +87,34 @@ def position_table(num_positions: int, size: int, count: int) -> Array:
     table = np.zeros((num_positions, size), np.float32)
     table[:, size - 2 * count :] = AMPLITUDE * np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
     return table
+
+
+def continue_positions(table: Array, num_trained: int, count: int) -> tuple[Array | None, float]:
+    """Position embeddings that go on beyond the sequences of a training as they were within them.
+
+    The rows of trained positions are fitted by the waves of `position_table` and a constant, by least squares; the
+    waves go on. The first rows, where sequences begin, stand for no others and are left out.
+
+    Args:
+        table: [positions, E].
+        num_trained: rows that were trained.
+        count: nf.
+
+    Returns:
+        (a table whose other rows are continued, or None; the share of the trained rows' variance that waves explain).
+        None where that is less than EXPLAINED, or where there are too few rows to tell.
+    """
+    angles = np.arange(len(table))[:, None] * frequencies(count)  # [positions, nf]
+    waves = np.concatenate([np.sin(angles), np.cos(angles), np.ones((len(table), 1))], axis=1)
+    used = slice(num_trained // 16, num_trained)
+    if len(table[used]) < 2 * waves.shape[1]:
+        return None, 0.0
+    weights, *_ = np.linalg.lstsq(waves[used], table[used].astype(np.float64), rcond=None)
+    fitted = waves @ weights
+    left = np.square(table - fitted)[used].sum() / np.square(table - table[used].mean(axis=0))[used].sum()
+    if 1 - left < EXPLAINED:
+        return None, float(1 - left)
+    return np.concatenate([table[:num_trained], fitted[num_trained:].astype(table.dtype)]), float(1 - left)
 
 
 def offset_of(head: int) -> int:

@@ -58,6 +58,7 @@ SHAPES = {  # parameter of the encoder -> the entries that its shape shows
     "embeddings.token_type_embeddings.weight": ("type_vocab_size", "embedding_size"),
     "encoder.layers.0.linear1.weight": ("hidden_size", "intermediate_size"),
 }
+TRAINED_POSITIONS = "trained_positions"  # entry of config.json: of more positions, only these were in a training
 LAYER = re.compile(r"electra\.encoder\.layers\.(\d+)\.")
 
 

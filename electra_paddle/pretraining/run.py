@@ -19,6 +19,8 @@ from electra_paddle.pretraining.job import SETTINGS, Job, clear_debug_run, prepa
 from electra_paddle.training.callbacks import Callback
 
 if TYPE_CHECKING:
+    from paddlenlp.transformers.electra.modeling import ElectraPretrainedModel
+
     from electra_paddle.models.pretraining import ElectraForJointPretraining
     from electra_paddle.training.session import SessionSettings
 
@@ -223,8 +225,48 @@ def save_networks(job: Job, model: ElectraForJointPretraining, num_steps: int) -
     config = job.config
     for name, network in job.objective.networks(model):
         card = model_card(config, name, len(job.vocabulary), num_steps) + history_section(job.history)
+        note = settle_untrained_positions(job, name, network)
+        if note:
+            print(f"{name}: {note}")
+            card += f"\n{note[0].upper()}{note[1:]}.\n"
         folder, vocabulary = config.model_dir / name, job.vocabulary
         save_pretrained(network, folder, vocabulary, job.do_lower_case, card, strip_accents=job.strip_accents)
+
+
+def settle_untrained_positions(job: Job, name: str, network: ElectraPretrainedModel) -> str:
+    """Continue the position embeddings that no sequence was long enough for, or have config.json tell of them.
+
+    Returns:
+        a few words on it; "" where all positions were trained.
+    """
+    from electra_paddle.models.informed import continue_positions, num_frequencies
+    from electra_paddle.models.pretrained_directory import TRAINED_POSITIONS
+
+    config = job.config
+    weight = network.electra.embeddings.position_embeddings.weight
+    num_trained = trained_positions(config, name, len(weight))
+    if num_trained == len(weight):
+        return ""
+    untrained = f"positions {num_trained} to {len(weight) - 1}, longer than the sequences of this training,"
+    if config.initialization == "informed":
+        count = num_frequencies((job.generator, job.discriminator))
+        table, share = continue_positions(weight.numpy(), num_trained, count)
+        if table is not None:
+            weight.set_value(table)
+            return f"{untrained} continue the waves of those before, of whose variance waves explain {share:.0%}"
+    setattr(network.config, TRAINED_POSITIONS, num_trained)
+    return f"{untrained} have their first values: longer texts are read badly"
+
+
+def trained_positions(config: PretrainingConfig, name: str, most: int) -> int:
+    """Positions of a network that were trained, here or before: of weights that say nothing of them, all."""
+    from electra_paddle.models.pretrained_directory import CONFIG, TRAINED_POSITIONS, read_json
+
+    if not config.init_from:
+        return min(config.max_seq_length, most)
+    files = [folder / CONFIG for folder in (config.init_from, config.init_from / name)]
+    before = [read_json(file).get(TRAINED_POSITIONS, most) for file in files if file.is_file()]
+    return max(config.max_seq_length, min(before, default=most))
 
 
 def history_section(history: History) -> str:

@@ -10,6 +10,7 @@ from scipy import sparse
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
 from electra_paddle.errors import ConfigError
 from electra_paddle.models.informed import (
+    continue_positions,
     frequencies,
     inform,
     num_frequencies,
@@ -152,6 +153,25 @@ def test_shared_embeddings_stay_shared_and_seeds_fix_every_weight(counts):
     assert all((a.numpy() == b.numpy()).all() for a, b in pairs)
     assert (one.discriminator.electra.encoder.layers[2].linear1.weight.numpy()
             != other.discriminator.electra.encoder.layers[2].linear1.weight.numpy()).any()  # fmt: skip
+
+
+def test_untrained_positions_continue_the_waves_of_trained_ones():
+    rng = np.random.default_rng(0)
+    drift = rng.standard_normal((32, 48)) / 6  # training turns and moves the waves
+    waves = np.concatenate([position_table(512, 48, 8)[:, 32:] @ drift[:16], np.zeros((512, 0))], axis=1) + 0.01
+    trained = waves + 0.001 * rng.standard_normal(waves.shape)
+    trained[128:] = position_table(512, 48, 8)[128:]
+    trained[0] = 1  # [CLS] stands there
+    continued, share = continue_positions(trained.astype("f4"), 128, 8)
+    assert (continued[:128] == trained[:128].astype("f4")).all() and continued.dtype == np.float32
+    assert 0.8 < share < 1 and np.abs(continued - waves)[128:].max() < 0.002
+
+
+@pytest.mark.parametrize("num_trained", [30, 128])  # too few rows to tell, and rows without waves
+def test_positions_without_waves_are_left_as_they_are(num_trained):
+    table = np.random.default_rng(0).standard_normal((512, 48)).astype("f4")
+    continued, share = continue_positions(table, num_trained, 8)
+    assert continued is None and share < 0.3
 
 
 def test_counts_of_another_vocabulary_and_narrow_networks_are_refused(counts):

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 
+import numpy as np
 import pytest
 from own_parts import Diary
 from small_corpus import random_text
@@ -50,6 +51,47 @@ def test_calls_return_what_was_made_and_leave_no_state_to_the_next(data_dir):
     assert again.num_steps == 4 and again.scores == {}  # nothing was left to do
     evaluated = electra_paddle.pretrain(data_dir=data_dir, model_name="one", do_train=False, do_eval=True, **SETTINGS)
     assert evaluated.scores == results[0].scores and evaluated.discriminator is None
+
+
+WIDE = {
+    "model_hparam_overrides": {"hidden_size": 64, "num_hidden_layers": 2},
+    "embedding_size": 32,
+    "untied_generator": False,
+}
+
+
+def test_untrained_positions_continue_after_an_informed_start(data_dir, capsys):
+    options = {**SETTINGS, **WIDE, "initialization": "informed", "learning_rate": 1e-4}
+    result = electra_paddle.pretrain(data_dir=data_dir, model_name="waves", **options)
+    assert (
+        "discriminator: positions 32 to 511, longer than the sequences of this training, continue"
+        in capsys.readouterr().out
+    )
+    assert "continue the waves" in (result.discriminator / "README.md").read_text(encoding="utf-8")
+    assert "trained_positions" not in json.loads((result.discriminator / "config.json").read_text())
+    table = electra_paddle.from_pretrained(result.discriminator).electra.embeddings.position_embeddings.weight.numpy()
+    before, after = (np.corrcoef(table[part]) for part in (slice(2, 30), slice(102, 130)))
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9  # neighbours resemble each other as much as there
+
+
+def test_untrained_positions_of_another_start_are_told_of_until_they_are_trained(data_dir, tmp_path, capsys):
+    result = electra_paddle.pretrain(data_dir=data_dir, model_name="short", **SETTINGS)
+    line = "discriminator: positions 32 to 511, longer than the sequences of this training, have their first values"
+    assert line in capsys.readouterr().out
+    config = json.loads((result.discriminator / "config.json").read_text())
+    assert config["trained_positions"] == 32
+    more = electra_paddle.pretrain(data_dir=data_dir, model_name="more", init_from=result.model_dir, **SETTINGS)
+    assert line in capsys.readouterr().out
+    rows = tmp_path / "finetuning_data/own"
+    rows.mkdir(parents=True)
+    (rows / "train.tsv").write_text("label\ttext_a\n" + "0\t天\n1\t地\n" * 4, encoding="utf-8")
+    task = electra_paddle.TaskDescription("own", labels=("0", "1"))
+    options = {"data_dir": tmp_path, "init_checkpoint": more.discriminator, "num_train_epochs": 1, "do_test": False}
+    for length, is_told in ((32, False), (64, True)):
+        found = electra_paddle.finetune(task, output_dir=tmp_path / str(length), max_seq_length=length, **options)
+        assert ("with at most 32 tokens: later positions begin untrained" in capsys.readouterr().err) == is_told
+        config = json.loads((found.models[0] / "config.json").read_text())
+        assert ("trained_positions" in config) != is_told
 
 
 def test_settings_are_a_configuration_or_names_and_unknown_ones_are_refused(data_dir):
