@@ -63,6 +63,9 @@ class FinetuningConfig:
     do_test: bool = entry(True, "evaluate on the test and challenge splits, where there are any")
     num_trials: int = entry(1, "runs with different seeds, of which maximum and mean are reported; -1: without end")
     folds: int = entry(0, "parts of the training data; each trains one model on the others and is predicted by it")
+    max_train_examples: int | None = entry(
+        None, "the first so many training examples are used, to see what more of them bring; default: all"
+    )
     ensemble: bool = entry(False, "also predict with all trials or folds together: the mean of their probabilities")
     keep_all_models: bool = entry(True, "false: keep the last trial's model only")
     on_error: str = entry("stop", "what a bad row does: stop, or skip it and list it")
@@ -161,7 +164,7 @@ class FinetuningConfig:
         require_one_of(self, "on_error", ("stop", "skip"))
         require_one_of(self, "compat", ("corrected", "reference"))
         require_one_of(self, "model_size", (None, "small", "base", "large"))
-        for name in ("num_processes", "eval_steps", "max_answer_length"):
+        for name in ("num_processes", "eval_steps", "max_answer_length", "max_train_examples"):
             if getattr(self, name) is not None:
                 require_at_least(self, 1, name)
         if self.num_trials == 0:

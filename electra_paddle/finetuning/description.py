@@ -42,7 +42,7 @@ C3_COLUMNS: dict[str, int | str] = {
     "choices": "choice",
     "label": "answer",
 }
-SIZES = ("all", "small", "base", "large")
+SIZES = ("all", "nano", "small", "base", "large")
 BUILT_IN_KINDS = tuple(KINDS)
 TOKEN_COLUMNS: dict[str, dict[str, int | str]] = {  # format -> its usual columns of tokens and tags
     "bio": {"token": 0, "tag": 1},
@@ -98,7 +98,7 @@ class TaskDescription:
         {}, "split -> format, header, columns or language where they differ there"
     )
     recommended: dict[str, dict[str, Any]] = entry(
-        {}, "all, small, base or large -> hyper-parameters to begin with, where the user says nothing"
+        {}, "all, nano, small, base or large -> hyper-parameters to begin with, where the user says nothing"
     )
     published_sizes: dict[str, int] = entry({}, "split -> examples of the published data; others are substitutes")
 

@@ -36,7 +36,7 @@ NOT_OF_IDENTITY = {
 ADDED: dict[str, Any] = {
     "lr_schedule": "linear", "folds": 0, "encoding": None, "threshold": None, "class_weights": None,
     "label_smoothing": 0.0, "focal_gamma": 0.0, "fgm_epsilon": 0.0, "r_drop_alpha": 0.0, "ema_decay": 0.0,
-    "long_texts": "cut", "qa_na_threshold": None,
+    "long_texts": "cut", "qa_na_threshold": None, "max_train_examples": None,
 }  # fmt: skip
 RESOLVED = {"do_lower_case"}  # entries that a model decides where they say nothing
 RECORD = "experiment"  # in the saved configuration: what decides beside its entries

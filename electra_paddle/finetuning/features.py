@@ -132,7 +132,7 @@ def fingerprint(kind: AnyKind, path: Path, split: str, tokenizer: Tokenizer) -> 
     description = kind.description.of_split(split)
     defaults = default_settings(type(description))
     entries = as_json(dataclasses.asdict(description)).items()
-    shaping = {
+    shaping: dict[str, Any] = {
         "version": [VERSION, __version__],
         "file": sha256(path),
         "vocabulary": tokenizer.vocabulary.sha256,
@@ -140,6 +140,8 @@ def fingerprint(kind: AnyKind, path: Path, split: str, tokenizer: Tokenizer) -> 
         "description": {name: value for name, value in entries if name in FIRST_ENTRIES or value != defaults[name]},
         "settings": {name: getattr(kind.config, name) for name in (*kind.settings, "on_error", "debug")},
     }
+    if split == "train" and kind.config.max_train_examples:
+        shaping["max_train_examples"] = kind.config.max_train_examples
     return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
 
 

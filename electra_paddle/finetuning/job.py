@@ -223,7 +223,8 @@ def read_split(kind: AnyKind, path: str | Path, split: str) -> list[Any]:
         problems.report(path)
     if not examples:
         raise DataError(path, "no examples", "at least one")
-    return examples[:NUM_DEBUG_EXAMPLES] if kind.config.debug else examples
+    most = kind.config.max_train_examples if split == "train" else None
+    return examples[: NUM_DEBUG_EXAMPLES if kind.config.debug else most]
 
 
 def check_head(job: Job, folder: Path) -> None:

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
 from electra_paddle.config.geometry import SIZES
-from electra_paddle.finetuning.job import find_source, most_positions
+from electra_paddle.finetuning.job import DROPOUT, find_source, most_positions
 
 if TYPE_CHECKING:
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
 
-# For tasks that recommend nothing themselves. Source: appendix B of ELECTRA (Clark et al., 2020).
+# size -> hidden_size, num_hidden_layers; the fewer layers of chinese-electra-nano want values of their own
+SHAPES = {"nano": (256, 4), **{size: shape[:2] for size, shape in SIZES.items()}}
+
+# For tasks that recommend nothing themselves. Source: appendix B of ELECTRA (Clark et al., 2020); of nano: measured.
 OF_SIZE: dict[str, dict[str, Any]] = {
+    "nano": {"learning_rate": 2e-4, "layerwise_lr_decay": 0.0, "model_hparam_overrides": dict.fromkeys(DROPOUT, 0.1)},
     "small": {"learning_rate": 3e-4},
     "base": {"learning_rate": 1e-4},
     "large": {"learning_rate": 5e-5, "layerwise_lr_decay": 0.9},
@@ -30,8 +34,9 @@ def recommended_for(description: TaskDescription, size: str) -> dict[str, Any]:
 
 
 def size_of(network: Mapping[str, Any]) -> str:
-    """small, base or large: the size whose recommendations fit a network best."""
-    return min(SIZES, key=lambda size: abs(SIZES[size][0] - network.get("hidden_size", 256)))
+    """nano, small, base or large: the size whose recommendations fit a network best."""
+    shape = network.get("hidden_size", 256), network.get("num_hidden_layers", 12)
+    return min(SHAPES, key=lambda size: [abs(own - of_size) for own, of_size in zip(shape, SHAPES[size], strict=True)])
 
 
 def with_recommended(

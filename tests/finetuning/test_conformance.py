@@ -149,7 +149,7 @@ def test_task_is_read_trained_predicted_scored_written_and_used(task, model_dir,
 
 
 @pytest.mark.parametrize("task", built_in_tasks())
-@pytest.mark.parametrize("size", ["small", "base", "large"])
+@pytest.mark.parametrize("size", ["nano", "small", "base", "large"])
 def test_recommended_values_are_hyper_parameters(task, size):
     parser = argparse.ArgumentParser()
     add_entries(parser, FinetuningConfig)

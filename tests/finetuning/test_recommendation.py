@@ -17,9 +17,19 @@ from electra_paddle.finetuning.recommendation import say, size_of, with_recommen
 
 
 @pytest.fixture
-def settle(model_dir):
+def small(model_dir, tmp_path):
+    """A folder whose network has the layers of a small one; its weights would be noticed to be of fewer."""
+    folder = shutil.copytree(model_dir, tmp_path / "small")
+    entries = json.loads((folder / "config.json").read_text())
+    (folder / "model.safetensors").unlink()
+    (folder / "config.json").write_text(json.dumps({**entries, "num_hidden_layers": 12}))
+    return folder
+
+
+@pytest.fixture
+def settle(small):
     def settle(description, **settings):
-        settings = {"init_checkpoint": str(model_dir), **settings}
+        settings = {"init_checkpoint": str(small), **settings}
         config, note = with_recommended(
             description, lambda values: build_config(FinetuningConfig, None, {**values, **settings})
         )
@@ -56,31 +66,46 @@ def test_debug_runs_keep_their_values(settle):
     assert settle(load_description("cail2018"), debug=True).max_seq_length == 128
 
 
-@pytest.mark.parametrize("hidden, size", [(128, "small"), (256, "small"), (768, "base"), (1024, "large")])
-def test_size_is_that_of_the_hidden_states(hidden, size):
-    assert size_of({"hidden_size": hidden}) == size
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ({"hidden_size": 128}, "small"),
+        ({"hidden_size": 256, "num_hidden_layers": 12}, "small"),
+        ({"hidden_size": 256, "num_hidden_layers": 4}, "nano"),
+        ({"hidden_size": 128, "num_hidden_layers": 2}, "nano"),
+        ({"hidden_size": 768, "num_hidden_layers": 4}, "base"),
+        ({"hidden_size": 1024, "num_hidden_layers": 24}, "large"),
+    ],
+)
+def test_size_is_that_of_the_hidden_states_and_among_the_small_ones_of_the_layers(shape, size):
+    assert size_of(shape) == size
 
 
-def test_length_is_the_models_where_it_has_less_than_recommended(settle, model_dir, tmp_path):
-    short = shutil.copytree(model_dir, tmp_path / "short")
-    entries = json.loads((short / "config.json").read_text())
-    (short / "model.safetensors").unlink()  # whose 512 positions would be noticed
-    (short / "config.json").write_text(json.dumps({**entries, "max_position_embeddings": 200}))
-    assert settle(load_description("cail2018"), init_checkpoint=str(short)).max_seq_length == 200
+def test_network_without_dropout_is_fine_tuned_with_some(settle):
+    config = settle(load_description("lcqmc"), init_checkpoint="chinese-electra-nano")
+    assert config.model_hparam_overrides == {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    assert config.layerwise_lr_decay == 0
 
 
-def test_r_drop_without_dropout_is_said_to_be_of_no_effect(settle, tmp_path, capsys):
+def test_length_is_the_models_where_it_has_less_than_recommended(settle, small):
+    entries = json.loads((small / "config.json").read_text())
+    (small / "config.json").write_text(json.dumps({**entries, "max_position_embeddings": 200}))
+    assert settle(load_description("cail2018")).max_seq_length == 200
+
+
+def test_r_drop_without_dropout_is_said_to_be_of_no_effect(settle, model_dir, tmp_path, capsys):
     description = TaskDescription("mood", labels=("a", "b"))
     write_splits(tmp_path, "mood", {"train": ["a\t一", "b\t丁"]})
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     for overrides, is_said in ((off, True), ({}, False)):
-        prepare(settle(description, data_dir=tmp_path, r_drop_alpha=1.0, model_hparam_overrides=overrides), description)
+        settings = {"init_checkpoint": str(model_dir), "model_hparam_overrides": overrides}
+        prepare(settle(description, data_dir=tmp_path, r_drop_alpha=1.0, **settings), description)
         assert ("NOTE: r_drop_alpha has no effect" in capsys.readouterr().err) == is_said
 
 
-def test_suite_and_command_line_win(model_dir):
+def test_suite_and_command_line_win(small):
     parser = argparse.ArgumentParser()
     run_finetuning.add_arguments(parser)
-    arguments = parser.parse_args(["--init-checkpoint", str(model_dir), "--learning-rate", "2e-4"])
+    arguments = parser.parse_args(["--init-checkpoint", str(small), "--learning-rate", "2e-4"])
     config, note = run_finetuning.config_for(arguments, load_description("cail2018"), {"max_seq_length": 256})
     assert (config.learning_rate, config.max_seq_length, note) == (2e-4, 256, "")
