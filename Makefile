@@ -8,7 +8,7 @@ VENV := .venv$(if $(filter-out paddle33,$(STACK)),-$(STACK))
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo demo-pretraining test test-slow test-gpu coverage lint docs hub-modules peers lock clean
+.PHONY: demo demo-pretraining test test-slow test-wheel test-gpu coverage lint docs hub-modules peers lock clean
 
 demo: $(VENV)/.complete
 	$(RUN) -m electra_paddle demo --run-dir runs/demo
@@ -22,6 +22,10 @@ test: $(VENV)/.complete
 
 test-slow: $(VENV)/.complete
 	$(PYTEST) -m "slow and not gpu"
+
+# The wheel, built and installed into an environment without a clone: a module, a prediction and the demo.
+test-wheel: $(VENV)/.complete
+	$(PYTEST) tests/test_packages.py
 
 # What can be compared on a GPU only; with two of them also two processes. The same tests run in `make test` on the CPU
 # with the GPU's branches. Where there is no GPU nothing would be tested: that is a failure.

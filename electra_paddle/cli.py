@@ -8,11 +8,12 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
+from electra_paddle.runtime import NOISE
 
 PROGRAM = "electra-paddle"
 COMMANDS = (
@@ -61,10 +62,15 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     command = importlib.import_module(f"electra_paddle.commands.{name}")
     parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
-    for told in ("Setuptools is replacing distutils", "No ccache found"):  # as Paddle is imported
+    return status_of(lambda: command.run(parser.parse_args([with_dashes(argument) for argument in arguments])))
+
+
+def status_of(work: Callable[[], int | None]) -> int:
+    """The exit status of some work: its own, or that of a user's mistake or an interruption, told in one line."""
+    for told in NOISE:
         warnings.filterwarnings("ignore", told)
     try:
-        command.run(parser.parse_args([with_dashes(argument) for argument in arguments]))
+        status = work() or 0
         sys.stdout.flush()
     except ElectraPaddleError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -86,7 +92,7 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
 def with_dashes(argument: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,23 @@ def brought_folder(name: str) -> Path:
 def hub_home() -> Path:
     """The folder where PaddleHub keeps what it installs: HUB_HOME, or one in the user's home."""
     return Path(os.environ["HUB_HOME"]) if "HUB_HOME" in os.environ else Path("~/.paddlehub").expanduser()
+
+
+@contextlib.contextmanager
+def without_dashes(folder: Path) -> Iterator[Path]:
+    """A path of a folder that has no `-`, for a HUB_HOME; it is gone at the end, the folder stays.
+
+    `hub install` turns each `-` of the path that it unpacks to into `_`, those of folders too, and leaves a copy of the
+    module in the folder that this makes (PaddleHub 2.4, `_install_from_directory`).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if "-" not in str(folder.resolve()):
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="electra_paddle_") as place:
+        link = Path(place) / "hub_home"
+        link.symlink_to(folder.resolve())
+        yield link
 
 
 def sha256(path: str | Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:

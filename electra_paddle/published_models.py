@@ -66,7 +66,7 @@ MODELS: list[PublishedModel] = [
 NANO = PublishedModel(
     "chinese-electra",
     "nano",
-    "open texts, 100 MB; training goes on",
+    "open texts, 100 MB",
     owner="electra-paddle",
     vocab_size=8000,
     shape=(("num_hidden_layers", 4),),

@@ -9,12 +9,14 @@ import contextlib
 import ctypes
 import functools
 import inspect
+import io
 import os
 import re
 import signal
 import sys
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
 
 
+NOISE = ("Setuptools is replacing distutils", "No ccache found")  # warnings of modules that Paddle imports
 DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp32": "float32",
     "tf32": "float32",
@@ -89,6 +92,19 @@ def prepare_cpu() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(share_of_cores()))
     os.environ.setdefault("FLAGS_use_mkldnn", "1")
     prepare_math_library()
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Context to import Paddle in, without what it says of threads, which `prepare_cpu` has set, and of compilers."""
+    held = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(held), warnings.catch_warnings():
+            for told in NOISE:
+                warnings.filterwarnings("ignore", told)
+            yield
+    finally:
+        sys.stderr.write("".join(line for line in held.getvalue().splitlines(True) if "OMP_NUM_THREADS" not in line))
 
 
 def prepare_math_library() -> None:
@@ -191,7 +207,8 @@ def start(is_deterministic: bool = False) -> ModuleType:
     prepare_cpu()
     if is_deterministic:
         os.environ.update(DETERMINISTIC)
-    import paddle
+    with quiet_import():
+        import paddle
 
     if not is_cpu():
         allow_tf32(False)

@@ -14,7 +14,7 @@ from electra_paddle import runtime
 
 runtime.prepare_cpu()
 # No test may touch the user's modules, nor those of tests beside it.
-HUB_HOME = f"electra-paddle-tests-hub-home-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+HUB_HOME = f"electra_paddle_tests_hub_home_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 os.environ.setdefault("HUB_HOME", str(Path(tempfile.gettempdir()) / HUB_HOME))
 
 # How long an example takes says more of the machine than of the code.

@@ -63,7 +63,8 @@ def main():
         print(json.dumps(figures))
     else:
         for name, value in figures.items():
-            print(f"{name:28}{value:,.4g}" if isinstance(value, float) else f"{name:28}{value}")
+            shown = f"{value:,.4g}" if isinstance(value, float) else value
+            print(f"{name:{max(map(len, figures))}}  {shown}")
 
 
 def tokenizer(arguments):
@@ -305,4 +306,6 @@ BENCHMARKS = {  # name -> (function, {option: default})
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

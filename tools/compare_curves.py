@@ -176,4 +176,6 @@ def draw(curves, losses, path):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

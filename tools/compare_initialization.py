@@ -115,4 +115,6 @@ def draw(curves, path):
 
 
 if __name__ == "__main__":
-    main()
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

@@ -7,6 +7,7 @@ on layers, not on widths and words: those are small here. A kernel that only mak
 import argparse
 import collections
 import json
+import sys
 
 import numpy as np
 
@@ -137,4 +138,6 @@ def launches(function, *arguments):
 
 
 if __name__ == "__main__":
-    main()
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from electra_paddle.files import without_dashes
+
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "electra_paddle" / "sample" / "corpus.txt"
 FROM_START, ADAPTED, MODULE = "from-the-start", "nano-on-the-sample", "chinese-electra-sample"
@@ -35,8 +37,16 @@ def main():
     (run_dir / MARKER).touch()
     times, started = {}, time.perf_counter()
     steps = commands(run_dir.resolve())
-    # The user's own PaddleHub modules are never touched.
-    environment = {**os.environ, "HUB_HOME": str((run_dir / "hub_home").resolve()), "PYTHONUNBUFFERED": "1"}
+    with without_dashes(run_dir / "hub_home") as home:  # the user's own PaddleHub modules are never touched
+        if not run(steps, {**os.environ, "HUB_HOME": str(home), "PYTHONUNBUFFERED": "1"}, times):
+            return 1
+    draw_losses(run_dir)
+    print(write_report(run_dir, times, time.perf_counter() - started))
+    return 0
+
+
+def run(steps, environment, times):
+    """Run all commands, and keep their times; whether none failed."""
     with tqdm(
         total=len(steps), desc="demo", unit="step", bar_format="{desc}: |{bar:30}| {n_fmt}/{total_fmt} {elapsed}\n"
     ) as bar:
@@ -47,13 +57,11 @@ def main():
             if status:
                 told = f"found exit status {status}, expected 0; its output stands above"
                 print(f"error: step {title!r}: {told}", file=sys.stderr)
-                return 1
+                return False
             times[title] = time.perf_counter() - begin
             tqdm.write(f"    {times[title]:.1f} s", file=sys.stderr)
             bar.update()
-    draw_losses(run_dir)
-    print(write_report(run_dir, times, time.perf_counter() - started))
-    return 0
+    return True
 
 
 def commands(run_dir):
@@ -164,4 +172,6 @@ def write_report(run_dir, times, total):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

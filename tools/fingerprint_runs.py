@@ -79,4 +79,6 @@ def checksum(path, out):
 
 
 if __name__ == "__main__":
-    main()
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

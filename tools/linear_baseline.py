@@ -19,25 +19,18 @@ NEIGHBOURS = (-2, -1, 0, 1, 2)
 
 
 def main():
-    from electra_paddle.errors import ElectraPaddleError
-
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of finetuning_data/TASK/")
     parser.add_argument("--task-names", nargs="+", required=True, help="names of tasks, or files that describe one")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    try:
-        scores = {name: baseline(arguments.data_dir, name) for name in arguments.task_names}
-    except ElectraPaddleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    scores = {name: baseline(arguments.data_dir, name) for name in arguments.task_names}
     if arguments.json:
         print(json.dumps(scores))
-        return 0
+        return
     for name, splits in scores.items():
         for split, values in splits.items():
             print(f"{name} {split}: " + ", ".join(f"{metric} {value:.2f}" for metric, value in values.items()))
-    return 0
 
 
 def baseline(data_dir, name):
@@ -184,4 +177,6 @@ def clause_features(question, clauses):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

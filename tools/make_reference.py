@@ -1,4 +1,5 @@
-"""Write the pages of the command line and of the configuration from the parsers and fields, in both languages.
+"""Write the pages of the command line and of the configuration, and the table of a task's keys in own-task.md, from the
+parsers and fields, in both languages.
 
 Run it after a change of an option or a field: a test compares the pages with what this script would write.
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 from electra_paddle.cli import COMMANDS, PROGRAM
 from electra_paddle.config import FinetuningConfig, PretrainingConfig, ShardSettings
+from electra_paddle.finetuning.description import TaskDescription
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ROOT / "tools" / "reference_zh.txt"
@@ -142,6 +144,16 @@ def configuration(language: Language) -> str:
     return "\n\n".join(parts)
 
 
+def own_task(language: Language) -> str:
+    """The page of tasks of one's own, with the table of their keys as they are now."""
+    rows = [
+        (f"`{field.name}`", cell(language.say(field.metadata["help"]))) for field in dataclasses.fields(TaskDescription)
+    ]
+    before, table = (ROOT / "docs" / f"own-task{language.suffix}.md").read_text(encoding="utf-8").split(f"{MADE_BY}\n")
+    after = table[table.index("\n\n") :]
+    return f"{before}{MADE_BY}\n{language.table(('key', 'what it says'), rows)}{after}"
+
+
 def kind_of(kind: Any, language: Language) -> str:
     """A field's type in words."""
     if isinstance(kind, types.UnionType):
@@ -164,7 +176,7 @@ def cell(text: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Name -> text of the four pages.
+    """Name -> text of the six pages.
 
     Raises:
         SystemExit: a sentence has no Chinese one.
@@ -173,6 +185,7 @@ def pages() -> dict[str, str]:
     for language in map(Language, (False, True)):
         found[f"command-line{language.suffix}.md"] = command_line(language) + "\n"
         found[f"configuration{language.suffix}.md"] = configuration(language) + "\n"
+        found[f"own-task{language.suffix}.md"] = own_task(language)
         if language.missing:
             sys.exit("\n".join([f"{SENTENCES}: found no Chinese for these sentences:", *sorted(language.missing)]))
     return found

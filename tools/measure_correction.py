@@ -132,4 +132,6 @@ def score(rows, threshold, min_score):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

@@ -16,8 +16,6 @@ MASKED = 0.15
 
 
 def main():
-    from electra_paddle.errors import ElectraPaddleError
-
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("corpus", type=Path, help="file or folder of texts that the network has not seen")
     parser.add_argument("--model", default="chinese-electra-nano-generator", help="directory or name of a generator")
@@ -25,13 +23,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    try:
-        result = measure(arguments.model, arguments.corpus, arguments.tokens, arguments.seed)
-    except ElectraPaddleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    result = measure(arguments.model, arguments.corpus, arguments.tokens, arguments.seed)
     print(json.dumps(result) if arguments.json else "\n".join(f"{name}: loss {loss}" for name, loss in result.items()))
-    return 0
 
 
 def measure(model, corpus, num_tokens, seed):
@@ -95,4 +88,6 @@ def losses_of(network, shown, right):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

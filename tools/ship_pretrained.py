@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from electra_paddle.errors import CheckpointError, ElectraPaddleError
+from electra_paddle.errors import CheckpointError
 
 LARGEST = 6e4  # of half precision, about
 
@@ -20,12 +20,7 @@ def main():
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="its model.safetensors is replaced")
     arguments = parser.parse_args()
-    try:
-        print(ship(arguments.run, arguments.folder))
-    except ElectraPaddleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    print(ship(arguments.run, arguments.folder))
 
 
 def ship(run, folder):
@@ -67,4 +62,6 @@ def ship(run, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from electra_paddle.cli import status_of
+
+    sys.exit(status_of(main))

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from electra_paddle.published_models import NANO
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -26,7 +28,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--name", help="of the task [that of the training data]")
     parser.add_argument("--out", type=Path, help="the description [NAME.yaml]; it must not exist")
     parser.add_argument("--encoding", help="of the files, if it is not UTF-8 and cannot be told")
-    parser.add_argument("--model-name", default="chinese-electra-small", help="of the command that is printed")
+    parser.add_argument(
+        "--model-name",
+        default="chinese-electra-small",
+        help="of the command that is printed; chinese-electra-nano needs no network",
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -94,5 +100,9 @@ def summary(
     more = "" if "dev" in files else " --folds 5"
     if "dev" not in files:
         lines.append("no dev file: --folds 5 measures on parts held out of the training data (or give --dev FILE)")
-    lines += ["train:", f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {task}{more}"]
+    offline = "" if model_name == NANO.name else f" ({NANO.name} needs no network)"
+    lines += [
+        f"train{offline}:",
+        f"  python -m electra_paddle run-finetuning --model-name {model_name} --task {task}{more}",
+    ]
     return lines

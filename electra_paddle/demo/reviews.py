@@ -20,8 +20,6 @@ SETTINGS: dict[str, Any] = {
     "max_seq_length": 64,
     "train_batch_size": 16,
     "learning_rate": 3e-4,
-    "layerwise_lr_decay": 0.0,
-    "model_hparam_overrides": {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1},  # it has none
     "eval_steps": 113,  # an epoch
     "loggers": ("progress", "jsonl"),
     "write_test_outputs": True,

@@ -14,6 +14,7 @@ from typing import Any
 
 from electra_paddle.demo import mistakes, reviews
 from electra_paddle.errors import ConfigError
+from electra_paddle.files import without_dashes
 from electra_paddle.published_models import NANO
 
 MARKER = ".electra-demo"  # only a folder that holds it is cleared
@@ -120,13 +121,14 @@ class Demo:
         from electra_paddle.hub.packaging.module_archive import export_module
 
         archive = export_module(self.shown["model"], self.folder / f"{MODULE}.tar.gz", MODULE)
-        environment = {**os.environ, "HUB_HOME": str(self.folder / "hub_home")}
         hub = Path(sys.executable).with_name("hub")
-        print(f"      hub install {archive.name}", flush=True)
-        self._call([hub, "install", archive], environment)
-        text = reviews.UNSEEN[0][0]
-        print(f'      hub.Module(name="{MODULE}").predict([["{text}"]], output="dict")', flush=True)
-        answer = self._call([sys.executable, "-c", ASK_MODULE, MODULE, text], environment).splitlines()[-1]
+        with without_dashes(self.folder / "hub_home") as home:
+            environment = {**os.environ, "HUB_HOME": str(home)}
+            print(f"      hub install {archive.name}", flush=True)
+            self._call([hub, "install", archive], environment)
+            text = reviews.UNSEEN[0][0]
+            print(f'      hub.Module(name="{MODULE}").predict([["{text}"]], output="dict")', flush=True)
+            answer = self._call([sys.executable, "-c", ASK_MODULE, MODULE, text], environment).splitlines()[-1]
         print(f"      {answer}")
         self.shown["module"] = answer
 

@@ -39,9 +39,7 @@ def check_hub(endpoint: str, is_offline: bool, problem: tuple[str, str] | None, 
     if problem is None:
         return [right("hub", f"{endpoint} answers; {cached}")]
     found, mend = problem
-    if num_cached:
-        return [warning("hub", f"{found}; {cached}, the others cannot be had", mend)]
-    return [wrong("hub", f"{found}, and {cached}", f"{mend}, or set HF_HUB_OFFLINE=1 if you need none")]
+    return [warning("hub", f"{found}; {cached} beside the one that is shipped, the others cannot be had", mend)]
 
 
 def check_second_source(owner: str | None, is_installed: bool) -> list[Finding]:

@@ -274,10 +274,4 @@ def load_description(task: str) -> TaskDescription:
     return description if description.name != "task" else dataclasses.replace(description, name=path.stem)
 
 
-def entries_table() -> str:
-    """The entries of a task's description as a table in Markdown, for the documentation."""
-    rows = [f"| `{field.name}` | {field.metadata['help']} |" for field in dataclasses.fields(TaskDescription)]
-    return "\n".join(["| key | what it says |", "|-|-|", *rows])
-
-
 load_task = load_description  # its name in the Python API

@@ -156,11 +156,14 @@ class Results:
         """Print the table."""
         spread = ", ".join(f"{split} {scores['std']:.2f}" for split, scores in self.summary.items())
         table = markdown_table(self.table_rows())
-        print(f"\n{self.heading}\n\n{table}\n\nstandard deviation: {spread}; {self.stem}.json written")
+        told = f"standard deviation: {spread}; " if len(self.rows) > 1 else ""
+        print(f"\n{self.heading}\n\n{table}\n\n{told}{self.stem}.json written")
 
     @property
     def heading(self) -> str:
-        return f"{self.task}, {' / '.join(self.table_metrics)}: maximum (mean) of {len(self.rows)} {self.unit}s"
+        count = len(self.rows)
+        told = f"maximum (mean) of {count} {self.unit}s" if count > 1 else f"one {self.unit}"
+        return f"{self.task}, {' / '.join(self.table_metrics)}: {told}"
 
 
 def read_results(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, str] | None]:

@@ -13,11 +13,11 @@ NO_CONNECTION = ("no connection to https://hub.example (ConnectTimeout)", "set H
     [
         (False, None, 0, "right", "https://hub.example answers; no published networks on this computer"),
         (True, None, 0, "right", "not asked, as HF_HUB_OFFLINE says; no published networks on this computer"),
-        (False, NO_CONNECTION, 1, "warning", "1 published network on this computer, the others cannot be had"),
-        (False, NO_CONNECTION, 0, "wrong", "set HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if you need none"),
+        (False, NO_CONNECTION, 1, "warning", "1 published network on this computer beside the one that is shipped"),
+        (False, NO_CONNECTION, 0, "warning", "no published networks on this computer beside the one that is shipped"),
     ],
 )
-def test_no_network_is_wrong_only_where_no_model_is_cached_and_the_user_does_not_mean_it(
+def test_no_network_is_a_warning_as_a_model_is_shipped_unless_the_user_means_it(
     is_offline, problem, num_cached, state, words
 ):
     (finding,) = places.check_hub("https://hub.example", is_offline, problem, num_cached)

@@ -8,15 +8,10 @@ import sys
 from conftest import ROOT
 
 from electra_paddle.config import FinetuningConfig
-from electra_paddle.finetuning.description import BUILT_IN_KINDS, entries_table, load_description
+from electra_paddle.finetuning.description import BUILT_IN_KINDS, load_description
 from electra_paddle.finetuning.kinds.base import make_kind
 from electra_paddle.pretraining.gpu_memory import recipes_table
 from electra_paddle.text import SPECIAL_TOKENS
-
-
-def test_keys_of_a_task_s_description_are_those_that_there_are():
-    for name in ("own-task.md", "own-task.zh.md"):
-        assert entries_table() in (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def test_estimates_for_cards_are_the_function_s():

@@ -111,6 +111,13 @@ def test_each_page_is_in_the_site_s_menu_and_in_the_list_of_pages():
         assert page.stem == "index" or f"]({page.name})" in text_of(ROOT / "docs/index.md")
 
 
+@pytest.mark.parametrize("page", [chinese for _, chinese in PAIRS], ids=lambda page: page.name)
+def test_chinese_sentences_are_whole_lines(page):
+    """A page shows the end of a line as a space, which Chinese does not have between its characters."""
+    character = "[\u3001-\u303f\u4e00-\u9fff\uff01-\uff60]"
+    assert re.findall(f"[^\n]*{character}\n{character}[^\n]*", without_code(text_of(page))) == []
+
+
 def test_anchors_are_made_as_on_a_repository_s_page(tmp_path):
     (tmp_path / "page.md").write_text("# A task's `key`\n\n```bash\n# no heading\n```\n## 与 TensorFlow 互转\n")
     assert anchors(tmp_path / "page.md") == {"a-tasks-key", "与-tensorflow-互转"}

@@ -71,7 +71,7 @@ def test_metric_of_the_task_decides_and_is_shown_beside_accuracy(model_dir, tmp_
     assert list(results.trials[0]["dev"]) == ["accuracy", "f1", "mcc", "loss"]
     assert results.summary["dev"]["max"] == results.trials[0]["dev"]["f1"]
     table = (tmp_path / "f1/results/moods_results.md").read_text()
-    assert table.startswith("moods, f1 / mcc: maximum (mean) of 1 trials") and " / " in table.splitlines()[-1]
+    assert table.startswith("moods, f1 / mcc: one trial") and " / " in table.splitlines()[-1]
     output = capsys.readouterr().out
     scores = results.trials[0]["dev"]
     figures = " - ".join(f"{name}: {value:.2f}" for name, value in scores.items())

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from hub.conftest import NAME, Hub
 
 from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.files import without_dashes
 from electra_paddle.hub.packaging.installation import check_module, install_module, unpack
 from electra_paddle.hub.packaging.module_archive import export_module
 
@@ -272,3 +274,20 @@ def test_module_that_fails_at_its_import_is_told_and_leaves_the_earlier_version(
     assert (home / "modules/m/module.py").read_text() == good
     assert run(home, tmp_path / "0/m.tar.gz", tmp_path / "0/m.tar.gz").stdout.count("m 1.0.0: installed") == 2
     assert files_in(home / "modules") == before
+
+
+def test_nothing_is_left_beside_a_home_whose_path_has_dashes(tmp_path):
+    """PaddleHub would make folders of the same path with `_`, and leave a copy of the module there."""
+    code = "from paddlehub.module.module import RunModule, moduleinfo\n\n" + MODULE.replace("M:\n", "M(RunModule):\n")
+    home = tmp_path / "li-wei" / "hub-home"
+    assert run(home, pack(tmp_path / "m.tar.gz", m__module_py=code, m____init___py="")).returncode == 0
+    assert (home / "modules/m/module.py").read_text() == code
+    assert not (tmp_path / "li_wei").exists() and not Path(str(home).replace("-", "_")).exists()
+
+
+def test_path_for_paddlehub_s_own_commands_has_no_dash_and_is_the_folder(tmp_path):
+    folder = tmp_path / "hub-home"
+    with without_dashes(folder) as home:
+        assert "-" not in str(home)
+        (home / "modules").mkdir()
+    assert (folder / "modules").is_dir() and not home.exists()

@@ -117,8 +117,15 @@ def install_aside(source: Path, folder: Path, modules: Path) -> tuple[str, str]:
     """
     from paddlehub.module.manager import LocalModuleManager
 
+    class Manager(LocalModuleManager):
+        """PaddleHub's own turns `-` into `_` in a whole path, and so writes into a folder that is not its own."""
+
+        def _get_normalized_name(self, name: str) -> str:
+            path = Path(name)
+            return str(path.with_name(path.name.replace("-", "_")))
+
     try:
-        module = LocalModuleManager(home=str(modules)).install(directory=str(folder.resolve()))
+        module = Manager(home=str(modules)).install(directory=str(folder.resolve()))
         return module.name, str(module.version)
     except (Exception, SystemExit) as error:  # of whatever type the module's own code raises
         found = f"a module that cannot be installed ({type(error).__name__}: {error})"
