@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 
@@ -31,3 +32,22 @@ def test_unknown_command_gets_a_near_name_and_the_list():
     assert result.returncode == 2
     assert "error: run-pretrian: found an unknown command, expected 'run-pretrain', perhaps, or" in result.stderr
     assert "  run-finetuning  " in result.stderr and run("--help").stdout.startswith("usage: electra-paddle COMMAND")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["benchmark.py", "tokenizer", "--corpus", "nowhere"],
+        ["compare_curves.py", "nowhere", "--vocab-file", "vocab.txt"],
+        ["linear_baseline.py", "--data-dir", "nowhere", "--task-names", "lcqmc"],
+        ["measure_correction.py", "nowhere"],
+        ["ship_pretrained.py", "nowhere", "nowhere"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_tools_tell_a_mistake_in_one_line_too(tmp_path, command):
+    result = subprocess.run(
+        [sys.executable, ROOT / "tools" / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: nowhere") and "Traceback" not in result.stderr

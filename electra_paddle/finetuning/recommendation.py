@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from electra_paddle.config import FinetuningConfig
     from electra_paddle.finetuning.description import TaskDescription
 
-# size -> hidden_size, num_hidden_layers; the fewer layers of chinese-electra-nano want values of their own
-SHAPES = {"nano": (256, 4), **{size: shape[:2] for size, shape in SIZES.items()}}
+NANO_SHAPE = (256, 4)  # hidden_size, num_hidden_layers
 
 # For tasks that recommend nothing themselves. Source: appendix B of ELECTRA (Clark et al., 2020); of nano: measured.
 OF_SIZE: dict[str, dict[str, Any]] = {
@@ -35,8 +34,10 @@ def recommended_for(description: TaskDescription, size: str) -> dict[str, Any]:
 
 def size_of(network: Mapping[str, Any]) -> str:
     """nano, small, base or large: the size whose recommendations fit a network best."""
-    shape = network.get("hidden_size", 256), network.get("num_hidden_layers", 12)
-    return min(SHAPES, key=lambda size: [abs(own - of_size) for own, of_size in zip(shape, SHAPES[size], strict=True)])
+    hidden_size = network.get("hidden_size", 256)
+    if (hidden_size, network.get("num_hidden_layers")) == NANO_SHAPE:
+        return "nano"
+    return min(SIZES, key=lambda size: abs(SIZES[size][0] - hidden_size))
 
 
 def with_recommended(

@@ -55,7 +55,8 @@ def test_both_languages_have_the_same_headings_and_code(english, chinese):
     assert tables[0] == tables[1]
 
 
-IN_BOTH_LANGUAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")  # one file each
+CARD = "electra_paddle/pretrained/chinese_electra_nano/README.md"
+IN_BOTH_LANGUAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", CARD)  # one file each
 
 
 @pytest.mark.parametrize("page", BOTH, ids=[page.name for page in BOTH])

@@ -78,4 +78,4 @@ def test_metric_of_the_task_decides_and_is_shown_beside_accuracy(model_dir, tmp_
     assert f"moods dev: {figures}\n" in output
 
     assert list(run("plain").trials[0]["dev"]) == ["accuracy", "loss"]
-    assert (tmp_path / "plain/results/moods_results.md").read_text().startswith("moods, accuracy: maximum (mean)")
+    assert (tmp_path / "plain/results/moods_results.md").read_text().startswith("moods, accuracy: one trial")

@@ -72,12 +72,12 @@ def test_debug_runs_keep_their_values(settle):
         ({"hidden_size": 128}, "small"),
         ({"hidden_size": 256, "num_hidden_layers": 12}, "small"),
         ({"hidden_size": 256, "num_hidden_layers": 4}, "nano"),
-        ({"hidden_size": 128, "num_hidden_layers": 2}, "nano"),
+        ({"hidden_size": 128, "num_hidden_layers": 4}, "small"),
         ({"hidden_size": 768, "num_hidden_layers": 4}, "base"),
         ({"hidden_size": 1024, "num_hidden_layers": 24}, "large"),
     ],
 )
-def test_size_is_that_of_the_hidden_states_and_among_the_small_ones_of_the_layers(shape, size):
+def test_size_is_that_of_the_hidden_states_but_for_nano(shape, size):
     assert size_of(shape) == size
 
 
