@@ -23,9 +23,9 @@ test: $(VENV)/.complete
 test-slow: $(VENV)/.complete
 	$(PYTEST) -m "slow and not gpu"
 
-# The wheel, built and installed into an environment without a clone: a module, a prediction and the demo.
+# The wheel, built and installed into an environment without a clone: a module, a prediction and the demo; the notebooks.
 test-wheel: $(VENV)/.complete
-	$(PYTEST) tests/test_packages.py
+	$(PYTEST) tests/test_packages.py tests/test_examples.py
 
 # What can be compared on a GPU only; with two of them also two processes. The same tests run in `make test` on the CPU
 # with the GPU's branches. Where there is no GPU nothing would be tested: that is a failure.

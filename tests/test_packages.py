@@ -9,6 +9,7 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -107,6 +108,9 @@ def installed(wheel, tmp_path_factory):
     site = next((folder / "venv/lib").glob("python*/site-packages"))
     # As text alone: what this environment says of an editable installation of the package does not count there.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    _, script = Path(sys.executable).with_name("hub").read_text(encoding="utf-8").split("\n", 1)
+    (folder / "venv/bin/hub").write_text(f"#!{python}\n{script}", encoding="utf-8")
+    (folder / "venv/bin/hub").chmod(0o755)
 
     def run(*arguments):
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
