@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,6 +92,18 @@ def finetune(folder: Path, num_train_epochs: float, random_init: bool = False) -
 def accuracy(results: Results) -> dict[str, float]:
     """split -> accuracy in percent of a run's only trial."""
     return {split: results.trials[0][split]["accuracy"] for split in ("dev", "test")}
+
+
+def remark(accuracies: Mapping[str, Mapping[str, float]]) -> str:
+    """What the accuracies of all models on test say of the pre-training."""
+    own = accuracies[NANO.name]["test"]
+    others = {name: values["test"] for name, values in accuracies.items() if name != NANO.name}
+    ahead = [name for name, value in others.items() if value >= own]
+    if not ahead:
+        return "pre-training helps: it is ahead of " + " and ".join(others)
+    return (
+        f"not ahead of {' and '.join(ahead)}: its short pre-training brings these reviews little, see the model's card"
+    )
 
 
 def answer_unseen(model: Path) -> list[Unseen]:

@@ -103,6 +103,8 @@ class Demo:
             results = reviews.finetune(self.folder, self.num_epochs)
         self.shown["model"] = results.models[0]
         self._told_accuracy(NANO.name, reviews.accuracy(results))
+        self.shown["remark"] = reviews.remark(self.shown["accuracy"])
+        print(f"      {self.shown['remark']}")
 
     def _told_accuracy(self, name: str, accuracy: dict[str, float]) -> None:
         self.shown.setdefault("accuracy", {})[name] = accuracy

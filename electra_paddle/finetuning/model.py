@@ -63,7 +63,7 @@ def load_finetuned(kind: AnyKind, folders: Sequence[Path]) -> AnyModel:
     return Ensemble(members) if len(members) > 1 else members[0]
 
 
-def build_model(job: Job, seed: int) -> TaskModel:
+def build_model(job: Job, seed: int, is_told: bool = True) -> TaskModel:
     """A TaskModel: encoder of the pre-trained model, head from the seed."""
     from paddlenlp.transformers import ElectraConfig
 
@@ -75,7 +75,7 @@ def build_model(job: Job, seed: int) -> TaskModel:
     network = job.kind.build_network(electra_config)
     initialize(network, seed)
     if job.source and not job.config.random_init:
-        pretrained.load_encoder(network, job.source)
+        pretrained.load_encoder(network, job.source, is_told)
     return TaskModel(job.kind, network)
 
 

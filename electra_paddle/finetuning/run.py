@@ -92,7 +92,7 @@ def run_trials(job: Job, callbacks: Sequence[Callback]) -> Results:
     """The trials one after the other."""
     from electra_paddle.finetuning.model import build_model
 
-    build_model(job, job.config.seed)  # weights that do not fit are refused before anything is written
+    build_model(job, job.config.seed, is_told=False)  # weights that do not fit are refused before anything is written
     if runtime.is_main():
         begin_experiment(job)
     features = make_features(job)

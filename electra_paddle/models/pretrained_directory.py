@@ -288,13 +288,13 @@ def read_weights(folder: Path | str) -> tuple[dict[str, Array], Path]:
     return arrays, path
 
 
-def load_encoder(model: Layer, folder: Path | str) -> LoadReport:
+def load_encoder(model: Layer, folder: Path | str, is_told: bool = True) -> LoadReport:
     """Fill `model.electra` from a pretrained directory: every parameter, each of the right shape.
 
     Heads stay as they are.
 
     Returns:
-        LoadReport, which is also printed.
+        LoadReport, which is also printed if `is_told`.
 
     Raises:
         CheckpointError: names the file and the first parameter that is missing or of another shape.
@@ -302,7 +302,8 @@ def load_encoder(model: Layer, folder: Path | str) -> LoadReport:
     arrays, path = read_weights(folder)
     report = assign(model.electra, arrays, path, prefix=ENCODER, allow_extra=True)
     heads = [name for name, _ in model.named_parameters() if not name.startswith(ENCODER)]
-    return announce(report._replace(untrained=heads))
+    report = report._replace(untrained=heads)
+    return announce(report) if is_told else report
 
 
 def load_bare_encoder(model: Layer, folder: Path | str) -> LoadReport:

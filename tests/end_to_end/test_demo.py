@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from electra_paddle.demo.mistakes import SENTENCES, Sentence
-from electra_paddle.demo.reviews import SPLITS, UNSEEN, read_split
+from electra_paddle.demo.reviews import SPLITS, UNSEEN, read_split, remark
 from electra_paddle.demo.steps import colored
 
 DEMO = [sys.executable, "-m", "electra_paddle", "demo", "--run-dir"]
@@ -35,6 +35,13 @@ def test_sentence_is_shown_with_its_most_suspicious_character_and_its_edits():
     assert sentence.wrong == 3 and sentence.is_found and sentence.is_corrected
     other = sentence._replace(suspicion=[0.1, 0.2, 0.8, 0.75], edits=[], corrected="去北京战")
     assert colored(other) == "去北[京]战  suspicion 0.80" and not other.is_found and not other.is_corrected
+
+
+def test_remark_says_whether_pretraining_helped():
+    scores = {"linear model": {"test": 92.4}, "random weights": {"test": 88.8}, "chinese-electra-nano": {"test": 90.0}}
+    assert remark(scores).startswith("not ahead of linear model: ")
+    scores["chinese-electra-nano"]["test"] = 93.0
+    assert remark(scores) == "pre-training helps: it is ahead of linear model and random weights"
 
 
 @pytest.mark.slow
