@@ -88,7 +88,7 @@ def pair_features():
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
 
-    shares = make_pipeline(FunctionTransformer(shares_of), KBinsDiscretizer(10, subsample=None))
+    shares = make_pipeline(FunctionTransformer(shares_of), KBinsDiscretizer(10, strategy="uniform", subsample=None))
     return make_union(TfidfVectorizer(analyzer=compared), shares)
 
 
