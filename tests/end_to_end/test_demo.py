@@ -1,6 +1,5 @@
 """The two demos as `make demo` and `make demo-pretraining` run them, shortened."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from conftest import ROOT
 from electra_paddle.demo.mistakes import SENTENCES, Sentence
 from electra_paddle.demo.reviews import SPLITS, UNSEEN, read_split, remark
 from electra_paddle.demo.steps import colored
+from electra_paddle.training.loggers.jsonl import read_metrics
 
 DEMO = [sys.executable, "-m", "electra_paddle", "demo", "--run-dir"]
 PRETRAINING = [sys.executable, str(ROOT / "tools/demo_pretraining.py"), "--run-dir"]
@@ -71,8 +71,8 @@ def test_demo_of_pretraining_lets_the_losses_fall_and_installs_what_it_trained(t
     report = (tmp_path / "demo/report.md").read_text(encoding="utf-8")
     assert report.strip() in result.stdout
     for name in ("from-the-start", "nano-on-the-sample"):
-        lines = (tmp_path / f"demo/models/{name}/metrics.jsonl").read_text().splitlines()
-        assert json.loads(lines[-1])["mlm_loss"] < json.loads(lines[0])["mlm_loss"]
+        rows = read_metrics(tmp_path / f"demo/models/{name}/metrics.jsonl")
+        assert rows[-1]["mlm_loss"] < rows[0]["mlm_loss"]
     assert (tmp_path / "demo/loss.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "demo/hub_home/modules/chinese_electra_sample/module.py").exists()
 
