@@ -61,13 +61,10 @@ def baseline(data_dir, name):
 
 def classify(examples):
     """A function from texts, or pairs, to predictions: logistic regression that has learned from examples."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
+    from electra_paddle.demo.reviews import linear_model
     from electra_paddle.finetuning.kinds.classification import ClassificationPrediction
 
-    features = text_features() if examples[0].text_b is None else pair_features()
-    model = make_pipeline(features, LogisticRegression(C=10, max_iter=1000))
+    model = linear_model(None if examples[0].text_b is None else pair_features())
     model.fit(inputs(examples), [row.label for row in examples])
     return lambda rows: [ClassificationPrediction(int(label), None) for label in model.predict(inputs(rows))]
 
@@ -75,12 +72,6 @@ def classify(examples):
 def inputs(examples):
     """Texts, or pairs of them."""
     return [row.text_a if row.text_b is None else (row.text_a, row.text_b) for row in examples]
-
-
-def text_features():
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True)
 
 
 def pair_features():
@@ -147,7 +138,7 @@ def read(examples):
 
     rows, labels = [], []
     for question in examples:
-        clauses = [part for part in CLAUSE_END.split(question.context) if part]
+        clauses = clauses_of(question)
         start, place = answer_span(question)[0], 0
         for clause in clauses:
             labels.append(place <= start < place + len(clause))
@@ -157,12 +148,17 @@ def read(examples):
     model.fit(rows, labels)
 
     def answer(question):
-        clauses = [part for part in CLAUSE_END.split(question.context) if part]
+        clauses = clauses_of(question)
         scores = model.decision_function(clause_features(question.text, clauses))
         text = clauses[int(scores.argmax())].strip(" ，。！？；：、,;!?")
         return ReadingPrediction(text, [], "")
 
     return lambda questions: [*map(answer, questions)]
+
+
+def clauses_of(question):
+    """The clauses of a question's text, which together are the text."""
+    return [part for part in CLAUSE_END.split(question.context) if part]
 
 
 def clause_features(question, clauses):

@@ -51,15 +51,13 @@ def main():
 
 def sentences(corpus):
     """Those of 10 to 60 characters in a file or folder of texts, most of whose characters are Chinese."""
-    from electra_paddle.data.corpus import files_below
-    from electra_paddle.data.mixture import documents
+    from electra_paddle.data.mixture import documents_below
 
-    for path in files_below(corpus) if corpus.is_dir() else [corpus]:
-        for document in documents(path):
-            for sentence in re.split(r"(?<=[。！？])|\n", document):
-                sentence = sentence.strip()
-                if 10 <= len(sentence) <= 60 and 3 * len(CHINESE.findall(sentence)) > 2 * len(sentence):
-                    yield sentence
+    for document in documents_below(corpus):
+        for sentence in re.split(r"(?<=[。！？])|\n", document):
+            sentence = sentence.strip()
+            if 10 <= len(sentence) <= 60 and 3 * len(CHINESE.findall(sentence)) > 2 * len(sentence):
+                yield sentence
 
 
 def homophones(lines):

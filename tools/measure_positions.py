@@ -61,12 +61,10 @@ def measure(model, corpus, num_tokens, seed):
 
 def tokens(corpus, tokenizer):
     """The ids of all texts of a file or folder, one after the other."""
-    from electra_paddle.data.corpus import files_below
-    from electra_paddle.data.mixture import documents
+    from electra_paddle.data.mixture import documents_below
 
-    for path in files_below(corpus) if corpus.is_dir() else [corpus]:
-        for document in documents(path):
-            yield from tokenizer.encode(document)
+    for document in documents_below(corpus):
+        yield from tokenizer.encode(document)
 
 
 def losses_of(network, shown, right):

@@ -4,7 +4,6 @@ Positions that the run's sequences were too short for continue the waves of the 
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -33,6 +32,7 @@ def ship(run, folder):
     from safetensors.numpy import load_file, save_file
 
     from electra_paddle.models.informed import MOST_FREQUENCIES, continue_positions
+    from electra_paddle.models.pretrained_directory import read_json
 
     checkpoints = sorted((run / "checkpoints").glob("step_*"))
     if not checkpoints:
@@ -41,7 +41,7 @@ def ship(run, folder):
     new, old = load_file(checkpoint / "model.safetensors"), load_file(folder / "model.safetensors")
     if {name: array.shape for name, array in new.items()} != {name: array.shape for name, array in old.items()}:
         raise CheckpointError(checkpoint, "other parameters", f"those of {folder}")
-    num_trained = json.loads((run / "pretraining_config.json").read_text(encoding="utf-8"))["max_seq_length"]
+    num_trained = read_json(run / "pretraining_config.json")["max_seq_length"]
     for name in new:
         if name.endswith("position_embeddings.weight"):
             table, share = continue_positions(new[name], num_trained, MOST_FREQUENCIES)

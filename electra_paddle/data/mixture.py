@@ -15,7 +15,7 @@ import numpy as np
 import pydantic
 
 from electra_paddle.data.compression import decompressed
-from electra_paddle.data.corpus import corpus_file
+from electra_paddle.data.corpus import corpus_file, files_below
 from electra_paddle.data.text_blocks import line_blocks
 from electra_paddle.errors import ConfigError, DataError, reason
 from electra_paddle.files import written_whole
@@ -118,6 +118,12 @@ def documents(path: Path) -> Iterator[str]:
     for is_text, group in itertools.groupby(lines, key=lambda line: bool(line.strip())):
         if is_text:
             yield "\n".join(group) + "\n"
+
+
+def documents_below(corpus: Path) -> Iterator[str]:
+    """The documents of a .txt file, or of all files of a folder."""
+    for path in files_below(corpus) if corpus.is_dir() else [corpus]:
+        yield from documents(path)
 
 
 def write_documents(texts: list[str], path: Path) -> None:

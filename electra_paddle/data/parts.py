@@ -67,8 +67,7 @@ class Workers:
         if self.num_workers == 1:
             self._maker = PartMaker(*self.setup)
         else:
-            for _ in range(self.num_workers):
-                self._workers.append(PartWorker(self.setup))
+            self._workers = [PartWorker(self.setup) for _ in range(self.num_workers)]
         return self
 
     def submit(self, part: Part, key: str) -> None:
