@@ -7,13 +7,12 @@ import os
 import re
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
-from electra_paddle.runtime import NOISE
+from electra_paddle.runtime import ignore_noise
 
 PROGRAM = "electra-paddle"
 COMMANDS = (
@@ -67,8 +66,7 @@ def run_command(name: str, arguments: Sequence[str], program: str) -> int:
 
 def status_of(work: Callable[[], int | None]) -> int:
     """The exit status of some work: its own, or that of a user's mistake or an interruption, told in one line."""
-    for told in NOISE:
-        warnings.filterwarnings("ignore", told)
+    ignore_noise()
     try:
         status = work() or 0
         sys.stdout.flush()

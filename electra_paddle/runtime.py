@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
 
 
-NOISE = ("Setuptools is replacing distutils", "No ccache found")  # warnings of modules that Paddle imports
 DTYPES: dict[str, Literal["float32", "bfloat16", "float16"]] = {
     "fp32": "float32",
     "tf32": "float32",
@@ -94,14 +93,18 @@ def prepare_cpu() -> None:
     prepare_math_library()
 
 
+def ignore_noise() -> None:
+    """From now on, no warnings of the modules that Paddle and PaddleNLP import, which nobody can do anything about."""
+    for told in ("Setuptools is replacing distutils", "No ccache found"):
+        warnings.filterwarnings("ignore", told)
+
+
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Context to import Paddle in, without what it says of threads, which `prepare_cpu` has set, and of compilers."""
+    """Context to import Paddle in, without what it says of threads, which `prepare_cpu` has set."""
     held = io.StringIO()
     try:
-        with contextlib.redirect_stderr(held), warnings.catch_warnings():
-            for told in NOISE:
-                warnings.filterwarnings("ignore", told)
+        with contextlib.redirect_stderr(held):
             yield
     finally:
         sys.stderr.write("".join(line for line in held.getvalue().splitlines(True) if "OMP_NUM_THREADS" not in line))
@@ -207,6 +210,7 @@ def start(is_deterministic: bool = False) -> ModuleType:
     prepare_cpu()
     if is_deterministic:
         os.environ.update(DETERMINISTIC)
+    ignore_noise()
     with quiet_import():
         import paddle
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tarfile
 import warnings
 
 import numpy as np
@@ -11,6 +10,7 @@ from conftest import assert_close
 from hub.conftest import NAME, WORDS
 
 from electra_paddle.errors import ElectraPaddleError
+from electra_paddle.hub.packaging.installation import unpack
 from electra_paddle.hub.packaging.module_archive import export_module
 from electra_paddle.hub.packaging.trainer_checkpoint import Missing
 
@@ -65,9 +65,7 @@ def without_description(trained, tmp_path):
 
 def assets_of(archive):
     """The model in an archive."""
-    with tarfile.open(archive) as tar:
-        tar.extractall(archive.parent / "unpacked", filter="data")
-    return next((archive.parent / "unpacked").glob("*/assets"))
+    return unpack(archive, archive.parent / "unpacked") / "assets"
 
 
 PAIRS = [[text, "".join(WORDS[7:12])] for (text,) in TEXTS]
