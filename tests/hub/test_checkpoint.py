@@ -77,7 +77,8 @@ def test_checkpoint_brings_its_task_labels_and_settings(make, trained, name):
     again = make(load_checkpoint=folder / name)
     assert again.task == "pair-cls" and again.label_map == {0: "差", 1: "好", 2: "无"}
     assert again.config.hidden_act == "relu"
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         answers, expected = (each.predict(PAIRS, return_prob=True) for each in (again, model))
     assert answers[0] == expected[0]
     assert_close(answers[1], expected[1])
@@ -97,7 +98,8 @@ def test_state_is_set_again_without_a_warning(make, trained):
 
     model, folder = trained
     other = make("pair-cls", label_map=LABELS, hidden_act="relu")
-    with warnings.catch_warnings(action="error"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         assert other.set_state_dict(paddle.load(str(folder / "epoch_1/model.pdparams"))) == ([], [])
         assert_close(other.predict(PAIRS, return_prob=True)[1], model.predict(PAIRS, return_prob=True)[1])
 
