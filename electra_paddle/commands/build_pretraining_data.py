@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="files, folders or patterns of text (one sentence or paragraph a line, a blank line between documents) "
-        "and JSON (a document a line, or an array), told by their contents; plain or as .gz, .xz, .zst",
+        "and JSON (a document a line, or an array), told by their contents; plain or as .gz, .bz2, .xz, .zst",
     )
     parser.add_argument(
         "--vocab-file", required=True, type=Path, help="vocabulary, one token a line, or the name of a published model"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import contextlib
 import gzip
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from electra_paddle.data.corpus import CorpusFile
 
 
-COMPRESSIONS = (".gz", ".xz", ".zst")
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SPACE = re.compile(r"\s*")
 BLOCK = 250_000  # bytes read at a time; what is made from them stays in a core's cache
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile)
@@ -122,17 +123,21 @@ def read_chunks(raw: BinaryIO, compression: str, size: int = BLOCK) -> Iterator[
     if compression == ".zst":
         yield from read_zstandard(raw, size)
         return
-    stream: gzip.GzipFile | lzma.LZMAFile | BinaryIO = raw
+    stream: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | BinaryIO = raw
     if compression == ".gz":
         stream = gzip.GzipFile(fileobj=raw)
+    elif compression == ".bz2":
+        stream = bz2.BZ2File(raw)
     elif compression == ".xz":
         stream = lzma.LZMAFile(raw)
     waiting = bytearray()
     while True:
         try:
             piece = stream.read1(size)  # type: ignore[union-attr]  # raw is an open file, which has it too
-        except DAMAGED:
+        except (*DAMAGED, OSError) as error:
             yield bytes(waiting)  # what came before the damage
+            if type(error) is OSError and error.errno is None:  # bz2 has no error of its own for damaged data
+                raise EOFError(str(error)) from error
             raise
         waiting += piece
         if waiting and (not piece or len(waiting) >= size):

@@ -1,3 +1,4 @@
+import bz2
 import gzip
 import itertools
 import json
@@ -20,6 +21,7 @@ STOP, SKIP = ShardSettings(), ShardSettings(on_error="skip")
 COMPRESS = {
     "": lambda data: data,
     ".gz": gzip.compress,
+    ".bz2": lambda data: bz2.compress(data, 1),
     ".xz": lzma.compress,
     ".zst": lambda data: zstandard.ZstdCompressor().compress(data),
 }
@@ -209,7 +211,7 @@ def test_empty_file_is_named_or_skipped(tmp_path):
     assert read(tmp_path, SKIP) == ("一\n", {"empty files": 1})
 
 
-@pytest.mark.parametrize("compression", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("compression", [".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("size", [1_000_000_000, 100])
 def test_truncated_file_is_named_or_read_as_far_as_it_goes(tmp_path, compression, size):
     text = "".join(f"{number * number * 7919}\n\n" for number in range(60_000))
@@ -224,7 +226,7 @@ def test_truncated_file_is_named_or_read_as_far_as_it_goes(tmp_path, compression
     assert skipped == {"damaged files": 1}
 
 
-@pytest.mark.parametrize("compression", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("compression", [".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("size", [1_000_000_000, 1])
 def test_file_that_is_not_compressed_as_its_name_says_is_damaged(tmp_path, compression, size):
     (tmp_path / f"a.txt{compression}").write_bytes(b"plain text")
@@ -312,7 +314,7 @@ def test_folder_that_wikiextractor_wrote_is_read_article_by_article(tmp_path, co
     assert text == "".join(ARTICLES_AS_TEXT)
 
 
-@pytest.mark.parametrize("compression", ["", ".xz"])
+@pytest.mark.parametrize("compression", ["", ".bz2", ".xz"])
 @pytest.mark.parametrize("size", [1, 200, 280, 600])  # bytes; articles end at 205, 288 and 430
 def test_articles_are_cut_into_parts_at_their_ends_only(tmp_path, compression, size):
     write(tmp_path / "wiki_00", ARTICLES, compression)
