@@ -63,6 +63,20 @@ def test_what_characters_say_is_learned_and_scored(tmp_path, task):
     assert scores == {"dev": dict.fromkeys(metrics, 100.0)}
 
 
+def test_suite_says_of_how_many_examples_is_learned(tmp_path):
+    folder = tmp_path / "finetuning_data/chnsenticorp"
+    folder.mkdir(parents=True)
+    (folder / "train.tsv").write_text(
+        "label\ttext_a\n0\t服务很好\n1\t早餐很差\n" + "1\t房间很好\n0\t房间很差\n" * 6, encoding="utf-8"
+    )
+    (folder / "dev.tsv").write_text("label\ttext_a\n1\t很好\n0\t很差\n", encoding="utf-8")
+    (tmp_path / "few.yaml").write_text("tasks: [chnsenticorp]\nhparams: {max_train_examples: 2}\n", encoding="utf-8")
+    tool = load_tool("linear_baseline")
+    ((name, most),) = tool.tasks_of(tmp_path / "few.yaml", None)
+    assert tool.baseline(tmp_path, name, most) == {"dev": {"accuracy": 0.0}}  # the first two have the wrong label
+    assert tool.baseline(tmp_path, name) == {"dev": {"accuracy": 100.0}}
+
+
 def test_kind_without_a_baseline_is_refused(tmp_path):
     folder = tmp_path / "finetuning_data" / "scores"
     folder.mkdir(parents=True)

@@ -21,10 +21,14 @@ NEIGHBOURS = (-2, -1, 0, 1, 2)
 def main():
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of finetuning_data/TASK/")
-    parser.add_argument("--task-names", nargs="+", required=True, help="names of tasks, or files that describe one")
+    tasks = parser.add_mutually_exclusive_group(required=True)
+    tasks.add_argument("--task-names", nargs="+", help="names of tasks, or files that describe one")
+    tasks.add_argument("--suite", type=Path, help="its tasks, with as many training examples as it takes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    scores = {name: baseline(arguments.data_dir, name) for name in arguments.task_names}
+    scores = {
+        name: baseline(arguments.data_dir, name, most) for name, most in tasks_of(arguments.suite, arguments.task_names)
+    }
     if arguments.json:
         print(json.dumps(scores))
         return
@@ -33,8 +37,18 @@ def main():
             print(f"{name} {split}: " + ", ".join(f"{metric} {value:.2f}" for metric, value in values.items()))
 
 
-def baseline(data_dir, name):
-    """split -> {metric: value in percent} of a task's linear model.
+def tasks_of(path, names):
+    """(task, training examples or None for all) of a suite's file, or else of names."""
+    from electra_paddle.finetuning.suite import load_suite
+
+    if path is None:
+        return [(name, None) for name in names]
+    suite = load_suite(path)
+    return [(name, suite.hparams_of(name).get("max_train_examples")) for name in suite.tasks]
+
+
+def baseline(data_dir, name, max_train_examples=None):
+    """split -> {metric: value in percent} of a task's linear model, from all training examples or the first ones.
 
     Raises:
         ElectraPaddleError: there is no such task, its files cannot be read, or it is of a kind that has no baseline.
@@ -45,7 +59,8 @@ def baseline(data_dir, name):
     from electra_paddle.published_models import NANO
 
     with contextlib.redirect_stdout(sys.stderr):
-        job = prepare(FinetuningConfig(data_dir=data_dir, init_checkpoint=NANO.name), load_task(name))
+        config = FinetuningConfig(data_dir=data_dir, init_checkpoint=NANO.name, max_train_examples=max_train_examples)
+        job = prepare(config, load_task(name))
     metrics = job.kind.table_metrics or (job.kind.main_metric,)
     answerers = {"classification": classify, "tagging": tag, "reading_comprehension": read}
     if job.kind.description.kind not in answerers:
