@@ -73,6 +73,12 @@ def status_of(work: Callable[[], int | None]) -> int:
     except ElectraPaddleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name != "paddle":
+            raise
+        found = f"paddle: found no PaddlePaddle for {sys.executable}, expected paddlepaddle or paddlepaddle-gpu"
+        print(f"error: {found}; pip install 'electra-paddle[cpu]' or 'electra-paddle[gpu]'", file=sys.stderr)
+        return 2
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         return interruption.status

@@ -51,3 +51,17 @@ def test_tools_tell_a_mistake_in_one_line_too(tmp_path, command):
     )
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error: nowhere") and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["demo", "--run-dir", "d"], ["install-hub-module", "chinese-electra-nano"], ["serve", "chinese-electra-nano"]],
+)
+def test_missing_paddle_is_told_with_what_mends_it(tmp_path, arguments):
+    without = "import sys; sys.modules['paddle'] = None; from electra_paddle.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", without, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HUB_HOME": str(tmp_path / "hub")}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2
+    found = f"error: paddle: found no PaddlePaddle for {sys.executable}, expected paddlepaddle or paddlepaddle-gpu; "
+    assert result.stderr == found + "pip install 'electra-paddle[cpu]' or 'electra-paddle[gpu]'\n"
