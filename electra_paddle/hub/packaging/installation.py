@@ -200,7 +200,7 @@ def write_member(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, p
     Raises:
         CheckpointError: it would lie elsewhere.
     """
-    target = Path(os.path.normpath(place / member.name))  # no link is unpacked, so that no name but its own leads away
+    target = Path(os.path.normpath(place / member.name.lstrip("/")))  # no link is unpacked: no other name leads away
     if not target.is_relative_to(os.path.normpath(place)):
         raise CheckpointError(archive, f"an unsafe archive ({member.name} would lie elsewhere)", EXPECTED, ADVICE)
     if member.isdir():
