@@ -1,7 +1,8 @@
 """Write the pages of the command line and of the configuration, and the table of a task's keys in own-task.md, from the
-parsers and fields, in both languages.
+parsers and fields, in both languages; and the README of each folder of hub_modules/ from template and cards.
 
-Run it after a change of an option or a field: a test compares the pages with what this script would write.
+Run it after a change of an option, a field, that template or a card: a test compares them with what this script would
+write.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from electra_paddle.cli import COMMANDS, PROGRAM
 from electra_paddle.config import FinetuningConfig, PretrainingConfig, ShardSettings
 from electra_paddle.finetuning.description import TaskDescription
+from electra_paddle.hub.packaging.readme import published_readme
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ROOT / "tools" / "reference_zh.txt"
@@ -176,21 +178,23 @@ def cell(text: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Name -> text of the six pages.
+    """Path from the root -> text of the six pages and of the modules' READMEs.
 
     Raises:
         SystemExit: a sentence has no Chinese one.
     """
     found = {}
     for language in map(Language, (False, True)):
-        found[f"command-line{language.suffix}.md"] = command_line(language) + "\n"
-        found[f"configuration{language.suffix}.md"] = configuration(language) + "\n"
-        found[f"own-task{language.suffix}.md"] = own_task(language)
+        found[f"docs/command-line{language.suffix}.md"] = command_line(language) + "\n"
+        found[f"docs/configuration{language.suffix}.md"] = configuration(language) + "\n"
+        found[f"docs/own-task{language.suffix}.md"] = own_task(language)
         if language.missing:
             sys.exit("\n".join([f"{SENTENCES}: found no Chinese for these sentences:", *sorted(language.missing)]))
+    for module in sorted(ROOT.glob("hub_modules/*/module.py")):
+        found[f"hub_modules/{module.parent.name}/README.md"] = published_readme(module.parent)
     return found
 
 
 if __name__ == "__main__":
     for name, text in pages().items():
-        (ROOT / "docs" / name).write_text(text, encoding="utf-8")
+        (ROOT / name).write_text(text, encoding="utf-8")

@@ -55,12 +55,6 @@ def test_modules_differ_in_their_literals_only(folder):
         assert without((folder / file).read_text(), values) == without((FOLDERS[0] / file).read_text(), first)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_readme_is_that_of_the_template(folder):
-    """After a change of it `write_published(Path("hub_modules"))` of that module writes them anew."""
-    assert (folder / "README.md").read_text(encoding="utf-8") == published_readme(folder)
-
-
 def test_every_task_stands_in_the_readme():
     table = published_readme(FOLDERS[0]).partition("| `task=`")[2].partition("output=")[0]
     assert {*re.findall(r"`([a-z-]+)`", table)} >= {*TASKS}

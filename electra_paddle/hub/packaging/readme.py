@@ -86,12 +86,6 @@ def published_readme(folder: Path) -> str:
     return readme(told["name"], told["summary"], card=card, is_published=True)
 
 
-def write_published(folders: Path) -> None:
-    """Write the READMEs of all folders of hub_modules/."""
-    for path in sorted(folders.glob("*/module.py")):
-        (path.parent / "README.md").write_text(published_readme(path.parent), encoding="utf-8")
-
-
 def card_of(folder: Path) -> str:
     """A model's card, its title left out and its headings one level down."""
     text = (folder / "README.md").read_text(encoding="utf-8")
