@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from electra_paddle import __version__
 from electra_paddle.errors import ElectraPaddleError, Interrupted, reason
+from electra_paddle.paddlenlp_parts import import_parts_only
 from electra_paddle.runtime import ignore_noise
 
 PROGRAM = "electra-paddle"
@@ -58,6 +59,7 @@ def script(name: str) -> NoReturn:
 
 
 def run_command(name: str, arguments: Sequence[str], program: str) -> int:
+    import_parts_only()
     command = importlib.import_module(f"electra_paddle.commands.{name}")
     parser = argparse.ArgumentParser(prog=program, description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)

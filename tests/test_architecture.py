@@ -9,7 +9,7 @@ from conftest import ROOT
 
 LEVELS = [
     {"arrays"},
-    {"errors", "batch", "cuda_code", "files", "parsing", "unpickling"},
+    {"errors", "batch", "cuda_code", "files", "paddlenlp_parts", "parsing", "unpickling"},
     {"archives", "registry", "locks", "processes"},
     {"kernels", "modelscope", "shared_room"},
     {"published_models", "task_kinds", "schedules"},

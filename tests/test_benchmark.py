@@ -64,6 +64,8 @@ def test_pretrain_prints_consistent_figures_of_all_sides():
     }
     for name, value in one_round.items():
         assert figures[name] == pytest.approx(value)
+    has_bf16 = runtime.has_fast_bf16()
+    assert (figures["ours_bf16_tokens_per_s"] is None) is (figures["share_of_sgemm_of_bf16"] is None) is not has_bf16
     has_torch = (ROOT / ".venv-peers/bin/python").exists()
     assert (figures["ratio_to_torch"] is None) is (figures["best_torch"] is None) is not has_torch
     assert ("make peers" in result.stderr) is not has_torch

@@ -33,7 +33,7 @@ OPTIONS = {  # option -> arguments of add_argument, but for the default, which e
     "vocab-size": {"type": int, "help": "entries of the vocabulary"},
     "max-seq-length": {"type": int, "help": "tokens of a sequence"},
     "batch-size": {"type": int, "help": "sequences of an update, or computed at a time"},
-    "precision": {"help": "fp32, or on a GPU bf16"},
+    "precision": {"help": "of ours: fp32 or bf16"},
     "updates": {"type": int, "help": "of a turn"},
     "gradient-accumulation-steps": {"type": int, "help": "of ours"},
     "processes": {"type": int, "help": "of ours [one for each core; on a GPU 1]"},

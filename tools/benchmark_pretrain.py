@@ -101,14 +101,16 @@ def pretrain(arguments):
             both = mine in sides and peer in sides
             figures[f"ratio{suffix}_to_{name}"] = ratio(turns[peer], turns[mine]) if both else None
             figures[f"memory_ratio{suffix}_to_{name}"] = sides[mine].bytes / sides[peer].bytes if both else None
-    return {**figures, "share_of_sgemm": flops / product * ratio(turns["sgemm"], turns["ours"])}
+        share = flops / product * ratio(turns["sgemm"], turns[mine]) if mine in sides else None
+        figures[f"share_of_sgemm{suffix}"] = share
+    return figures
 
 
 class Side:
     """A command whose processes run updates when told.
 
     Attributes:
-        bytes: peaks of the processes' memory, added up; files that all of them map, as libraries are, count once.
+        bytes: peaks of the processes' memory, added up; what all of them map, libraries and shared memory, counts once.
     """
 
     def __init__(self, command, num_processes=1):
@@ -150,8 +152,8 @@ class Side:
         except EOFError:
             self._process.wait()
             self._check()
-        files = [of_files for _, (_, of_files) in answers]
-        self.bytes = sum(peak for _, (peak, _) in answers) - sum(files) + max(files)
+        shared = [of_all for _, (_, of_all) in answers]
+        self.bytes = sum(peak for _, (peak, _) in answers) - sum(shared) + max(shared)
         return max(seconds for seconds, _ in answers)
 
     def __exit__(self, *_):

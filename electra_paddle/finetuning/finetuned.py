@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build
-from electra_paddle.errors import ConfigError, DataError
+from electra_paddle.conversion.published import published_name
+from electra_paddle.errors import CheckpointError, ConfigError, DataError, some_of
 from electra_paddle.finetuning.converted import fine_tuned_directory
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.ensemble import agreed_task, check_combines, members_of
@@ -65,7 +66,26 @@ def adopted(folder: Path) -> Path:
     """A fine-tuned directory; one of Hugging Face's or PaddleNLP's is converted first, and kept."""
     if (folder / TASK).is_file() or (folder / pretrained.ENSEMBLE).is_file():
         return folder
+    check_is_model(folder)
     return fine_tuned_directory(folder)
+
+
+def check_is_model(folder: Path) -> None:
+    """Refuse what is no model, but the name of a pretrained one, or a folder with models in it.
+
+    Raises:
+        CheckpointError: it is one of these, or not there.
+    """
+    expected = "a fine-tuned model's folder"
+    if not folder.exists():
+        if name := published_name(folder):
+            advice = f"electra-paddle run-finetuning --model-name {name} fine-tunes it"
+            raise CheckpointError(folder, "the name of a pretrained network, without a task", expected, advice)
+        raise CheckpointError(folder, "no such file or folder", expected)
+    nested = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{TASK}"))
+    if nested:
+        found = f"no model, but {len(nested)} below it ({some_of([str(path) for path in nested])})"
+        raise CheckpointError(folder, found, "one of those")
 
 
 def evaluate(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -161,6 +162,19 @@ def test_bad_row_stops_or_stays_without_an_answer(classifier, tmp_path, capsys):
     rows = table(out)
     assert [row["n"] for row in rows] == ["1", "2", "3"] and rows[1]["label"] == rows[1]["score"] == ""
     assert "1 rows skipped" in capsys.readouterr().err
+
+
+def test_what_is_no_fine_tuned_model_is_told_apart(classifier, tmp_path, capsys):
+    (tmp_path / "in.txt").write_text(TEXTS[0], encoding="utf-8")
+    shutil.copytree(classifier, tmp_path / "models/mood")
+    for name, said in (
+        ("chinese-electra-nano", "found the name of a pretrained network, without a task, expected a fine-tuned"),
+        (tmp_path / "nowhere", "found no such file or folder, expected a fine-tuned model's folder"),
+        (tmp_path, f"found no model, but 1 below it ({tmp_path}/models/mood), expected one of those"),
+        (tmp_path / "models", f"found no model, but 1 below it ({tmp_path}/models/mood), expected one of those"),
+    ):
+        assert main(["predict", str(name), str(tmp_path / "in.txt")]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {name}: {said}")
 
 
 def test_columns_are_found_by_their_names_or_as_asked():

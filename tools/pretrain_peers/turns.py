@@ -33,8 +33,8 @@ class Turns:
 
 
 def peak_memory():
-    """(bytes resident at most, bytes of files among those resident now); 0 where the kernel does not say."""
+    """(bytes resident at most, bytes of files and shared memory among those now); 0 where the kernel does not say."""
     path = Path("/proc/self/status")
     lines = path.read_text().splitlines() if path.exists() else []
     sizes = {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines if line.endswith("kB")}
-    return sizes.get("VmHWM", 0), sizes.get("RssFile", 0)
+    return sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0)
