@@ -12,7 +12,7 @@ from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build
 from electra_paddle.conversion.published import published_name
-from electra_paddle.errors import CheckpointError, ConfigError, DataError, some_of
+from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.converted import fine_tuned_directory
 from electra_paddle.finetuning.description import SPLITS, TaskDescription, built_in_tasks, load_description
 from electra_paddle.finetuning.ensemble import agreed_task, check_combines, members_of
@@ -82,10 +82,7 @@ def check_is_model(folder: Path) -> None:
             advice = f"electra-paddle run-finetuning --model-name {name} fine-tunes it"
             raise CheckpointError(folder, "the name of a pretrained network, without a task", expected, advice)
         raise CheckpointError(folder, "no such file or folder", expected)
-    nested = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{TASK}"))
-    if nested:
-        found = f"no model, but {len(nested)} below it ({some_of([str(path) for path in nested])})"
-        raise CheckpointError(folder, found, "one of those")
+    pretrained.refuse_where_models_are_below(folder, TASK)
 
 
 def evaluate(

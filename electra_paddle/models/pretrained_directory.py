@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electra_paddle import runtime
-from electra_paddle.errors import CheckpointError, ConfigError
+from electra_paddle.errors import CheckpointError, ConfigError, some_of
 from electra_paddle.files import partial_of, replace_folder
 from electra_paddle.parsing import parse_json
 from electra_paddle.tensors import assign, read_shapes, read_state, save_tensors
@@ -136,12 +136,28 @@ def find_pretrained(folder: Path | str) -> Path:
             return candidate
     if (folder / ENSEMBLE).is_file():
         raise CheckpointError(folder, "an ensemble", "one network", f"{ENSEMBLE} there names its members, take one")
+    refuse_where_models_are_below(folder, CONFIG)
     raise CheckpointError(
         folder,
         "no such file or folder" if not folder.exists() else f"no {CONFIG}, nor one in discriminator/ or generator/",
         "a pretrained directory",
         "published names are listed by: python -m electra_paddle models",
     )
+
+
+def refuse_where_models_are_below(folder: Path, file: str) -> None:
+    """Tell a folder of models, as training writes them, from one without.
+
+    Args:
+        file: what each of the models in question has.
+
+    Raises:
+        CheckpointError: there are models one, two or three levels below the folder.
+    """
+    below = sorted(path.parent for depth in ("*", "*/*", "*/*/*") for path in folder.glob(f"{depth}/{file}"))
+    if below:
+        found = f"no model, but {len(below)} below it ({some_of([str(path) for path in below])})"
+        raise CheckpointError(folder, found, "one of those")
 
 
 def read_config(folder: Path | str, check_weights: bool = True) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where a module's weights come from."""
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -59,3 +60,12 @@ def test_archive_in_place_of_a_folder_is_refused(tmp_path, component):
     archive.write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"found a file, expected a pretrained directory; .* for `hub install`"):
         find_weights(PUBLISHED, archive, component)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_folder_of_models_in_place_of_one_names_them(tmp_path, tiny_run, depth):
+    folder = Path(tmp_path, *["models"] * (depth - 1), "run")
+    shutil.copytree(tiny_run / "discriminator", folder)
+    with pytest.raises(CheckpointError) as caught:
+        find_weights(PUBLISHED, tmp_path, "discriminator")
+    assert str(caught.value) == f"{tmp_path}: found no model, but 1 below it ({folder}), expected one of those"
