@@ -12,6 +12,7 @@ from conftest import ROOT
 from hub.conftest import NAME, WORDS, save_network
 from hub.test_tasks import assert_same
 
+import electra_paddle
 from electra_paddle import runtime
 from electra_paddle.cli import run_command
 from electra_paddle.errors import ElectraPaddleError
@@ -142,6 +143,13 @@ def test_nothing_is_overwritten_but_an_exported_network_where_one_says_so(make, 
         model.export(tmp_path / "network")
     model.export(tmp_path / "network", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "network"]
+
+
+@pytest.mark.parametrize("format", ENGINES.values())
+def test_trained_weights_whose_outputs_are_large_are_exported(tmp_path, format):
+    """The shipped network's embeddings reach 8, and so do the sums in which a small number beside is rounded."""
+    about = electra_paddle.load_module("chinese-electra-nano").export(tmp_path / "network", format)
+    assert about["task"] == "embedding" and 0 < about["largest_difference"]["fp32"] <= 1e-5
 
 
 def test_nothing_is_written_where_outputs_differ_by_more_than_the_tolerance(make, tmp_path):

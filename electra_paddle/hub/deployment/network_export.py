@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from electra_paddle.hub.module import ElectraModule
 
 PRECISIONS = {"fp32": ("paddle", "onnx"), "bf16": ("paddle",), "int8": ("onnx",)}  # precision -> formats that have it
-TOLERANCE = 1e-5  # of a number, or of 1 where it is smaller; float32 rounds more in deep networks with large weights
+TOLERANCE = 1e-5  # of a vector's largest number, or of 1 where that is smaller; float32 rounds more in deep networks
 SHAPES = ((1, 8), (4, 33), (3, 512))  # rows and tokens of the random texts, within what the network takes
 
 
@@ -46,7 +46,8 @@ def export_network(
         precision: of matrix products. "bf16", only in "paddle": the file stays in float32 and is opened in bfloat16.
             "int8", only in "onnx": their weights are stored in 8 bits, after the comparison.
         overwrite: replace an exported network that is there already.
-        tolerance: the largest difference in float32 to the module's outputs, of a number, or of 1 where it is smaller.
+        tolerance: the largest difference in float32 to the module's outputs, as a part of the largest number in the
+            same vector (a text's or token's), or of 1 where that is smaller.
 
     Returns:
         the entries of export.json.
@@ -147,7 +148,9 @@ def compare(module: ElectraModule, folder: Path, format: str, precision: str = "
                 return float("inf")
             if precision != "fp32" and expected.dtype.kind == "i":
                 continue
-            difference = np.abs(actual - expected) / np.maximum(1, np.abs(expected))
+            # A number is a sum over its vector's scale: what rounds off a large one is missing in a small one, too.
+            scale = np.abs(expected).max(axis=-1, keepdims=True) if expected.ndim > 1 else np.abs(expected)
+            difference = np.abs(actual - expected) / np.maximum(1, scale)
             largest = np.maximum(largest, difference.max())  # which keeps a NaN
     return float(largest)
 
