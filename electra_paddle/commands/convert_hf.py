@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SOURCE",
         type=Path,
         help="a folder or a file of weights of Hugging Face's or PaddleNLP's, or a published name; "
-        "with --to hf a pretrained or fine-tuned directory, or a run's folder",
+        "with --to hf a pretrained or fine-tuned directory, a run's folder, or a published name",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
     parser.add_argument("--to", choices=("paddle", "hf"), default="paddle", help="what to make [paddle]")

@@ -17,7 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         type=Path,
-        help="a zip, a folder or a checkpoint's prefix; with --to tf a run's folder, or a pretrained or fine-tuned one",
+        help="a zip, a folder or a checkpoint's prefix; with --to tf a run's folder, a pretrained or fine-tuned one, "
+        "or a published name",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
     parser.add_argument("--to", choices=("paddle", "tf"), default="paddle", help="what to make [paddle]")

@@ -9,15 +9,15 @@ from typing import Any
 import numpy.typing as npt
 
 from electra_paddle.conversion.directories import ARCHITECTURES as PADDLES
-from electra_paddle.conversion.directories import Describe, check_vocabulary, new_folder, write_network
+from electra_paddle.conversion.directories import Describe, check_vocabulary, new_folder
 from electra_paddle.conversion.foreign import INDEX, PREFIX, WEIGHTS_FILES
-from electra_paddle.conversion.growth import Growth, read_words
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
 from electra_paddle.conversion.heads import write_head
-from electra_paddle.conversion.huggingface import check_activation, complaint, read_networks
+from electra_paddle.conversion.huggingface import check_activation, complaint, convert_folder
 from electra_paddle.conversion.names import name_table
+from electra_paddle.conversion.published import own_networks
 from electra_paddle.conversion.shapes import fill, infer_geometry
-from electra_paddle.conversion.tokenizer_files import read_vocabulary, tokenizer_settings
+from electra_paddle.conversion.tokenizer_files import tokenizer_settings
 from electra_paddle.errors import CheckpointError, ConfigError
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.tensors import save_tensors
@@ -64,49 +64,12 @@ def convert_from_hf(
     return report
 
 
-def convert_folder(
-    source: str | Path,
-    folder: Path,
-    vocab_file: str | Path | None = None,
-    partial: bool = False,
-    name: str | None = None,
-    describe: Describe | None = None,
-    extend_vocab: str | Path | None = None,
-    num_attention_heads: int | None = None,
-    head_size: int | None = None,
-) -> list[str]:
-    """Convert one folder or file like `convert_from_hf`, without the protection against half-written output.
-
-    A file in which both networks of pre-training lie becomes two directories in the folder.
-
-    Args:
-        name: name of the source in the model card [the folder's name].
-        head_size: hidden units of an attention head, where that is known; then `num_attention_heads` does not count.
-    """
-    source = Path(source)
-    beside = source if source.is_dir() else source.parent
-    networks = read_networks(source, partial, num_attention_heads, head_size)
-    vocabulary, notes = read_vocabulary(beside, vocab_file)
-    name, settings = name or source.resolve().name, tokenizer_settings(beside)
-    for network in networks.values():
-        check_vocabulary(network.geometry, vocabulary, vocab_file or beside)
-    if extend_vocab is not None:
-        growth = Growth(read_words(extend_vocab), vocabulary, settings, extend_vocab)
-        networks = {component: growth.apply(network) for component, network in networks.items()}
-        vocabulary, notes = growth.vocabulary, [*notes, *growth.report]
-    for component, network in networks.items():
-        head, more = network.head, dict[str, str]()
-        if head and describe:
-            _, more = describe(name, head.kind, {**dataclasses.asdict(network.geometry), **head.config})
-        write_network(network, folder / component, vocabulary, settings, name, more)
-    return [line for network in networks.values() for line in network.report] + notes
-
-
 def convert_to_hf(source: str | Path, out: str | Path, max_shard_size: str = SHARD_SIZE) -> list[str]:
     """Convert a pretrained or fine-tuned directory to a Hugging Face folder, or a folder with both networks to two.
 
     Args:
-        source: a pretrained or fine-tuned directory, or a folder with `generator/` and `discriminator/`.
+        source: a pretrained or fine-tuned directory, a folder with `generator/` and `discriminator/`, or a published
+            name.
         out: the new folder, laid out like `source`.
         max_shard_size: of a file of weights, such as "500MB"; larger weights are cut into several files.
 
@@ -116,17 +79,15 @@ def convert_to_hf(source: str | Path, out: str | Path, max_shard_size: str = SHA
     Raises:
         CheckpointError: no network or only one of two is there, or parameters do not fit. Nothing is written then.
     """
-    source = Path(source)
-    if (source / pretrained.CONFIG).is_file():
-        with new_folder(out) as folder:
-            return [write_hf_folder(source, folder, max_shard_size)]
-    names = [name for name in ("generator", "discriminator") if (source / name / pretrained.CONFIG).is_file()]
-    if len(names) == 1:
-        raise CheckpointError(source, f"{names[0]}/ alone", "both networks", f"name {source / names[0]} to convert it")
-    if not names:
-        raise CheckpointError(source, f"no {pretrained.CONFIG}, generator/ or discriminator/", "a pretrained directory")
-    with new_folder(out) as folder:
-        return [write_hf_folder(source / name, folder / name, max_shard_size) for name in names]
+    networks = own_networks(source)
+    if not networks:
+        found = f"no {pretrained.CONFIG}, generator/ or discriminator/"
+        raise CheckpointError(source, found, "a pretrained directory, or a published name")
+    if len(networks) == 1 and "" not in networks:
+        ((name, folder),) = networks.items()
+        raise CheckpointError(source, f"{name}/ alone", "both networks", f"name {folder} to convert it")
+    with new_folder(out) as partial_out:
+        return [write_hf_folder(folder, partial_out / name, max_shard_size) for name, folder in networks.items()]
 
 
 def save_shards(tensors: Mapping[str, npt.NDArray[Any]], folder: Path, max_shard_size: str) -> int:

@@ -29,6 +29,7 @@ from electra_paddle.conversion.growth import Growth, read_words
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
 from electra_paddle.conversion.heads import labels_of
 from electra_paddle.conversion.names import LINEAR, Names, expand, name_table, original_layers
+from electra_paddle.conversion.published import own_networks
 from electra_paddle.conversion.shapes import head_size_of, num_layers
 from electra_paddle.conversion.sources import open_source
 from electra_paddle.conversion.tensor_bundle import TensorBundle, write_bundle
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 TASK = "task.json"  # in a fine-tuned directory
 SINGLE_LAYER = ("classification", "multi_label", "regression", "tagging")  # kinds whose head is one
-NETWORKS = tuple(filter(None, ARCHITECTURES))
 
 
 def convert_from_tf(
@@ -238,7 +238,8 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
 
     Args:
         source: the folder of a pre-training run, or one that `convert_from_tf` wrote. If it has checkpoints, the newest
-            is converted, with Adam's moments. Or the pretrained directory of one network, or a fine-tuned directory.
+            is converted, with Adam's moments. Or the pretrained directory of one network, a fine-tuned directory, or
+            a published name.
         out: the new folder with the checkpoint, the vocabulary and the configurations.
         prefix: name of the checkpoint's files [model.ckpt-STEP, or electra if there is no step].
         resumable: if the source has no moments, write moments of 0 and step 0, which the original needs for training.
@@ -251,16 +252,17 @@ def convert_to_tf(source: str | Path, out: str | Path, prefix: str | None = None
             written then.
     """
     source, out = Path(source), Path(out)
-    folders = {name: source / name for name in NETWORKS if (source / name).is_dir()}
-    if not folders and (source / pretrained.CONFIG).is_file():
+    folders = own_networks(source)
+    if "" in folders:
+        folder = folders.pop("")
         kinds = {architecture: kind for kind, architecture in ARCHITECTURES.items() if kind}
-        architecture = (pretrained.read_config(source).get("architectures") or ["none"])[0]
+        architecture = (pretrained.read_config(folder).get("architectures") or ["none"])[0]
         if architecture not in kinds:
-            return task_to_tf(source, out, prefix)
-        folders = {kinds[architecture]: source}
+            return task_to_tf(folder, out, prefix)
+        folders = {kinds[architecture]: folder}
     configs = {name: pretrained.read_config(folder) for name, folder in folders.items()}
     if not configs:
-        expected = "a pre-training run, converted networks, or a pretrained or fine-tuned directory"
+        expected = "a pre-training run, converted networks, a pretrained or fine-tuned directory, or a published name"
         raise CheckpointError(source, "no generator/ or discriminator/", expected)
     checkpoint = newest_checkpoint(source / "checkpoints")
     if checkpoint:

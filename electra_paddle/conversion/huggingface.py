@@ -1,5 +1,6 @@
 """Networks from the files of Hugging Face and PaddleNLP, without PyTorch."""
 
+import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from electra_paddle.conversion.directories import Network
+from electra_paddle.conversion.directories import Describe, Network, check_vocabulary, write_network
 from electra_paddle.conversion.foreign import PREFIX, Weights, read_weights
+from electra_paddle.conversion.growth import Growth, read_words
 from electra_paddle.conversion.heads import read_head
 from electra_paddle.conversion.names import HUGGINGFACE_EXTRAS, count_layers, name_table
 from electra_paddle.conversion.shapes import fill, head_size_of, infer_geometry
+from electra_paddle.conversion.tokenizer_files import read_vocabulary, tokenizer_settings
 from electra_paddle.errors import CheckpointError, some_of
 from electra_paddle.models import pretrained_directory as pretrained
 
@@ -23,6 +26,44 @@ QUERIES = (  # square matrices of hidden states
     "electra.encoder.layer.0.attention.self.query.weight",
     "electra.encoder.layers.0.self_attn.q_proj.weight",
 )
+
+
+def convert_folder(
+    source: str | Path,
+    folder: Path,
+    vocab_file: str | Path | None = None,
+    partial: bool = False,
+    name: str | None = None,
+    describe: Describe | None = None,
+    extend_vocab: str | Path | None = None,
+    num_attention_heads: int | None = None,
+    head_size: int | None = None,
+) -> list[str]:
+    """Convert one folder or file as `convert_from_hf` does, without the protection against half-written output.
+
+    A file in which both networks of pre-training lie becomes two directories in the folder.
+
+    Args:
+        name: name of the source in the model card [the folder's name].
+        head_size: hidden units of an attention head, where that is known; then `num_attention_heads` does not count.
+    """
+    source = Path(source)
+    beside = source if source.is_dir() else source.parent
+    networks = read_networks(source, partial, num_attention_heads, head_size)
+    vocabulary, notes = read_vocabulary(beside, vocab_file)
+    name, settings = name or source.resolve().name, tokenizer_settings(beside)
+    for network in networks.values():
+        check_vocabulary(network.geometry, vocabulary, vocab_file or beside)
+    if extend_vocab is not None:
+        growth = Growth(read_words(extend_vocab), vocabulary, settings, extend_vocab)
+        networks = {component: growth.apply(network) for component, network in networks.items()}
+        vocabulary, notes = growth.vocabulary, [*notes, *growth.report]
+    for component, network in networks.items():
+        head, more = network.head, dict[str, str]()
+        if head and describe:
+            _, more = describe(name, head.kind, {**dataclasses.asdict(network.geometry), **head.config})
+        write_network(network, folder / component, vocabulary, settings, name, more)
+    return [line for network in networks.values() for line in network.report] + notes
 
 
 def read_networks(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from electra_paddle import published_models
 from electra_paddle.config import Geometry
 from electra_paddle.config.geometry import discriminator_geometry, generator_geometry
-from electra_paddle.conversion.convert_hf import convert_folder
 from electra_paddle.conversion.directories import Describe, new_folder
 from electra_paddle.conversion.foreign import (
     INDEX,
@@ -27,6 +26,7 @@ from electra_paddle.conversion.foreign import (
     weights_files,
 )
 from electra_paddle.conversion.heads import ARCHITECTURES as HEADS
+from electra_paddle.conversion.huggingface import convert_folder
 from electra_paddle.conversion.tokenizer_files import ADDED, TOKENIZER_JSON
 from electra_paddle.errors import CheckpointError
 from electra_paddle.files import sha256
@@ -119,6 +119,24 @@ def pretrained_directories(path_or_name: str | Path) -> list[Path]:
         is_foreign = is_foreign_file(path) or (path.is_dir() and has_weights(path) and not is_own(path))
         return [converted(path) if is_foreign else path]
     return [keep(repository, name) for repository in published_models.repositories_of(name)]
+
+
+def own_networks(path_or_name: str | Path) -> dict[str, Path]:
+    """Network -> pretrained directory, of a folder or a published name.
+
+    Returns:
+        The network is "" if there is only one directory; {} if there is none.
+
+    Raises:
+        CheckpointError, DataError: a published model cannot be fetched.
+    """
+    path = Path(path_or_name)
+    if published_name(path) and not path.exists():
+        folders = pretrained_directories(path)
+        return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))
+    named = {"": path} | {network: path / network for network in published_models.COMPONENTS}
+    found = {network: folder for network, folder in named.items() if (folder / pretrained.CONFIG).is_file()}
+    return {"": path} if "" in found else found
 
 
 def published_name(path_or_name: str | Path) -> str | None:

@@ -10,6 +10,7 @@ from small_checkpoint import SHAPE, TOKENS, random_variables, write_checkpoint
 import electra_paddle
 from electra_paddle.cli import run_command
 from electra_paddle.conversion.convert_tf import convert_from_tf, convert_to_tf
+from electra_paddle.conversion.published import own_networks
 from electra_paddle.conversion.tensor_bundle import TensorBundle, data_path
 from electra_paddle.conversion.validation import default_tolerance
 from electra_paddle.errors import CheckpointError, ConfigError
@@ -165,6 +166,17 @@ def test_fine_tuned_reader_of_each_variant_converts_and_answers(tmp_path, layers
     back = tmp_path / "back"
     assert run_command("convert_tf", ["--to", "tf", str(tmp_path / "out/cmrc2018"), str(back)], "convert_tf") == 0
     assert_same_variables(read_all(back / "model.ckpt"), variables)
+
+
+@pytest.mark.parametrize("component", ["", "discriminator", "generator"])
+def test_published_name_goes_to_tensorflow_and_back(tmp_path, component):
+    name = f"electra-paddle/chinese-electra-nano-{component}" if component else "chinese-electra-nano"
+    convert_to_tf(name, tmp_path / "tf")
+    convert_from_tf(tmp_path / "tf", tmp_path / "out", partial=bool(component))
+    kept = own_networks("chinese-electra-nano")
+    for network in [component] if component else kept:
+        back, own = (read_tensors(path / "model.safetensors") for path in (tmp_path / "out" / network, kept[network]))
+        assert_same_variables(back, own)
 
 
 def test_network_by_itself_goes_back(tmp_path):

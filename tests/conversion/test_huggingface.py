@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 import electra_paddle
 from electra_paddle.cli import main
 from electra_paddle.conversion.convert_hf import convert_from_hf, convert_to_hf
+from electra_paddle.conversion.published import own_networks
 from electra_paddle.conversion.torch_file import read_torch_file
 from electra_paddle.models import pretrained_directory as pretrained
 from electra_paddle.models.heads import ElectraClassifier
@@ -116,6 +117,18 @@ def test_what_is_written_for_transformers(pair, tmp_path):
     assert config["architectures"] == ["ElectraForMaskedLM"] and config["layer_norm_eps"] == 1e-12
     theirs = json.loads((golden("generator") / "config.json").read_text())
     assert all(config[name] == theirs[name] for name in config.keys() - {"torch_dtype"})
+
+
+def test_published_name_becomes_folders_of_hugging_face_which_come_back(tmp_path):
+    assert main(["convert_hf", "chinese-electra-nano", str(tmp_path / "hf"), "--to", "hf"]) == 0
+    for network in ("discriminator", "generator"):
+        convert_from_hf({"": tmp_path / "hf" / network}, tmp_path / network)
+    kept = own_networks("chinese-electra-nano")
+    assert kept.keys() == {"discriminator", "generator"}
+    for network, folder in kept.items():
+        back, own = (load_file(path / "model.safetensors") for path in (tmp_path / network, folder))
+        assert back.keys() == own.keys()
+        assert all(back[name].tobytes() == array.tobytes() for name, array in own.items())
 
 
 def test_bare_encoder_is_read_and_its_users_heads_are_called_untrained(source, tmp_path, capsys):
