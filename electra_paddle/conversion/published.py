@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,8 +133,7 @@ def own_networks(path_or_name: str | Path) -> dict[str, Path]:
     """
     path = Path(path_or_name)
     if published_name(path) and not path.exists():
-        folders = pretrained_directories(path)
-        return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))
+        return by_network(pretrained_directories(path))
     named = {"": path} | {network: path / network for network in published_models.COMPONENTS}
     found = {network: folder for network, folder in named.items() if (folder / pretrained.CONFIG).is_file()}
     return {"": path} if "" in found else found
@@ -164,6 +164,11 @@ def fetch_folders(path_or_name: str | Path) -> dict[str, Path]:
         (keep if published_models.shipped_folder(repository) else fetch)(repository, name)
         for repository in repositories
     ]
+    return by_network(folders)
+
+
+def by_network(folders: Sequence[Path]) -> dict[str, Path]:
+    """Network -> folder, of those that belong to a published name."""
     return dict(zip(published_models.COMPONENTS if folders[1:] else [""], folders, strict=True))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from electra_paddle import runtime
 from electra_paddle.config import FinetuningConfig
 from electra_paddle.config.loading import build
+from electra_paddle.conversion.foreign import has_weights
 from electra_paddle.conversion.published import published_name
 from electra_paddle.errors import CheckpointError, ConfigError, DataError
 from electra_paddle.finetuning.converted import fine_tuned_directory
@@ -82,7 +83,8 @@ def check_is_model(folder: Path) -> None:
             advice = f"electra-paddle run-finetuning --model-name {name} fine-tunes it"
             raise CheckpointError(folder, "the name of a pretrained network, without a task", expected, advice)
         raise CheckpointError(folder, "no such file or folder", expected)
-    pretrained.refuse_where_models_are_below(folder, TASK)
+    if not has_weights(folder):
+        pretrained.refuse_where_models_are_below(folder, TASK)
 
 
 def evaluate(

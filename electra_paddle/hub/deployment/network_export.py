@@ -148,7 +148,7 @@ def compare(module: ElectraModule, folder: Path, format: str, precision: str = "
                 return float("inf")
             if precision != "fp32" and expected.dtype.kind == "i":
                 continue
-            # A number is a sum over its vector's scale: what rounds off a large one is missing in a small one, too.
+            # The largest numbers of a vector decide how much of its smaller ones is rounded off.
             scale = np.abs(expected).max(axis=-1, keepdims=True) if expected.ndim > 1 else np.abs(expected)
             difference = np.abs(actual - expected) / np.maximum(1, scale)
             largest = np.maximum(largest, difference.max())  # which keeps a NaN
