@@ -233,8 +233,9 @@ def test_network_of_this_package_finds_a_real_mistake_and_knows_better():
 
 
 def test_network_of_this_package_fills_a_mask_and_orders_texts_by_meaning():
-    (masks,) = Tiny("fill-mask", pretrained="chinese-electra-nano").predict([["中国的首都是北[MASK]。"]])
-    assert masks[0][0]["token"] == "京"
+    fill = Tiny("fill-mask", pretrained="chinese-electra-nano")
+    (capital,), (river,) = fill.predict([["中国的首都是北[MASK]。"], ["黑[MASK]江省"]])
+    assert capital[0]["token"] == "京" and "龙" in [each["token"] for each in river]
     pairs = [["怎么修改登录密码？", "登录密码在哪里改？"], ["怎么修改登录密码？", "今天会下雨吗？"]]
     alike, other = Tiny("similarity", pretrained="chinese-electra-nano").predict(pairs)
     assert alike > other
