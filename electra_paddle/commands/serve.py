@@ -34,14 +34,13 @@ def run(arguments: Namespace) -> None:
     import signal
     import sys
 
-    from electra_paddle.errors import ConfigError, reason
+    from electra_paddle.errors import ConfigError
     from electra_paddle.hub.loading import load_module
-    from electra_paddle.hub.serving import LOCAL, listen, make_server
+    from electra_paddle.hub.serving import LOCAL, listen, make_server, port_number
 
     if arguments.max_body <= 0 or arguments.max_items < 1:
         raise ConfigError("--max-body, --max-items", f"{arguments.max_body}, {arguments.max_items}", "more than 0")
-    if not 0 < arguments.port < 1 << 16:
-        raise ConfigError("--port", arguments.port, "a number from 1 to 65535")
+    port = port_number(arguments.port)
     token = arguments.token or os.environ.get(TOKEN) or None
     if token is not None and not re.fullmatch("[!-~]+", token):
         raise ConfigError("--token", "spaces or characters beyond ASCII", "what a header carries: letters and digits")
@@ -51,11 +50,8 @@ def run(arguments: Namespace) -> None:
         advice = f"hub serving start -m {arguments.model}"
         raise ConfigError("MODEL", f"the module {name}, of another kind or older", "one of this version", advice)
     app = module.service(name, token, int(arguments.max_body * (1 << 20)), arguments.max_items)
-    try:
-        listener = listen(arguments.host, arguments.port)
-    except OSError as error:
-        raise ConfigError("--port", f"{arguments.port} ({reason(error)})", "a free one, at an own address") from error
-    address = f"http://{arguments.host}:{arguments.port}"
+    listener = listen(arguments.host, port)
+    address = f"http://{arguments.host}:{port}"
     print(f"{name}: {module.task or 'embedding'}; page {address}/, answers POST {address}/predict/{name}", flush=True)
     if arguments.host not in LOCAL and token is None:
         print("NOTE: every computer that reaches this one is answered; --token asks for a password", file=sys.stderr)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from electra_paddle.errors import ElectraPaddleError
+from electra_paddle.errors import ConfigError, ElectraPaddleError, reason
 from electra_paddle.hub import command
 from electra_paddle.hub.notes import collected
 from electra_paddle.hub.page import HEADERS, page_of
@@ -145,11 +145,22 @@ def add_errors(app: Flask) -> None:
         return envelope(FAILED, error.description or error.name, ""), error.code or 500
 
 
+def port_number(port: int | str) -> int:
+    """A port as a number; PaddleHub's command leaves it as the text that was typed.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not (str(port).isdecimal() and 0 < int(port) < 1 << 16):
+        raise ConfigError("--port", port, "a number from 1 to 65535")
+    return int(port)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket for `make_server`.
 
     Raises:
-        OSError: something else listens at the port, or the address is none of this computer.
+        ConfigError: something else listens at the port, or the address is none of this computer.
     """
     from werkzeug.serving import select_address_family
 
@@ -157,9 +168,9 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise ConfigError("--port", f"{port} ({reason(error)})", "a free one, at an own address") from error
     listener.listen(128)
     return listener
 
@@ -258,9 +269,13 @@ def protect_hub_serving(module: ElectraModule) -> None:
         app.before_request(own_answer)
         add_errors(app)
 
-        def run(host: str, port: int, **_: Any) -> None:
-            with listen(host, port) as listener:
-                make_server(app, listener).serve_forever()
+        def run(host: str, port: int | str, **_: Any) -> None:
+            try:
+                listener = listen(host, port_number(port))
+            except ConfigError as error:
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2)
+            make_server(app, listener).serve_forever()
             os._exit(0)  # Paddle takes seconds to end
 
         app.run = run

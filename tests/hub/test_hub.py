@@ -180,6 +180,21 @@ def test_all_commands_work_without_this_package(hub, tiny_run, hidden_package, t
     assert "chinese-electra-other" not in hub.command("list")
 
 
+def test_service_answers_at_the_port_of_the_command_line(hub, port, tmp_path):
+    """Which PaddleHub hands on as text."""
+    service = hub.start(tmp_path / "log.txt", "serving", "start", "-m", NAME, "-p", port)
+    try:
+        address = f"http://127.0.0.1:{port}/predict/{NAME}"
+        wait_for(lambda: requests.post(address, json={"data": [[TEXTS[0]]]}, timeout=60).ok, "the service")
+        answer = requests.post(address, json={"data": [[TEXTS[0]]]}, timeout=60).json()
+        assert answer["status"] == "000" and len(answer["results"]) == 1
+    finally:
+        service.terminate()
+        service.wait(timeout=60)
+    refused = hub.command("serving", "start", "-m", NAME, "-p", 70000, status=2)
+    assert refused.splitlines()[-1] == "error: --port: found 70000, expected a number from 1 to 65535"
+
+
 @pytest.mark.slow
 def test_published_module_runs_with_the_weights_of_an_option_and_says_what_it_lacks(hub, tiny_run, port, tmp_path):
     from electra_paddle.hub.packaging.module_archive import export_module
