@@ -229,6 +229,7 @@ def run_options(arguments, folder, precision):
         "max-seq-length": arguments.max_seq_length,
         "train-batch-size": arguments.batch_size,
         "gradient-accumulation-steps": arguments.gradient_accumulation_steps,
+        "sharding-stage": arguments.sharding_stage,
         "save-checkpoints-steps": 10**9,
     }
     if precision != "fp32":
