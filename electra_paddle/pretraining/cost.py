@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 FLOAT = 4  # bytes
-RUNTIME = 490e6  # measured: the interpreter, Paddle 3.3 and the parts of PaddleNLP 413 MB, the rest in the first updates
+RUNTIME = 490e6  # measured: the interpreter, Paddle 3.3 and parts of PaddleNLP 413 MB, the rest in the first updates
 SLACK = 1.1  # measured: what the allocator holds after a few updates over what is in use at a time
 LOGIT_COPIES = 4  # the logits, their softmax, gradient, and one more in between
 EVALUATION_COPIES = 3.5  # measured
