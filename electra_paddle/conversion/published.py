@@ -134,9 +134,9 @@ def own_networks(path_or_name: str | Path) -> dict[str, Path]:
     path = Path(path_or_name)
     if published_name(path) and not path.exists():
         return by_network(pretrained_directories(path))
-    named = {"": path} | {network: path / network for network in published_models.COMPONENTS}
-    found = {network: folder for network, folder in named.items() if (folder / pretrained.CONFIG).is_file()}
-    return {"": path} if "" in found else found
+    if (path / pretrained.CONFIG).is_file():
+        return {"": path}
+    return {network: path / network for network in published_models.COMPONENTS if (path / network).is_dir()}
 
 
 def published_name(path_or_name: str | Path) -> str | None:

@@ -60,20 +60,20 @@ def is_hub(*words: str) -> bool:
     return Path(sys.argv[0]).stem == "hub" and tuple(word.replace("_", "-") for word in sys.argv[1:3]) == words
 
 
-def ends_serving_in_one_line(constructor: Callable[..., None]) -> Callable[..., None]:
-    """A module's constructor; in `hub serving start`, where PaddleHub calls it, an error is one line and status 2."""
+def ends_serving_in_one_line(function: Callable[..., None]) -> Callable[..., None]:
+    """What PaddleHub calls, such as a constructor; in `hub serving start` its errors are one line and status 2."""
 
-    @functools.wraps(constructor)
-    def construct(*arguments: Any, **named: Any) -> None:
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> None:
         try:
-            constructor(*arguments, **named)
+            function(*arguments, **named)
         except ElectraPaddleError as error:
             if not is_hub("serving", "start"):
                 raise
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
 
-    return construct
+    return call
 
 
 def run(kind: type[ElectraModule], argv: Sequence[str], module: ElectraModule | None = None) -> str:

@@ -269,13 +269,10 @@ def protect_hub_serving(module: ElectraModule) -> None:
         app.before_request(own_answer)
         add_errors(app)
 
+        @command.ends_serving_in_one_line
         def run(host: str, port: int | str, **_: Any) -> None:
-            try:
-                listener = listen(host, port_number(port))
-            except ConfigError as error:
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(2)
-            make_server(app, listener).serve_forever()
+            with listen(host, port_number(port)) as listener:
+                make_server(app, listener).serve_forever()
             os._exit(0)  # Paddle takes seconds to end
 
         app.run = run
