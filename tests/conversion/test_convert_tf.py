@@ -182,7 +182,7 @@ def test_published_name_goes_to_tensorflow_and_back(tmp_path, component):
 def test_network_without_configuration_is_not_left_out_silently(tmp_path):
     convert_from_tf(write_checkpoint(tmp_path / "tf", random_variables()), tmp_path / "out")
     (tmp_path / "out/discriminator/config.json").unlink()
-    with pytest.raises(CheckpointError, match="discriminator/config.json: found no such file"):
+    with pytest.raises(CheckpointError, match="discriminator/config.json: found no readable configuration"):
         convert_to_tf(tmp_path / "out", tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
